@@ -1,0 +1,46 @@
+"""beliefgeo: belief-state geometry in JAX, exact wherever exactness is possible.
+
+    process -> sample -> train -> activations -> probe -> score against controls -> picture
+
+`processes` generate data, `beliefs` are what an ideal observer knows of it, `networks` learn to predict it,
+`analysis` compares the two, `plots` draws arrays and `runs` is the door to the disk.
+"""
+
+from beliefgeo.analysis.probes import Probe as Probe
+from beliefgeo.analysis.probes import Score as Score
+from beliefgeo.analysis.probes import fit_probe as fit_probe
+from beliefgeo.analysis.probes import score_probe as score_probe
+from beliefgeo.beliefs.filtering import filter_beliefs as filter_beliefs
+from beliefgeo.beliefs.filtering import log_probability as log_probability
+from beliefgeo.beliefs.filtering import predict_next_token as predict_next_token
+from beliefgeo.beliefs.filtering import update_belief as update_belief
+from beliefgeo.beliefs.information import block_entropies as block_entropies
+from beliefgeo.beliefs.information import myopic_entropies as myopic_entropies
+from beliefgeo.beliefs.trees import expand_beliefs as expand_beliefs
+from beliefgeo.beliefs.trees import word_tree as word_tree
+from beliefgeo.beliefs.trees import words as words
+from beliefgeo.processes.classical import checksum as checksum
+from beliefgeo.processes.classical import coin as coin
+from beliefgeo.processes.classical import composite_mess3 as composite_mess3
+from beliefgeo.processes.classical import cycle as cycle
+from beliefgeo.processes.classical import days_of_week as days_of_week
+from beliefgeo.processes.classical import even as even
+from beliefgeo.processes.classical import golden_mean as golden_mean
+from beliefgeo.processes.classical import leaky_rrxor as leaky_rrxor
+from beliefgeo.processes.classical import matching_parens as matching_parens
+from beliefgeo.processes.classical import mess as mess
+from beliefgeo.processes.classical import mess3 as mess3
+from beliefgeo.processes.classical import mr_name as mr_name
+from beliefgeo.processes.classical import random_hmm as random_hmm
+from beliefgeo.processes.classical import rrxor as rrxor
+from beliefgeo.processes.classical import sns as sns
+from beliefgeo.processes.classical import z1r as z1r
+from beliefgeo.processes.process import Observer as Observer
+from beliefgeo.processes.process import Process as Process
+from beliefgeo.processes.process import from_moore as from_moore
+from beliefgeo.processes.process import ghmm as ghmm
+from beliefgeo.processes.process import hmm as hmm
+from beliefgeo.processes.process import stationary_distribution as stationary_distribution
+from beliefgeo.processes.sampling import sample as sample
+
+__version__ = "0.1.0"

@@ -1,0 +1,81 @@
+"""What a probe's score is worth: shuffled beliefs, and how many tokens of context would explain as much."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from beliefgeo.analysis.evaluation import Prefixes
+
+
+def shuffle_beliefs(
+    key: PRNGKeyArray, beliefs: Float[Array, "row state"], length: Int[Array, " row"]
+) -> Float[Array, "row state"]:
+    """Beliefs permuted among the prefixes of the same length: the same values, none where it belongs.
+
+    >>> shuffle_beliefs(jax.random.key(0), jnp.arange(3.0)[:, None], jnp.array([1, 2, 2]))[0].tolist()
+    [0.0]
+    """
+    length = jnp.asarray(length)
+    home = jnp.argsort(length, stable=True)
+    drawn = jnp.lexsort((jax.random.uniform(key, length.shape), length))
+    return jnp.zeros_like(beliefs).at[home].set(jnp.asarray(beliefs)[drawn])
+
+
+def window_groups(prefixes: Prefixes) -> Iterator[Int[np.ndarray, " row"]]:
+    """For windows of 0, 1, 2, ... tokens: labels equal where the last tokens and the number read are equal.
+
+    The number read is known to a network with positions, so it is known to the window too.
+    """
+    _, group = np.unique(prefixes.length, return_inverse=True)
+    yield group
+    for age in range(int(prefixes.length.max())):
+        token = prefixes.tokens[prefixes.word, np.maximum(prefixes.position - age, 0)]
+        digit = np.where(age < prefixes.length, token + 1, 0)
+        _, group = np.unique(group * (prefixes.tokens.max() + 2) + digit, return_inverse=True)
+        yield group
+
+
+def window_curve(
+    prefixes: Prefixes, weights: Float[np.ndarray, " row"], rows: Bool[np.ndarray, " row"] | None = None
+) -> Float[np.ndarray, " window"]:
+    """The unexplained fraction of the beliefs' variance for windows of 0, 1, 2, ... tokens; decreasing to 0.
+
+    A window's best guess is the mean belief of all prefixes that look alike in it, E[belief | last tokens]; no
+    function of those tokens does better.
+
+    Args:
+        prefixes: from `prefixes`.
+        weights: `[row]`, such as `prefixes.counts` or `prefixes.probabilities`.
+        rows: the rows to count; give those that a held-out score counts. Default all.
+    """
+    shares = np.where(True if rows is None else rows, weights, 0).astype(float)
+    shares /= shares.sum()
+    scatter = lambda predicted: float(shares @ ((prefixes.beliefs - predicted) ** 2).sum(1))
+    unexplained = [scatter(_group_means(prefixes.beliefs, shares, group)) for group in window_groups(prefixes)]
+    return np.array(unexplained) / scatter(shares @ prefixes.beliefs)
+
+
+def _group_means(
+    beliefs: Float[np.ndarray, "row state"], shares: Float[np.ndarray, " row"], group: Int[np.ndarray, " row"]
+) -> Float[np.ndarray, "row state"]:
+    total = np.bincount(group, shares)
+    sums = np.stack([np.bincount(group, shares * column) for column in beliefs.T], 1)
+    return (sums / np.where(total > 0, total, 1)[:, None])[group]
+
+
+def equivalent_window(unexplained: float, curve: Float[np.ndarray, " window"]) -> float:
+    """The number of tokens of context that leave the same fraction unexplained, interpolated on a log scale.
+
+    At most the longest window with a positive fraction; 0 for a probe no better than the mean.
+
+    >>> round(equivalent_window(0.02, np.array([1.0, 0.1, 0.01, 0.0])), 3)
+    1.699
+    """
+    positive = curve[curve > 1e-12]
+    if not np.isfinite(unexplained):
+        return float("nan")
+    # np.interp needs rising abscissae, and holds its end values outside them.
+    return float(np.interp(-np.log(max(unexplained, 1e-300)), -np.log(positive), np.arange(len(positive))))

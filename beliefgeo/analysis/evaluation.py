@@ -1,0 +1,130 @@
+"""A network read on every prefix of a set of words: exact loss gaps, and activations beside the right beliefs.
+
+The one place that aligns. A causal network without BOS has, at position t (from 0), read t + 1 tokens, and is compared
+with `beliefs[t + 1]`; with a BOS token prepended it has read t, and is compared with `beliefs[t]`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.beliefs.trees import Words, expand_beliefs
+from beliefgeo.processes.process import Observer
+
+_BATCH = 2187
+
+
+class Prefixes(NamedTuple):
+    """The distinct prefixes of some words, shortest first; words that share one share its activations."""
+
+    tokens: Int[np.ndarray, "word time"]
+    """What the network reads, BOS included where there is one."""
+    word: Int[np.ndarray, " row"]
+    """The first word that begins with this prefix."""
+    position: Int[np.ndarray, " row"]
+    """The position of `tokens` at which the network has read exactly this prefix."""
+    length: Int[np.ndarray, " row"]
+    """Tokens of the process read: position + 1, or position after a BOS."""
+    counts: Int[np.ndarray, " row"]
+    """Words that share it: the weight under which every word and position counts equally."""
+    probabilities: Float[np.ndarray, " row"]
+    """Its probability: these sum to 1 over the prefixes of each length."""
+    beliefs: Float[np.ndarray, "row state"]
+    """The belief after it."""
+    laws: Float[np.ndarray, "row token"]
+    """The exact law of the next token after it."""
+
+    def subtrees(self, depth: int) -> Int[np.ndarray, " row"]:
+        """Fold labels: the rank of the first `depth` tokens, -1 for shorter prefixes."""
+        start = self.tokens.shape[1] - self.length.max(initial=0)
+        _, labels = np.unique(self.tokens[self.word, start : start + depth], axis=0, return_inverse=True)
+        return np.where(self.length >= depth, labels.reshape(-1), -1)
+
+
+class Evaluation(NamedTuple):
+    """What a network says after each prefix (rows as in `Prefixes`)."""
+
+    log_laws: Float[Array, "row token"]
+    """Its prediction: the log-probability of each next token."""
+    features: Any
+    """The activations asked for, each `[row, width]`."""
+
+
+def prefixes(process: Observer, words: Words, *, bos: int | None = None) -> Prefixes:
+    """The distinct prefixes of words, with beliefs and weights aligned to what a network reads.
+
+    Args:
+        process: what is observed.
+        words: all words of some length, as `bg.words` gives them.
+        bos: the token that the network reads first, if it was trained with one; adds the empty prefix.
+
+    >>> from beliefgeo.beliefs.trees import words
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> rows = prefixes(golden_mean(), words(golden_mean(), 2))
+    >>> rows.length.tolist(), rows.counts.tolist()
+    ([1, 1, 2, 2, 2], [2, 1, 1, 1, 1])
+    """
+    rows = []
+    for length in range(0 if bos is not None else 1, words.tokens.shape[1] + 1):
+        # Words come in lexicographic order, so those sharing a prefix are neighbours.
+        new = np.ones(len(words.tokens), bool)
+        new[1:] = (words.tokens[1:, :length] != words.tokens[:-1, :length]).any(1)
+        first = np.flatnonzero(new)
+        counts = np.diff(np.append(first, len(new)))
+        probabilities = np.add.reduceat(words.probabilities, first)
+        rows.append((first, np.full(len(first), length), counts, probabilities, words.beliefs[first, length]))
+    word, length, counts, probabilities, beliefs = (np.concatenate(column) for column in zip(*rows, strict=True))
+    if bos is None:
+        tokens, position = words.tokens, length - 1
+    else:
+        tokens, position = np.pad(words.tokens, ((0, 0), (1, 0)), constant_values=bos), length
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), process)
+        laws = np.asarray(jax.jit(expand_beliefs)(wide, beliefs).probabilities)
+    return Prefixes(tokens, word, position, length, counts, probabilities, beliefs, laws)
+
+
+def evaluate(
+    apply: Callable[[Int[Array, " time"]], tuple[Array, dict[str, Array]]],
+    prefixes: Prefixes,
+    select: Callable[[dict[str, Array]], Any] = lambda activations: activations["resid_post"][-1],
+) -> Evaluation:
+    """Read every word once and keep, for each distinct prefix, the prediction and the selected activations.
+
+    Args:
+        apply: tokens `[time]` -> (logits `[time, vocab]`, activations), such as `partial(network.apply, params)`.
+        prefixes: from `prefixes`.
+        select: which activations, `[time, width]` each (any pytree of them); default: the last block's output.
+    """
+
+    def read(tokens):
+        logits, activations = apply(tokens)
+        return jax.nn.log_softmax(logits), select(activations)
+
+    everything = jax.lax.map(read, jnp.asarray(prefixes.tokens), batch_size=_BATCH)
+    log_laws, features = jax.tree.map(lambda site: site[prefixes.word, prefixes.position], everything)
+    # A network with a BOS, or a larger vocabulary, also predicts tokens that the process never emits.
+    return Evaluation(log_laws[:, : prefixes.laws.shape[1]], features)
+
+
+def loss_gap(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> Float[np.ndarray, " length"]:
+    """Expected loss above the optimum after each number of tokens read, sum_w P(w) KL(P(.|w) || Q(.|w)). Nats.
+
+    Exact: between laws, over all prefixes, not between a token drawn and a prediction.
+    """
+    laws = prefixes.laws
+    log_ratio = np.log(np.where(laws > 0, laws, 1)) - np.asarray(log_laws, np.float64)
+    divergence = np.where(laws > 0, laws * log_ratio, 0).sum(1)
+    totals = np.bincount(prefixes.length, prefixes.probabilities * divergence)
+    return totals[prefixes.length.min() :]
+
+
+def optimal_loss(prefixes: Prefixes) -> Float[np.ndarray, " length"]:
+    """The least possible expected loss after each number of tokens read: the myopic entropies, in float64. Nats."""
+    laws = prefixes.laws
+    entropies = -np.where(laws > 0, laws * np.log(np.where(laws > 0, laws, 1)), 0).sum(1)
+    return np.bincount(prefixes.length, prefixes.probabilities * entropies)[prefixes.length.min() :]

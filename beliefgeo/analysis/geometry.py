@@ -1,0 +1,91 @@
+"""Coordinates and comparisons of point clouds: the simplex, principal components, distances."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from beliefgeo.analysis.probes import probe_statistic
+from beliefgeo.processes.process import ArrayLike, as_floats
+
+
+class PrincipalComponents(NamedTuple):
+    """Orthonormal directions of decreasing variance about the mean."""
+
+    mean: Float[Array, " feature"]
+    directions: Float[Array, "component feature"]
+    variances: Float[Array, " component"]
+
+    def __call__(self, features: ArrayLike) -> Float[Array, "... component"]:
+        """Coordinates of features `[..., feature]` along the directions."""
+        return jnp.matmul(as_floats(features) - self.mean, self.directions.T, precision="highest")
+
+    @property
+    def cumulative(self) -> Float[Array, " component"]:
+        """The fraction of the variance that the first 1, 2, ... components explain."""
+        return jnp.cumsum(self.variances) / self.variances.sum()
+
+
+def simplex_vertices(n_states: int) -> Float[Array, "state axis"]:
+    """The corners of a regular simplex of unit edge in n_states - 1 dimensions, centred; 3 states: a triangle, tip up.
+
+    >>> simplex_vertices(3).round(3).tolist()
+    [[-0.5, -0.289], [0.5, -0.289], [0.0, 0.577]]
+    """
+    # Corner k rises along axis k - 1 above the mean of the corners before it.
+    corner, axis = jnp.arange(n_states)[:, None], jnp.arange(1, n_states)[None]
+    height = jnp.sqrt((axis + 1) / (2 * axis))
+    return jnp.where(corner == axis, axis, jnp.where(corner < axis, -1, 0)) * height / (axis + 1)
+
+
+def simplex_coordinates(beliefs: ArrayLike) -> Float[Array, "... axis"]:
+    """Beliefs `[..., state]` as points `[..., state - 1]` of the simplex, edges of length 1.
+
+    >>> simplex_coordinates([1 / 3, 1 / 3, 1 / 3]).round(3).tolist()
+    [0.0, 0.0]
+    """
+    beliefs = as_floats(beliefs)
+    return jnp.matmul(beliefs, simplex_vertices(beliefs.shape[-1]).astype(beliefs.dtype), precision="highest")
+
+
+def principal_components(features: ArrayLike, weights: ArrayLike | None = None) -> PrincipalComponents:
+    """Principal components of weighted rows, from the triangular factor of the centred data (no covariance formed).
+
+    Args:
+        features: `[row, feature]`.
+        weights: `[row]`, at any scale; default equal.
+
+    >>> principal_components([[0.0, 0.0], [2.0, 0.0]]).variances.tolist()
+    [1.0, 0.0]
+    """
+    features = as_floats(features)
+    weights = jnp.ones(len(features), features.dtype) if weights is None else as_floats(weights).astype(features.dtype)
+    statistic = probe_statistic(features, features[:, :0], weights)
+    _, sizes, directions = jnp.linalg.svd(statistic.factor, full_matrices=False)
+    return PrincipalComponents(statistic.mean, directions, sizes**2 / statistic.weight)
+
+
+def compare_distances(
+    key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, *, pairs: int = 1_000_000, weights: ArrayLike | None = None
+) -> Float[Array, ""]:
+    """r2 between pairwise distances in two clouds `[row, axis]` of the same rows, over random pairs.
+
+    Args:
+        key: draws the pairs.
+        left: `[row, axis]`.
+        right: `[row, axis]`, of any dimension.
+        pairs: how many; the estimate's standard error is about 1/sqrt(pairs).
+        weights: `[row]`: the two rows of a pair are drawn independently in proportion; default equally.
+
+    >>> square = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> round(float(compare_distances(jax.random.key(0), square, -2 * square)), 4)
+    1.0
+    """
+    left, right = as_floats(left), as_floats(right)
+    if len(left) != len(right):
+        raise ValueError(f"compare_distances needs clouds of the same rows; got {len(left)} and {len(right)}")
+    law = jnp.ones(len(left)) if weights is None else as_floats(weights)
+    one, other = jax.random.choice(key, len(left), (2, pairs), p=law / law.sum())
+    distance = lambda cloud: jnp.linalg.norm(cloud[one] - cloud[other], axis=-1)
+    return jnp.corrcoef(distance(left), distance(right))[0, 1] ** 2

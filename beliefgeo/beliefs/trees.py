@@ -1,0 +1,183 @@
+"""All words of a given length with their probabilities and beliefs, grown level by level."""
+
+import os
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.processes.process import ArrayLike, Observer, Process
+
+
+class Expanded(NamedTuple):
+    """The successor of each belief after each token, NaN where impossible, and the token's probability."""
+
+    beliefs: Float[Array, "word token state"]
+    probabilities: Float[Array, "word token"]
+
+
+class WordTree(NamedTuple):
+    """All V^L words in lexicographic order; impossible ones have probability 0 and NaN beliefs."""
+
+    tokens: Int[Array, "word time"]
+    probabilities: Float[Array, " word"]
+    beliefs: Float[Array, "word time_plus_1 state"]
+
+
+class Words(NamedTuple):
+    """The allowed words in lexicographic order, in float64; `beliefs[:, t]` after t tokens."""
+
+    tokens: Int[np.ndarray, "word time"]
+    probabilities: Float[np.ndarray, " word"]
+    beliefs: Float[np.ndarray, "word time_plus_1 state"]
+
+
+def expand_beliefs(process: Observer, beliefs: ArrayLike) -> Expanded:
+    """One level of the tree: every belief followed by every token.
+
+    Args:
+        process: what is observed.
+        beliefs: `[word, state]`.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> expand_beliefs(golden_mean(), [[0.0, 1.0]]).probabilities.tolist()
+    [[1.0, 0.0]]
+    """
+    beliefs = jnp.asarray(beliefs, process.initial.dtype)
+    probabilities = jax.vmap(process.predict)(beliefs)
+    tokens = jnp.arange(probabilities.shape[1])
+    successors = jax.vmap(jax.vmap(process.update, (None, 0)), (0, None))(beliefs, tokens)
+    return Expanded(successors, probabilities)
+
+
+def levels(process: Observer, length: int) -> list[tuple[Float[Array, "word state"], Float[Array, " word"]]]:
+    """(beliefs, probabilities) of all V^t words of t tokens, t = 0..length; a kernel of fixed shapes."""
+    beliefs, probabilities = process.initial[None], jnp.ones(1, process.initial.dtype)
+    grown = [(beliefs, probabilities)]
+    for _ in range(length):
+        # An impossible word has a NaN belief; put any finite one in its place, or its gradient would be NaN too.
+        possible = (probabilities > 0)[:, None]
+        expanded = expand_beliefs(process, jnp.where(possible, beliefs, process.initial[None]))
+        probabilities = (probabilities[:, None] * expanded.probabilities).reshape(-1)
+        beliefs = expanded.beliefs.reshape(len(probabilities), -1)
+        beliefs = jnp.where((probabilities > 0)[:, None], beliefs, jnp.nan)
+        grown.append((beliefs, probabilities))
+    return grown
+
+
+def word_tree(process: Observer, length: int) -> WordTree:
+    """All V^L words in lexicographic order, allowed or not: a kernel, to jit and differentiate.
+
+    Raises:
+        ValueError: a negative length, or more words than fit in memory.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> word_tree(golden_mean(), 2).probabilities.round(4).tolist()
+    [0.3333, 0.3333, 0.3333, 0.0]
+    """
+    vocab_size = check_tree(process, length, "word_tree")
+    grown = levels(process, length)
+    repeated = [jnp.repeat(beliefs, vocab_size ** (length - t), axis=0) for t, (beliefs, _) in enumerate(grown)]
+    place = vocab_size ** jnp.arange(length - 1, -1, -1)
+    tokens = (jnp.arange(vocab_size**length)[:, None] // place[None]) % vocab_size
+    return WordTree(tokens, grown[-1][1], jnp.stack(repeated, 1))
+
+
+def words(process: Observer, length: int) -> Words:
+    """The allowed words of a length with their probabilities and beliefs: eager, in float64, no impossible word.
+
+    Returns NumPy arrays: tokens `[word, time]`, probabilities `[word]`, beliefs `[word, time + 1, state]`.
+
+    Raises:
+        ValueError: a negative length, or more words than fit in memory (checked before they are made).
+
+    >>> from beliefgeo.processes.classical import rrxor
+    >>> words(rrxor(), 10).tokens.shape
+    (436, 10)
+    """
+    if length < 0:
+        raise ValueError(f"length must be 0 or more; got {length}")
+    if isinstance(process, Process) and (np.asarray(process.transitions) >= 0).all():
+        _require_memory("words", count_words(process, length), length, process.n_states)
+    with jax.enable_x64(True):
+        process = _as_float64(process)
+        n_states = len(process.initial)
+        beliefs, probabilities = np.asarray(process.initial)[None], np.ones(1)
+        grown = [(beliefs, np.zeros(1, np.int32), np.zeros(1, np.int32))]
+        for _ in range(length):
+            _require_memory("words", len(beliefs), length, n_states, at_least=True)
+            expanded = _expand(process, beliefs)
+            allowed = np.asarray(expanded.probabilities) > 0
+            parents, tokens = np.nonzero(allowed)
+            probabilities = probabilities[parents] * np.asarray(expanded.probabilities)[allowed]
+            beliefs = np.asarray(expanded.beliefs)[allowed]
+            grown.append((beliefs, parents, tokens.astype(np.int32)))
+    return _backtrack(grown, probabilities)
+
+
+_expand = jax.jit(expand_beliefs)
+
+
+def _as_float64(process: Observer) -> Observer:
+    """The process in float64, an HMM's rows summing to 1 again (in float32 they do to 1e-8 only)."""
+    wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), process)
+    if isinstance(wide, Process) and (wide.transitions >= 0).all():
+        rows = wide.transitions.sum((0, 2))
+        return Process(wide.transitions / rows[None, :, None], wide.initial / wide.initial.sum(), wide.readout)
+    return wide
+
+
+def _backtrack(grown: list, probabilities: np.ndarray) -> Words:
+    """From each last word back through its ancestors, one gather a level."""
+    length, n_words = len(grown) - 1, len(probabilities)
+    tokens = np.empty((n_words, length), np.int32)
+    beliefs = np.empty((n_words, length + 1, grown[0][0].shape[1]))
+    ancestor = np.arange(n_words)
+    for t in range(length, -1, -1):
+        level_beliefs, parents, level_tokens = grown[t]
+        beliefs[:, t] = level_beliefs[ancestor]
+        if t:
+            tokens[:, t - 1] = level_tokens[ancestor]
+            ancestor = parents[ancestor]
+    return Words(tokens, probabilities, beliefs)
+
+
+def count_words(process: Process, length: int) -> int:
+    """The number of allowed words of an HMM, without making them: paths through the sets of states a word can reach.
+
+    >>> from beliefgeo.processes.classical import mess3, rrxor
+    >>> count_words(rrxor(), 10), count_words(mess3(), 30)
+    (436, 205891132094649)
+    """
+    edges = np.asarray(process.transitions) > 0
+    counts = {tuple(np.asarray(process.initial) > 0): 1}
+    for _ in range(length):
+        grown: dict[tuple, int] = {}
+        for support, count in counts.items():
+            for reached in edges[:, list(support)].any(1):
+                if reached.any():
+                    grown[tuple(reached)] = grown.get(tuple(reached), 0) + count
+        counts = grown
+    return sum(counts.values())
+
+
+def check_tree(process: Observer, length: int, who: str) -> int:
+    """The vocabulary size; raises where V^length words with their beliefs do not fit in memory."""
+    if length < 0:
+        raise ValueError(f"length must be 0 or more; got {length}")
+    vocab_size = jax.eval_shape(process.predict, process.initial).shape[0]
+    _require_memory(who, vocab_size**length, length, len(process.initial))
+    return vocab_size
+
+
+def _require_memory(who: str, n_words: int, length: int, n_states: int, *, at_least: bool = False) -> None:
+    needed = n_words * (8 * (length + 1) * n_states + 4 * length + 8)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 2 * needed > memory:
+        raise ValueError(
+            f"{who} of length {length} would hold {'at least ' if at_least else ''}{n_words:,} words, "
+            f"{needed / 2**30:,.1f} GiB, more than half of this machine's memory ({memory / 2**30:.1f} GiB): use a "
+            "shorter length, or sample"
+        )

@@ -1,0 +1,91 @@
+"""Training as a pair of pure functions, `init(key) -> state` and `advance(state) -> (state, metrics)`."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+
+class Batch(NamedTuple):
+    """Token sequences to learn, and the loss that the best possible predictor has on these very tokens."""
+
+    tokens: Int[Array, "batch time_plus_1"]
+    floor: Float[Array, ""]
+
+
+class TrainState(NamedTuple):
+    """Everything a later step depends on: two states that are equal have the same future."""
+
+    params: Any
+    optimizer: Any
+    step: Int[Array, ""]
+    key: PRNGKeyArray
+
+
+class Metrics(NamedTuple):
+    """Per step: mean cross-entropy in nats per token, and how far it lies above the floor of the same tokens.
+
+    The excess has far less noise than the loss: what luck the tokens bring moves both the loss and the floor.
+    """
+
+    loss: Float[Array, " step"]
+    excess: Float[Array, " step"]
+
+
+class Training(NamedTuple):
+    """`init(key) -> TrainState` and `advance(state) -> (TrainState, Metrics)`, pure: jit and vmap them as you like."""
+
+    init: Callable[[PRNGKeyArray], TrainState]
+    advance: Callable[[TrainState], tuple[TrainState, Metrics]]
+
+
+def training(
+    network: nn.Module,
+    optimizer: optax.GradientTransformation,
+    draw: Callable[[PRNGKeyArray], Batch],
+    *,
+    steps: int,
+) -> Training:
+    """Next-token training of a network on data drawn inside the step.
+
+    Args:
+        network: reads tokens `[time]`, returns `(logits [time, vocab], activations)`.
+        optimizer: any optax optimiser, its schedule included.
+        draw: key -> `Batch`; a sequence of time + 1 tokens gives time predictions.
+        steps: optimiser steps in one `advance` (one compiled scan).
+
+    >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
+    >>> draw = lambda key: Batch(jax.random.randint(key, (8, 6), 0, 2), jnp.log(2.0))
+    >>> network = Transformer(TransformerConfig(vocab_size=2, layers=1, width=16, mlp_width=16))
+    >>> init, advance = training(network, optax.adam(1e-2), draw, steps=2)
+    >>> state, metrics = jax.jit(advance)(init(jax.random.key(0)))
+    >>> int(state.step), metrics.loss.shape
+    (2, (2,))
+    """
+
+    def init(key: PRNGKeyArray) -> TrainState:
+        params_key, data_key = jax.random.split(key)
+        tokens = draw(data_key).tokens[0, :-1]
+        params = network.init(params_key, tokens)
+        return TrainState(params, optimizer.init(params), jnp.int32(0), data_key)
+
+    def loss(params: Any, tokens: Int[Array, "batch time_plus_1"]) -> Float[Array, ""]:
+        logits, _ = jax.vmap(network.apply, (None, 0))(params, tokens[:, :-1])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:]).mean()
+
+    def update(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+        batch = draw(jax.random.fold_in(state.key, state.step))
+        value, gradient = jax.value_and_grad(loss)(state.params, batch.tokens)
+        changes, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, changes)
+        new = TrainState(params, optimizer_state, state.step + 1, state.key)
+        return new, Metrics(value, value - batch.floor)
+
+    def advance(state: TrainState) -> tuple[TrainState, Metrics]:
+        return jax.lax.scan(update, state, length=steps)
+
+    return Training(init, advance)

@@ -1,0 +1,104 @@
+"""A causal transformer on one sequence of tokens; batches and seeds by `jax.vmap`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+Activations = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of a decoder-only, pre-LayerNorm transformer; the defaults are those of Shai et al. 2405.15943."""
+
+    vocab_size: int = 3
+    """Number of tokens it reads and predicts."""
+    context: int = 10
+    """Longest sequence it reads (learned positions)."""
+    layers: int = 4
+    """Number of blocks."""
+    width: int = 64
+    """Width of the residual stream."""
+    heads: int = 1
+    """Attention heads per block."""
+    head_width: int = 8
+    """Width of each head, independent of the model's width."""
+    mlp_width: int = 256
+    """Hidden width of each block's MLP."""
+    activation: Literal["relu", "gelu"] = "relu"
+    """Nonlinearity of the MLP."""
+
+
+class Transformer(nn.Module):
+    """Tokens `[time]` to `(logits [time, vocab], activations)`.
+
+    Activations by site: `embed [time, width]`; `resid_pre`, `resid_mid`, `resid_post [layer, time, width]`;
+    `attn_pattern [layer, head, time, time]` (row: reader, column: read); `final_norm [time, width]`. Sites a caller
+    does not use are never computed under jit.
+
+    >>> network = Transformer(TransformerConfig())
+    >>> tokens = jnp.array([0, 1, 2])
+    >>> logits, activations = network.apply(network.init(jax.random.key(0), tokens), tokens)
+    >>> logits.shape, activations["resid_post"].shape
+    ((3, 3), (4, 3, 64))
+    """
+
+    config: TransformerConfig
+
+    @nn.compact
+    def __call__(self, tokens: Int[Array, " time"]) -> tuple[Float[Array, "time vocab"], Activations]:
+        """Read one sequence.
+
+        Raises:
+            ValueError: tokens is not one sequence, or is longer than the context.
+        """
+        config = self.config
+        if tokens.ndim != 1 or len(tokens) > config.context:
+            raise ValueError(
+                f"the transformer reads one sequence of at most {config.context} tokens (its context); got shape "
+                f"{tokens.shape}: shorten it, or use jax.vmap for a batch"
+            )
+        embed = nn.Embed(config.vocab_size, config.width, name="embed")(tokens)
+        positions = nn.Embed(config.context, config.width, name="positions")(jnp.arange(len(tokens)))
+        residual = embed = embed + positions
+        sites = []
+        for layer in range(config.layers):
+            residual, site = _Block(config, name=f"block_{layer}")(residual)
+            sites.append(site)
+        final_norm = nn.LayerNorm(name="final_norm")(residual)
+        logits = nn.Dense(config.vocab_size, name="unembed")(final_norm)
+        by_layer = jax.tree.map(lambda *layers: jnp.stack(layers), *sites)
+        return logits, {"embed": embed, **by_layer, "final_norm": final_norm}
+
+
+class _Block(nn.Module):
+    config: TransformerConfig
+
+    @nn.compact
+    def __call__(self, residual: Float[Array, "time width"]) -> tuple[Float[Array, "time width"], Activations]:
+        attended, pattern = _Attention(self.config, name="attention")(nn.LayerNorm(name="attention_norm")(residual))
+        middle = residual + attended
+        hidden = nn.Dense(self.config.mlp_width, name="mlp_in")(nn.LayerNorm(name="mlp_norm")(middle))
+        nonlinearity = {"relu": nn.relu, "gelu": nn.gelu}[self.config.activation]
+        after = middle + nn.Dense(self.config.width, name="mlp_out")(nonlinearity(hidden))
+        return after, {"resid_pre": residual, "resid_mid": middle, "resid_post": after, "attn_pattern": pattern}
+
+
+class _Attention(nn.Module):
+    config: TransformerConfig
+
+    @nn.compact
+    def __call__(
+        self, normed: Float[Array, "time width"]
+    ) -> tuple[Float[Array, "time width"], Float[Array, "head time time"]]:
+        shape = (self.config.heads, self.config.head_width)
+        query, key, value = (nn.DenseGeneral(shape, name=name)(normed) for name in ("query", "key", "value"))
+        scores = jnp.einsum("thw,shw->hts", query, key) / jnp.sqrt(self.config.head_width)
+        causal = jnp.tril(jnp.ones(scores.shape[1:], bool))
+        pattern = nn.softmax(jnp.where(causal[None], scores, -jnp.inf))
+        mixed = jnp.einsum("hts,shw->thw", pattern, value)
+        return nn.DenseGeneral(self.config.width, axis=(-2, -1), name="output")(mixed), pattern

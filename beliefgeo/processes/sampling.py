@@ -1,0 +1,91 @@
+"""Sequences, the beliefs of an ideal observer of them, and their log-probabilities, in one pass."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from beliefgeo.processes.process import Observer
+from beliefgeo.processes.scalars import ScalarProcess, Scalars, select, stack
+
+
+class Sample(NamedTuple):
+    """A sampled sequence; `beliefs[t]` is the belief after t tokens, so there is one more belief than tokens."""
+
+    tokens: Int[Array, " time"]
+    beliefs: Float[Array, "time_plus_1 state"]
+    log_probabilities: Float[Array, " time"]
+
+
+def sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
+    """Draw `length` tokens from the process, started at its initial belief.
+
+    Tokens are drawn from the observer's own prediction, P(x_t | x_1..x_{t-1}) = belief T^(x) w, which is the process
+    itself and needs no hidden state, so generalised processes are sampled in the same way. One uniform number per
+    token, inverted through the cumulative law.
+
+    Returns:
+        tokens `[length]`, beliefs `[length + 1, state]`, log-probabilities `[length]` in nats, each token's given
+        its past.
+
+    Raises:
+        ValueError: a negative length.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> drawn = sample(jax.random.key(0), golden_mean(), 6)
+    >>> drawn.tokens.shape, drawn.beliefs.shape
+    ((6,), (7, 2))
+    """
+    if length < 0:
+        raise ValueError(f"length must be 0 or more; got {length}")
+    noise = jax.random.uniform(key, (length,), process.initial.dtype)
+    scalars = ScalarProcess.of(process)
+    if scalars is None or length == 0:
+        return _sample_vectors(process, noise)
+    return _sample_scalars(scalars, noise)
+
+
+def _sample_vectors(process: Observer, noise: Float[Array, " time"]) -> Sample:
+    def step(belief, uniform):
+        law = process.predict(belief)
+        token = _invert(jnp.cumsum(law), uniform)
+        return process.update(belief, token), (belief, token, law[token])
+
+    last, (beliefs, tokens, probabilities) = jax.lax.scan(step, process.initial, noise)
+    return Sample(tokens, jnp.concatenate([beliefs, last[None]]), jnp.log(probabilities))
+
+
+def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sample:
+    def draw(belief: Scalars, uniform):
+        law = process.predict(belief)
+        cumulative = [law[0]]
+        for probability in law[1:]:
+            cumulative.append(cumulative[-1] + probability)
+        token = _invert(cumulative, uniform)
+        return token, select(token, law)
+
+    # Update with the token drawn before, then draw: carried, the token is computed once; the other order makes XLA
+    # recompute it for every state (a third slower).
+    def step(carry, uniform):
+        belief = process.update(*carry)
+        drawn = draw(belief, uniform)
+        return (belief, *drawn), (belief, *drawn)
+
+    first = draw(process.initial, noise[0])
+    last, (beliefs, tokens, probabilities) = jax.lax.scan(step, (process.initial, *first), noise[1:])
+    middle = zip(process.initial, beliefs, process.update(*last), strict=True)
+    beliefs = tuple(jnp.concatenate([start[None], inner, end[None]]) for start, inner, end in middle)
+    probabilities = jnp.concatenate([first[1][None], probabilities])
+    return Sample(jnp.concatenate([first[0][None], tokens]), stack(beliefs), jnp.log(probabilities))
+
+
+def _invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, ""]:
+    """The token whose stretch of the cumulative law holds `uniform`; never one of probability zero.
+
+    Scaled by the total, because a law that sums to 1 - 1e-7 would leave a gap at the top.
+    """
+    level = uniform * cumulative[-1]
+    if isinstance(cumulative, list):
+        return sum(((step <= level).astype(jnp.int32) for step in cumulative[:-1]), jnp.int32(0))
+    return jnp.sum(cumulative[:-1] <= level, dtype=jnp.int32)

@@ -1,0 +1,64 @@
+"""A small process written out, one scalar per state and token.
+
+Under `vmap` an array `[state]` becomes rows of three; a scalar becomes one long contiguous vector, and the same
+arithmetic runs several times faster. Worth it only where V S^2 is small: the compiled code grows with it.
+"""
+
+from typing import Self
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.processes.process import Observer, Process, normalise, zero_below_rounding
+
+_MOST_ENTRIES = 64
+
+Scalars = tuple[Float[Array, ""], ...]
+
+
+class ScalarProcess:
+    """`Process` with beliefs and laws as tuples of scalars; `update` takes the token's probability, already known."""
+
+    def __init__(self, process: Process):
+        """Split the matrices of `process` into scalars."""
+        self.initial: Scalars = tuple(process.initial)
+        self.transitions = [[list(row) for row in matrix] for matrix in process.transitions]
+        self.evidence = [list(row) for row in process.transitions @ process.readout]
+        self.size = [list(row) for row in abs(process.transitions) @ abs(process.readout)]
+
+    @classmethod
+    def of(cls, process: Observer) -> Self | None:
+        """The scalar form where it pays, else None."""
+        small = isinstance(process, Process) and process.transitions.size <= _MOST_ENTRIES
+        return cls(process) if small else None
+
+    def predict(self, belief: Scalars) -> Scalars:
+        """P(token | belief), as `Process.predict`."""
+        magnitude = [abs(b) for b in belief]
+        return tuple(
+            zero_below_rounding(_dot(belief, evidence), _dot(magnitude, size), len(belief))
+            for evidence, size in zip(self.evidence, self.size, strict=True)
+        )
+
+    def update(self, belief: Scalars, token: Int[Array, ""], probability: Float[Array, ""]) -> Scalars:
+        """belief T^(token) / probability, as `Process.update`."""
+        n_states = range(len(belief))
+        column = lambda j: [select(token, [matrix[i][j] for matrix in self.transitions]) for i in n_states]
+        return tuple(normalise(_dot(belief, column(j)), probability) for j in n_states)
+
+
+def select(token: Int[Array, ""], values: list | tuple) -> Array:
+    """values[token], NaN outside the vocabulary: a chain of selects, which vectorises where a gather does not."""
+    chosen = jnp.full((), jnp.nan, values[0].dtype)
+    for index, value in enumerate(values):
+        chosen = jnp.where(token == index, value, chosen)
+    return chosen
+
+
+def stack(scalars: Scalars) -> Array:
+    """`[state]` last. Stacking first and transposing after is the faster order under vmap."""
+    return jnp.stack(scalars).T
+
+
+def _dot(left: Scalars | list, right: list) -> Array:
+    return sum((a * b for a, b in zip(left[1:], right[1:], strict=True)), left[0] * right[0])

@@ -1,0 +1,284 @@
+"""A run folder: configuration, checkpoints, history, metrics. The only module that touches disk.
+
+folder/
+  config.json      what was asked for
+  checkpoints/     orbax: the latest state, and log-spaced snapshots for studying emergence
+  history.jsonl    loss and excess of every chunk of steps
+  metrics.json     written when the experiment has finished
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, CustomSteps, LatestN
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from beliefgeo.networks.training import Metrics, Training, TrainState
+from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
+
+
+class Plan(NamedTuple):
+    """How far to train, and what to keep."""
+
+    steps: int
+    """Optimiser steps in all, a multiple of `chunk`."""
+    chunk: int
+    """Steps of one `advance`."""
+    tokens_per_step: int
+    """Predictions made in one step by one network."""
+    snapshots: int
+    """About how many log-spaced snapshots to keep, besides the untrained network."""
+
+    def snapshot_steps(self) -> list[int]:
+        """0 and log-spaced multiples of the chunk up to the last step."""
+        spaced = np.geomspace(self.chunk, self.steps, self.snapshots)
+        return [0, *np.unique((spaced / self.chunk).round().astype(int) * self.chunk).tolist()]
+
+
+class LoadedRun(NamedTuple):
+    """A trained network: call it with tokens `[time]` for `(logits, activations)`."""
+
+    config: dict[str, Any]
+    network: Transformer
+    params: Any
+    step: int
+
+    def __call__(self, tokens: Int[Array, " time"]) -> tuple[Float[Array, "time vocab"], Activations]:
+        """Read one sequence."""
+        return self.network.apply(self.params, jnp.asarray(tokens))
+
+
+def run_folder(root: str | Path, preset: str, config: Any) -> Path:
+    """root/preset-digest, where equal configurations (dataclasses) have equal digests."""
+    text = json.dumps(dataclasses.asdict(config), sort_keys=True)
+    return Path(root) / f"{preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def open_run(folder: str | Path, config: Any) -> Path:
+    """Make the folder for this configuration, or enter it again.
+
+    Raises:
+        ValueError: the folder holds a run of another configuration (nothing is touched), or cannot be written.
+    """
+    folder, asked = Path(folder), json.loads(json.dumps(dataclasses.asdict(config)))
+    recorded = folder / "config.json"
+    try:
+        if recorded.exists():
+            held = json.loads(recorded.read_text())
+            differing = [name for name in _flat(asked) | _flat(held) if _flat(asked).get(name) != _flat(held).get(name)]
+            if differing:
+                fields = "; ".join(f"{n} is {_flat(held).get(n)}, asked for {_flat(asked).get(n)}" for n in differing)
+                raise ValueError(f"{folder} holds a run of another configuration ({fields}): choose another folder")
+            return folder
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ValueError(f"{folder} is not empty and holds no run (no config.json): choose another folder")
+        write_json(recorded, asked)
+    except OSError as error:
+        raise ValueError(f"cannot write the run folder {folder}: {error.strerror or error}; choose another") from error
+    return folder
+
+
+def train(folder: Path, training: Training, keys: PRNGKeyArray, plan: Plan) -> TrainState:
+    """Train one network a key, all in one program, to the end of the plan; continue where an earlier call stopped.
+
+    Ends with the same parameters bit for bit whether or not it was interrupted: chunks begin at multiples of
+    `plan.chunk`, and a checkpoint holds everything a later step depends on.
+
+    Raises:
+        FloatingPointError: the loss or a parameter is no longer finite; the last good checkpoint stays.
+    """
+    if plan.steps % plan.chunk:
+        raise ValueError(f"steps must be a multiple of {plan.chunk}; got {plan.steps}")
+    kept = plan.snapshot_steps()
+    init, advance = jax.vmap(training.init), jax.jit(jax.vmap(training.advance))
+    with _manager(folder, kept) as manager:
+        if manager.latest_step() is None:
+            state = jax.jit(init)(keys)
+            _save(manager, state, folder)
+        else:
+            state = _restore(manager, manager.latest_step(), jax.eval_shape(init, keys))
+        start = int(state.step[0])
+        _truncate_history(folder, start)
+        if start == plan.steps:
+            return state
+        with _Reporter(plan, start, len(keys)) as report:
+            for step in range(start + plan.chunk, plan.steps + 1, plan.chunk):
+                state, metrics = advance(state)
+                _require_finite(state, metrics, manager.latest_step(), folder)
+                report(step, metrics)
+                with (folder / "history.jsonl").open("a") as file:
+                    means = {name: np.asarray(value).mean(1).tolist() for name, value in metrics._asdict().items()}
+                    file.write(json.dumps({"step": step, **means}) + "\n")
+                # Twenty chances to resume, beside the snapshots.
+                if (
+                    step in kept
+                    or step == plan.steps
+                    or step % (plan.chunk * max(1, plan.steps // plan.chunk // 20)) == 0
+                ):
+                    _save(manager, state, folder)
+    return state
+
+
+def finished(folder: Path, plan: Plan) -> bool:
+    """Whether the run has been trained to the end of the plan."""
+    checkpoints = folder / "checkpoints"
+    return checkpoints.exists() and str(plan.steps) in {entry.name for entry in checkpoints.iterdir()}
+
+
+def snapshots(folder: Path, training: Training, keys: PRNGKeyArray, plan: Plan) -> Iterator[tuple[int, Any]]:
+    """(step, params with a leading seed axis) of each snapshot, the untrained network first."""
+    abstract = jax.eval_shape(jax.vmap(training.init), keys)
+    with _manager(folder, plan.snapshot_steps()) as manager:
+        for step in plan.snapshot_steps():
+            yield step, _restore(manager, step, abstract).params
+
+
+def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> LoadedRun:
+    """The network of a run folder, at its last step or at a snapshot.
+
+    >>> run = load_run("runs/mess3/default-12345678")  # doctest: +SKIP
+    >>> logits, activations = run(jnp.array([0, 1, 2, 0]))  # doctest: +SKIP
+
+    Raises:
+        ValueError: no run there, or no such step or seed.
+    """
+    folder = Path(folder)
+    if not (folder / "config.json").exists():
+        raise ValueError(f"{folder} holds no run (no config.json): give the folder that an experiment printed")
+    config = json.loads((folder / "config.json").read_text())
+    network = Transformer(TransformerConfig(**config["network"]))
+    with _manager(folder, [], read_only=True) as manager:
+        steps = sorted(manager.all_steps())
+        step = steps[-1] if step is None and steps else step
+        if step not in steps:
+            raise ValueError(f"{folder} has checkpoints at steps {steps}; got step={step}")
+        seeds = config["seeds"]
+        if not 0 <= seed < seeds:
+            raise ValueError(f"{folder} has seeds 0..{seeds - 1}; got seed={seed}")
+        params = jax.eval_shape(
+            jax.vmap(network.init, (0, None)), jax.random.split(jax.random.key(0), seeds), jnp.zeros(1, int)
+        )
+        params = manager.restore(step, args=ocp.args.Composite(params=ocp.args.StandardRestore(params)))["params"]
+    return LoadedRun(config, network, jax.tree.map(lambda leaf: leaf[seed], params), step)
+
+
+def history(folder: Path) -> dict[str, np.ndarray]:
+    """`step [chunk]`, and `loss`, `excess` `[chunk, seed]` averaged over each chunk of steps."""
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return {name: np.array([line[name] for line in lines]) for name in ("step", "loss", "excess")}
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write whole or not at all, so that an interrupt leaves the old file; NumPy and JAX arrays become lists."""
+    plain = lambda value: np.asarray(value).tolist()
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=2, default=plain) + "\n")
+    partial.replace(path)
+
+
+def versions() -> dict[str, str]:
+    """The versions a result depends on."""
+    names = ("beliefgeo", "jax", "jaxlib", "flax", "optax", "equinox", "numpy", "orbax-checkpoint")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def _manager(folder: Path, kept: list[int], *, read_only: bool = False) -> ocp.CheckpointManager:
+    options = ocp.CheckpointManagerOptions(
+        preservation_policy=AnyPreservationPolicy([LatestN(1), CustomSteps(kept)]),
+        enable_async_checkpointing=False,
+        read_only=read_only,
+        create=not read_only,
+    )
+    return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
+
+
+def _save(manager: ocp.CheckpointManager, state: TrainState, folder: Path) -> None:
+    rest = {"optimizer": state.optimizer, "step": state.step, "key": jax.random.key_data(state.key)}
+    about = {"config": json.loads((folder / "config.json").read_text()), "versions": versions()}
+    save = ocp.args.StandardSave
+    items = ocp.args.Composite(params=save(state.params), rest=save(rest), about=ocp.args.JsonSave(about))
+    manager.save(int(state.step[0]), args=items)
+
+
+def _restore(manager: ocp.CheckpointManager, step: int | None, abstract: TrainState) -> TrainState:
+    key = jax.eval_shape(jax.random.key_data, abstract.key)
+    rest = {"optimizer": abstract.optimizer, "step": abstract.step, "key": key}
+    restore = ocp.args.StandardRestore
+    held = manager.restore(step, args=ocp.args.Composite(params=restore(abstract.params), rest=restore(rest)))
+    params, rest = held["params"], held["rest"]
+    return TrainState(params, rest["optimizer"], rest["step"], jax.random.wrap_key_data(rest["key"]))
+
+
+def _require_finite(state: TrainState, metrics: Metrics, good: int | None, folder: Path) -> None:
+    """A finite loss may still leave parameters that are not: check both, before anything is saved."""
+    bad_loss = ~np.isfinite(np.asarray(metrics.loss))
+    if not bad_loss.any() and all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
+        return
+    last = int(state.step[0])
+    step = last - metrics.loss.shape[1] + 1 + int(bad_loss.any(0).argmax()) if bad_loss.any() else last
+    raise FloatingPointError(
+        f"the loss is no longer finite at step {step}; the last good checkpoint, step {good}, stays in {folder}: "
+        "lower the learning rate"
+    )
+
+
+def _truncate_history(folder: Path, step: int) -> None:
+    """Forget chunks after the checkpoint: they will be trained again."""
+    path = folder / "history.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+
+
+def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in nested.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+class _Reporter:
+    """Progress: a live bar on a terminal, a line every tenth of the way elsewhere."""
+
+    def __init__(self, plan: Plan, start: int, seeds: int):
+        self.plan, self.start, self.seeds = plan, start, seeds
+        self.console = Console()
+        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
+        self.progress = Progress(
+            *columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal
+        )
+        self.task = self.progress.add_task("training", total=plan.steps, completed=start, now="compiling")
+        self.began: float | None = None
+
+    def __enter__(self) -> "_Reporter":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, step: int, metrics: Metrics) -> None:
+        """Report a chunk that ended at `step`."""
+        if self.began is None:  # the first chunk is mostly compilation: start the clock after it
+            self.began, self.start = time.perf_counter(), step
+        seconds = time.perf_counter() - self.began
+        rate = (step - self.start) / seconds if step > self.start else 0.0
+        tokens = rate * self.plan.tokens_per_step * self.seeds
+        now = f"{tokens:,.0f} tokens/s, loss {float(metrics.excess.mean()):.5f} above the exact floor"
+        self.progress.update(self.task, completed=step, now=now)
+        tenth = max(1, self.plan.steps // 10 // self.plan.chunk) * self.plan.chunk
+        if not self.console.is_terminal and (step % tenth == 0 or step == self.plan.steps):
+            left = f"{(self.plan.steps - step) / rate:.0f} s left" if rate else ""
+            self.console.print(f"step {step:,} of {self.plan.steps:,}: {now}, {left}", highlight=False)
