@@ -11,8 +11,9 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,16 +22,23 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from matplotlib.animation import FuncAnimation, writers
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, CustomSteps, LatestN
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from beliefgeo.networks.training import Metrics, Training, TrainState
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
 
 
-class Plan(NamedTuple):
-    """How far to train, and what to keep."""
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How far to train, and what to keep.
+
+    Raises:
+        ValueError: a number that is not positive, or steps that are not a multiple of the chunk.
+    """
 
     steps: int
     """Optimiser steps in all, a multiple of `chunk`."""
@@ -40,6 +48,16 @@ class Plan(NamedTuple):
     """Predictions made in one step by one network."""
     snapshots: int
     """About how many log-spaced snapshots to keep, besides the untrained network."""
+    seeds: int = 1
+    """Networks trained side by side in one program."""
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}")
+        if self.steps % self.chunk:
+            near = max(1, round(self.steps / self.chunk)) * self.chunk
+            raise ValueError(f"steps must be a multiple of chunk ({self.chunk}); got {self.steps}: try {near}")
 
     def snapshot_steps(self) -> list[int]:
         """0 and log-spaced multiples of the chunk up to the last step."""
@@ -91,8 +109,8 @@ def open_run(folder: str | Path, config: Any) -> Path:
     return folder
 
 
-def train(folder: Path, training: Training, keys: PRNGKeyArray, plan: Plan) -> TrainState:
-    """Train one network a key, all in one program, to the end of the plan; continue where an earlier call stopped.
+def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan) -> TrainState:
+    """Train to the end of the plan, all seeds in one program; continue where an earlier call stopped.
 
     Ends with the same parameters bit for bit whether or not it was interrupted: chunks begin at multiples of
     `plan.chunk`, and a checkpoint holds everything a later step depends on.
@@ -100,9 +118,7 @@ def train(folder: Path, training: Training, keys: PRNGKeyArray, plan: Plan) -> T
     Raises:
         FloatingPointError: the loss or a parameter is no longer finite; the last good checkpoint stays.
     """
-    if plan.steps % plan.chunk:
-        raise ValueError(f"steps must be a multiple of {plan.chunk}; got {plan.steps}")
-    kept = plan.snapshot_steps()
+    kept, keys = plan.snapshot_steps(), _seed_keys(key, plan)
     init, advance = jax.vmap(training.init), jax.jit(jax.vmap(training.advance))
     with _manager(folder, kept) as manager:
         if manager.latest_step() is None:
@@ -114,14 +130,16 @@ def train(folder: Path, training: Training, keys: PRNGKeyArray, plan: Plan) -> T
         _truncate_history(folder, start)
         if start == plan.steps:
             return state
-        with _Reporter(plan, start, len(keys)) as report:
+        with _Reporter(plan, start) as report:
             for step in range(start + plan.chunk, plan.steps + 1, plan.chunk):
-                state, metrics = advance(state)
+                began = time.perf_counter()
+                state, metrics = jax.block_until_ready(advance(state))
                 _require_finite(state, metrics, manager.latest_step(), folder)
                 report(step, metrics)
                 with (folder / "history.jsonl").open("a") as file:
                     means = {name: np.asarray(value).mean(1).tolist() for name, value in metrics._asdict().items()}
-                    file.write(json.dumps({"step": step, **means}) + "\n")
+                    seconds = time.perf_counter() - began
+                    file.write(json.dumps({"step": step, **means, "seconds": seconds}) + "\n")
                 # Twenty chances to resume, beside the snapshots.
                 if (
                     step in kept
@@ -132,15 +150,9 @@ def train(folder: Path, training: Training, keys: PRNGKeyArray, plan: Plan) -> T
     return state
 
 
-def finished(folder: Path, plan: Plan) -> bool:
-    """Whether the run has been trained to the end of the plan."""
-    checkpoints = folder / "checkpoints"
-    return checkpoints.exists() and str(plan.steps) in {entry.name for entry in checkpoints.iterdir()}
-
-
-def snapshots(folder: Path, training: Training, keys: PRNGKeyArray, plan: Plan) -> Iterator[tuple[int, Any]]:
+def snapshots(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan) -> Iterator[tuple[int, Any]]:
     """(step, params with a leading seed axis) of each snapshot, the untrained network first."""
-    abstract = jax.eval_shape(jax.vmap(training.init), keys)
+    abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan))
     with _manager(folder, plan.snapshot_steps()) as manager:
         for step in plan.snapshot_steps():
             yield step, _restore(manager, step, abstract).params
@@ -176,9 +188,9 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
 
 
 def history(folder: Path) -> dict[str, np.ndarray]:
-    """`step [chunk]`, and `loss`, `excess` `[chunk, seed]` averaged over each chunk of steps."""
+    """`step [chunk]`, and `loss`, `excess` `[chunk, seed]` averaged over each chunk of steps, `seconds [chunk]`."""
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    return {name: np.array([line[name] for line in lines]) for name in ("step", "loss", "excess")}
+    return {name: np.array([line[name] for line in lines]) for name in ("step", "loss", "excess", "seconds")}
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -193,6 +205,34 @@ def versions() -> dict[str, str]:
     """The versions a result depends on."""
     names = ("beliefgeo", "jax", "jaxlib", "flax", "optax", "equinox", "numpy", "orbax-checkpoint")
     return {name: importlib.metadata.version(name) for name in names}
+
+
+def device() -> str:
+    """What the numbers were computed on."""
+    first = jax.devices()[0]
+    count = f"{os.cpu_count()} cores" if first.platform == "cpu" else f"{jax.device_count()} devices"
+    return f"{first.device_kind}, {count}"
+
+
+def save_movie(path: Path, movie: FuncAnimation, *, frames_per_second: int = 2) -> Path:
+    """Write an animation as MP4 where ffmpeg exists, else as GIF; the suffix says which."""
+    mp4 = writers.is_available("ffmpeg")
+    path = path.with_suffix(".mp4" if mp4 else ".gif")
+    movie.save(path, writer="ffmpeg" if mp4 else "pillow", fps=frames_per_second, dpi=110)
+    return path
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on the terminal."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _seed_keys(key: PRNGKeyArray, plan: Plan) -> PRNGKeyArray:
+    """One key a seed, the same for a seed however many there are."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.seeds))
 
 
 def _manager(folder: Path, kept: list[int], *, read_only: bool = False) -> ocp.CheckpointManager:
@@ -252,8 +292,8 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 class _Reporter:
     """Progress: a live bar on a terminal, a line every tenth of the way elsewhere."""
 
-    def __init__(self, plan: Plan, start: int, seeds: int):
-        self.plan, self.start, self.seeds = plan, start, seeds
+    def __init__(self, plan: Plan, start: int):
+        self.plan, self.start = plan, start
         self.console = Console()
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
         self.progress = Progress(
@@ -275,7 +315,7 @@ class _Reporter:
             self.began, self.start = time.perf_counter(), step
         seconds = time.perf_counter() - self.began
         rate = (step - self.start) / seconds if step > self.start else 0.0
-        tokens = rate * self.plan.tokens_per_step * self.seeds
+        tokens = rate * self.plan.tokens_per_step * self.plan.seeds
         now = f"{tokens:,.0f} tokens/s, loss {float(metrics.excess.mean()):.5f} above the exact floor"
         self.progress.update(self.task, completed=step, now=now)
         tenth = max(1, self.plan.steps // 10 // self.plan.chunk) * self.plan.chunk

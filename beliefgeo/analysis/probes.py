@@ -19,9 +19,6 @@ from beliefgeo.processes.process import ArrayLike, as_floats
 # Cut-offs tried by cross-validation; 2 is above every singular value: no direction is worth keeping.
 RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)
 
-# Rows of one QR; small enough to stay in the cache, many enough to swamp the merging.
-_BLOCK = 2048
-
 
 class Probe(NamedTuple):
     """features @ kernel + bias."""
@@ -115,7 +112,7 @@ def score_predictions(
 def probe_statistic(
     features: Float[Array, "row feature"], targets: Float[Array, "row target"], weights: Float[Array, " row"]
 ) -> ProbeStatistic:
-    """The sufficient statistic of weighted rows, by blockwise QR."""
+    """The sufficient statistic of weighted rows."""
     rows = jnp.concatenate([features, targets.astype(features.dtype)], 1)
     weight = weights.sum()
     shares = (weights / weight)[:, None]
@@ -233,13 +230,8 @@ def _nested_fits(
 
 
 def _triangular_factor(rows: Float[Array, "row column"]) -> Float[Array, "column column"]:
-    """R of the QR decomposition, by blocks: the factors of the blocks, stacked, have the same R."""
-    n_rows, n_columns = rows.shape
-    n_blocks = max(1, n_rows // _BLOCK)
-    padding = -n_rows % n_blocks if n_rows >= n_columns else n_columns - n_rows
-    blocks = jnp.pad(rows, ((0, padding), (0, 0))).reshape(n_blocks, -1, n_columns)
-    factors = jnp.linalg.qr(blocks, mode="r").reshape(-1, n_columns)
-    return factors if n_blocks == 1 else jnp.linalg.qr(factors, mode="r")
+    missing = max(0, rows.shape[1] - rows.shape[0])  # rows of zeros change nothing, and make the factor square
+    return jnp.linalg.qr(jnp.pad(rows, ((0, missing), (0, 0))), mode="r")
 
 
 def _uncentred(statistic: ProbeStatistic) -> Float[Array, "column column"]:

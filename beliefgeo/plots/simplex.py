@@ -1,0 +1,117 @@
+"""Beliefs in the simplex, coloured by the belief itself."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Array, Float
+from matplotlib import animation
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from beliefgeo.plots.style import PAGE, panels, styled
+
+_CORNERS = np.array([[-0.5, -np.sqrt(3) / 6], [0.5, -np.sqrt(3) / 6], [0, np.sqrt(3) / 3]])
+_BINS = 500
+
+
+def belief_colors(beliefs: Float[Array, "row 3"]) -> Float[np.ndarray, "row 3"]:
+    """Red, green, blue = the belief in states 0, 1, 2."""
+    return np.clip(np.asarray(beliefs, float), 0, 1)
+
+
+@styled
+def simplex_scatter(
+    axes: Axes, points: Float[Array, "row 2"], colors: Float[Array, "row 3"], *, size: float = 0.4
+) -> None:
+    """Each point a dot; for up to some 100,000 points, beyond that `simplex_density`."""
+    _triangle(axes)
+    points = np.asarray(points)
+    axes.scatter(points[:, 0], points[:, 1], s=size, c=np.asarray(colors), linewidths=0, rasterized=True)
+
+
+@styled
+def simplex_density(
+    axes: Axes,
+    points: Float[Array, "row 2"],
+    colors: Float[Array, "row 3"],
+    weights: Float[Array, " row"] | None = None,
+) -> None:
+    """Points binned into an image: the mean colour of each cell, opaque by the logarithm of its weight."""
+    _triangle(axes)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    points, colors = np.asarray(points), np.asarray(colors)
+    weights = np.ones(len(points)) if weights is None else np.asarray(weights)
+    inside = (points > [left, bottom]).all(1) & (points < [right, top]).all(1)
+    cell = ((points[inside] - [left, bottom]) / [right - left, top - bottom] * _BINS).astype(int)
+    cell = cell[:, 1] * _BINS + cell[:, 0]
+    total = np.bincount(cell, weights[inside], _BINS**2)
+    sums = [np.bincount(cell, weights[inside] * channel, _BINS**2) for channel in colors[inside].T]
+    image = np.zeros((_BINS**2, 4))
+    held = total > 0
+    image[held, :3] = np.clip(np.stack(sums, 1)[held] / total[held, None], 0, 1)
+    level = np.log(total[held])
+    low, high = np.quantile(level, [0.0, 0.99]) if held.any() else (0.0, 1.0)
+    image[held, 3] = np.clip(0.45 + 0.55 * (level - low) / max(high - low, 1e-9), 0, 1)
+    shape = (_BINS, _BINS, 4)
+    axes.imshow(image.reshape(shape), extent=(left, right, bottom, top), origin="lower", interpolation="antialiased")
+
+
+@styled
+def simplex_panels(
+    clouds: Mapping[str, Float[Array, "row 2"]],
+    colors: Float[Array, "row 3"],
+    weights: Float[Array, " row"] | None = None,
+    *,
+    columns: int = 4,
+    width: float = PAGE,
+) -> Figure:
+    """Clouds of the same rows side by side, titled by their names, a row one colour everywhere.
+
+    Args:
+        clouds: title -> points, such as exact beliefs beside a probe's.
+        colors: `belief_colors` of the exact beliefs.
+        weights: how much each row counts.
+        columns: panels in a row.
+        width: of the figure, in inches.
+    """
+    columns = min(columns, len(clouds))
+    rows = -(-len(clouds) // columns)
+    figure, axes = panels(rows, columns, width, rows * (width / columns * 0.94 + 0.28))
+    for panel, (title, points) in zip(axes, clouds.items(), strict=False):
+        simplex_density(panel, points, colors, weights)
+        panel.set_title(title, linespacing=1.25)
+    for empty in axes[len(clouds) :]:
+        empty.remove()
+    return figure
+
+
+@styled
+def simplex_movie(
+    frames: Mapping[str, Float[Array, "row 2"]],
+    colors: Float[Array, "row 3"],
+    weights: Float[Array, " row"] | None = None,
+    *,
+    truth: Float[Array, "row 2"],
+) -> animation.FuncAnimation:
+    """The exact beliefs beside a cloud that moves through `frames` (title -> points); the last is held."""
+    figure, (left, right) = panels(1, 2, PAGE * 0.75, PAGE * 0.75 / 2 + 0.1)
+    simplex_density(left, truth, colors, weights)
+    left.set_title("exact beliefs")
+    shown = [*frames.items()] + [list(frames.items())[-1]] * 4
+
+    def draw(index: int) -> list:
+        right.clear()
+        title, points = shown[index]
+        simplex_density(right, points, colors, weights)
+        right.set_title(title)
+        return []
+
+    draw(0)
+    return animation.FuncAnimation(figure, draw, frames=len(shown), interval=500, init_func=list)
+
+
+def _triangle(axes: Axes) -> None:
+    outline = np.vstack([_CORNERS, _CORNERS[:1]])
+    axes.plot(outline[:, 0], outline[:, 1], color="0.75", linewidth=0.6, zorder=0)
+    axes.set(xlim=(-0.56, 0.56), ylim=(-0.4, 0.64), aspect="equal")
+    axes.set_axis_off()
