@@ -51,7 +51,7 @@ class Plan:
     seeds: int = 1
     """Networks trained side by side in one program."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # noqa: D105
         for name, value in dataclasses.asdict(self).items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value}")
@@ -320,5 +320,5 @@ class _Reporter:
         self.progress.update(self.task, completed=step, now=now)
         tenth = max(1, self.plan.steps // 10 // self.plan.chunk) * self.plan.chunk
         if not self.console.is_terminal and (step % tenth == 0 or step == self.plan.steps):
-            left = f"{(self.plan.steps - step) / rate:.0f} s left" if rate else ""
-            self.console.print(f"step {step:,} of {self.plan.steps:,}: {now}, {left}", highlight=False)
+            left = f"{(self.plan.steps - step) / rate:.0f} s left" if rate else "compiled"
+            print(f"step {step:,} of {self.plan.steps:,}: {now}, {left}", flush=True)

@@ -25,7 +25,7 @@ import optax
 import beliefgeo as bg
 from beliefgeo import cli, runs
 from beliefgeo.analysis import report
-from beliefgeo.analysis.controls import shuffle_beliefs
+from beliefgeo.analysis.controls import shuffle_words
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, loss_gap, prefixes
 from beliefgeo.analysis.geometry import compare_distances, principal_components, simplex_coordinates
 from beliefgeo.networks.training import Batch, training
@@ -98,7 +98,7 @@ def main(preset: str, config: Config, out: Path) -> None:
         return evaluate(partial(network.apply, params), rows, last)
 
     read_seeds = jax.jit(lambda params: jax.lax.map(read, params))
-    snapshots, networks = [], {}
+    snapshots, networks = [], dict.fromkeys(("trained", "untrained"))
     for step, params in runs.snapshots(folder, trainer, train_key, plan):
         evaluation = read_seeds(params)
         networks["trained" if step else "untrained"] = evaluation  # the last one stays
@@ -158,15 +158,15 @@ def figures(folder: Path, metrics: dict, snapshots: list, networks: dict, rows: 
     save = lambda name, figure: figure.savefig(folder / f"{name}.png")
     colors, truth = simplex.belief_colors(rows.beliefs), simplex_coordinates(rows.beliefs)
     trained = networks["trained"].features["resid_post"][0]
-    shuffled = shuffle_beliefs(jax.random.key(0), rows.beliefs, rows.length)
+    entries, shuffled = shuffle_words(jax.random.key(0), rows)
     scores = metrics["as_published"]
     title = lambda kind, name: f"{name}\nR$^2$ = {abs(scores[kind]['r2']['seeds'][0]):.4f}"
     clouds = {
         "exact beliefs\n": truth,
-        title("trained", "trained network"): snapshots[-1]["points"],
-        title("untrained", "untrained network"): snapshots[0]["points"],
-        title("shuffled", "shuffled beliefs"): simplex_coordinates(
-            bg.fit_probe(trained, shuffled, rows.counts)(trained)
+        title("trained", "probe of the trained network"): snapshots[-1]["points"],
+        title("untrained", "of an untrained network"): snapshots[0]["points"],
+        title("shuffled", "of shuffled beliefs"): simplex_coordinates(
+            bg.fit_probe(trained[entries], shuffled)(trained)
         ),
     }
     save("geometry", simplex.simplex_panels(clouds, colors, rows.counts))

@@ -24,6 +24,18 @@ def shuffle_beliefs(
     return jnp.zeros_like(beliefs).at[home].set(jnp.asarray(beliefs)[drawn])
 
 
+def shuffle_words(
+    key: PRNGKeyArray, prefixes: Prefixes
+) -> tuple[Int[np.ndarray, " word_position"], Float[Array, "word_position state"]]:
+    """The shuffle of Shai et al. 2405.15943: every word and position by itself, its belief from another word.
+
+    Returns:
+        For each word and position the row of `prefixes` it reads, and a belief permuted within the position.
+    """
+    rows = np.repeat(np.arange(len(prefixes.counts)), prefixes.counts)
+    return rows, shuffle_beliefs(key, jnp.asarray(prefixes.beliefs)[rows], jnp.asarray(prefixes.length)[rows])
+
+
 def window_groups(prefixes: Prefixes) -> Iterator[Int[np.ndarray, " row"]]:
     """For windows of 0, 1, 2, ... tokens: labels equal where the last tokens and the number read are equal.
 

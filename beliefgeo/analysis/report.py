@@ -3,7 +3,7 @@
 A report is a nested dictionary of numbers and arrays, ready for `runs.write_json`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,19 +12,22 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from beliefgeo.analysis.controls import equivalent_window, shuffle_beliefs, window_curve
+from beliefgeo.analysis.controls import equivalent_window, shuffle_beliefs, shuffle_words, window_curve
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, loss_gap, optimal_loss
 from beliefgeo.analysis.probes import Score, cross_validate_probe, fit_probe, score_predictions, score_probe
 
 # How the prefixes count, by its name in reports and figures.
 WEIGHTINGS = {"every word and position equally": "counts", "by probability": "probabilities"}
 
+# Folds are the subtrees below the words of this many tokens; shorter prefixes only ever train.
+HELD_OUT_DEPTH = 2
+
 # Evaluations of trained networks and of the same networks untrained, seeds on a leading axis of every leaf.
 Networks = Mapping[str, Evaluation]
 
 
 class HeldOutScore(NamedTuple):
-    """Scores over the prefixes at least as long as the subtrees' roots; `length[i]` tokens read at `mse_per_length[i]`."""
+    """Scores over the prefixes no shorter than the subtrees' roots; `mse_per_length[i]` after `length[i]` tokens."""
 
     mse: float
     r2: float
@@ -42,22 +45,20 @@ def held_out_score(
     weights: Float[np.ndarray, " row"],
     *,
     targets: Float[np.ndarray, "row state"] | None = None,
-    depth: int = 2,
     offset: bool = True,
 ) -> HeldOutScore:
-    """Fit and score by subtree: no prefix is predicted by a probe that saw its first `depth` tokens continued.
+    """Fit and score by subtree: no prefix is predicted by a probe that saw its first two tokens continued.
 
     Args:
         features: activations of each prefix.
         prefixes: from `evaluation.prefixes`.
         weights: `prefixes.counts` (every word and position alike) or `prefixes.probabilities`.
         targets: other targets than the beliefs, such as shuffled ones.
-        depth: tokens that name a subtree; V^depth folds at most.
         offset: fit an affine probe, else a linear one.
     """
     dtype = features.dtype
     targets = jnp.asarray(prefixes.beliefs if targets is None else targets, dtype)
-    folds, weights = prefixes.subtrees(depth), np.asarray(weights, float)
+    folds, weights = prefixes.subtrees(HELD_OUT_DEPTH), np.asarray(weights, float)
     predictions = cross_validate_probe(features, targets, folds, jnp.asarray(weights, dtype), offset=offset).predictions
     rows = folds >= 0
     score = _score(predictions, targets, weights, rows)
@@ -68,7 +69,7 @@ def held_out_score(
     return HeldOutScore(float(score.mse), float(score.r2), unexplained, window, lengths, np.array(by_length))
 
 
-def over_seeds(values: Float[np.ndarray, "seed ..."], *, level: float = 0.95) -> dict[str, np.ndarray | None]:
+def over_seeds(values: Float[np.ndarray, "seed ..."], *, level: float = 0.95) -> dict[str, Any]:
     """Mean over seeds, Student's interval of the mean (None for one seed), and each seed's value.
 
     >>> {name: np.round(value, 2).tolist() for name, value in over_seeds(np.array([1.0, 2.0, 3.0])).items()}
@@ -95,14 +96,18 @@ def loss_report(networks: Networks, prefixes: Prefixes) -> dict[str, Any]:
 
 def in_sample_report(key: PRNGKeyArray, networks: Networks, prefixes: Prefixes, site: str) -> dict[str, Any]:
     """Affine probes scored on what they were fitted to, every word and position equally: Shai et al. 2405.15943."""
+
+    def scores(features: Iterable[Array], targets: Array, weights: np.ndarray | None) -> dict[str, Any]:
+        each = [score_probe(fit_probe(one, targets, weights), one, targets, weights) for one in features]
+        values = {name: np.array([getattr(score, name) for score in each]) for name in ("mse", "r2")}
+        values["window"] = np.array([equivalent_window(1 - float(r2), curve) for r2 in values["r2"]])
+        return {name: over_seeds(value) for name, value in values.items()}
+
+    curve = window_curve(prefixes, prefixes.counts)
     beliefs, counts = jnp.asarray(prefixes.beliefs), prefixes.counts
-
-    def scores(features: Float[Array, "seed row feature"], targets: Float[Array, "row state"]) -> dict[str, Any]:
-        each = [score_probe(fit_probe(one, targets, counts), one, targets, counts) for one in features]
-        return {name: over_seeds(np.array([getattr(score, name) for score in each])) for name in ("mse", "r2")}
-
-    shuffled = scores(networks["trained"].features[site], shuffle_beliefs(key, beliefs, prefixes.length))
-    return {name: scores(net.features[site], beliefs) for name, net in networks.items()} | {"shuffled": shuffled}
+    report = {name: scores(net.features[site], beliefs, counts) for name, net in networks.items()}
+    rows, shuffled = shuffle_words(key, prefixes)
+    return report | {"shuffled": scores((one[rows] for one in networks["trained"].features[site]), shuffled, None)}
 
 
 def held_out_report(
@@ -148,7 +153,7 @@ def held_out_report(
         "shuffled": {
             name: over_seeds(np.array([getattr(s, name) for s in shuffled])) for name in ("mse", "r2", "window")
         },
-        "window_curve": window_curve(prefixes, weights),
+        "window_curve": window_curve(prefixes, weights, prefixes.subtrees(HELD_OUT_DEPTH) >= 0),
     }
 
 

@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import ArrayLike, Observer, take
+from beliefgeo.processes.process import ArrayLike, Observer, take, vocabulary
 from beliefgeo.processes.scalars import ScalarProcess, Scalars, select, stack
 
 
@@ -61,6 +62,11 @@ def filter_beliefs(process: Observer, tokens: ArrayLike) -> Filtered:
     tokens = check_tokens(process, tokens)
     if tokens.ndim != 1:
         raise ValueError(f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch")
+    return _filter(process, tokens)
+
+
+@eqx.filter_jit
+def _filter(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
     scalars = ScalarProcess.of(process)
     beliefs, probabilities = _filter_vectors(process, tokens) if scalars is None else _filter_scalars(scalars, tokens)
     impossible = jnp.cumsum(probabilities == 0) > 0
@@ -84,7 +90,7 @@ def check_tokens(process: Observer, tokens: ArrayLike) -> Int[Array, "..."]:
     array = jnp.asarray(tokens)
     if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
         raise TypeError(f"tokens must be integers; got {array.dtype}")
-    vocab_size = jax.eval_shape(process.predict, process.initial).shape[0]
+    vocab_size = vocabulary(process)
     if not isinstance(array, jax.core.Tracer):
         outside = np.argwhere((np.asarray(array) < 0) | (np.asarray(array) >= vocab_size))
         if len(outside):

@@ -1,8 +1,6 @@
 """Entropies of words, exact, by growing the tree of words. Nats."""
 
-from functools import partial
-
-import jax
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -24,11 +22,11 @@ def myopic_entropies(process: Observer, length: int) -> Float[Array, " time"]:
     >>> myopic_entropies(mess3(), 3).round(4).tolist()
     [1.0986, 0.8577, 0.8134]
     """
-    check_tree(process, max(length - 1, 0), "myopic_entropies")
+    check_tree(process, length - 1 if length > 0 else length, "myopic_entropies")
     return _myopic_entropies(process, length)
 
 
-@partial(jax.jit, static_argnums=1)
+@eqx.filter_jit
 def _myopic_entropies(process: Observer, length: int) -> Float[Array, " time"]:
     terms = []
     for beliefs, probabilities in levels(process, length - 1) if length else []:

@@ -3,12 +3,13 @@
 import os
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import ArrayLike, Observer, Process
+from beliefgeo.processes.process import ArrayLike, Observer, Process, vocabulary
 
 
 class Expanded(NamedTuple):
@@ -45,7 +46,11 @@ def expand_beliefs(process: Observer, beliefs: ArrayLike) -> Expanded:
     >>> expand_beliefs(golden_mean(), [[0.0, 1.0]]).probabilities.tolist()
     [[1.0, 0.0]]
     """
-    beliefs = jnp.asarray(beliefs, process.initial.dtype)
+    return _expand(process, jnp.asarray(beliefs, process.initial.dtype))
+
+
+@eqx.filter_jit
+def _expand(process: Observer, beliefs: Float[Array, "word state"]) -> Expanded:
     probabilities = jax.vmap(process.predict)(beliefs)
     tokens = jnp.arange(probabilities.shape[1])
     successors = jax.vmap(jax.vmap(process.update, (None, 0)), (0, None))(beliefs, tokens)
@@ -77,7 +82,13 @@ def word_tree(process: Observer, length: int) -> WordTree:
     >>> word_tree(golden_mean(), 2).probabilities.round(4).tolist()
     [0.3333, 0.3333, 0.3333, 0.0]
     """
-    vocab_size = check_tree(process, length, "word_tree")
+    check_tree(process, length, "word_tree")
+    return _word_tree(process, length)
+
+
+@eqx.filter_jit
+def _word_tree(process: Observer, length: int) -> WordTree:
+    vocab_size = vocabulary(process)
     grown = levels(process, length)
     repeated = [jnp.repeat(beliefs, vocab_size ** (length - t), axis=0) for t, (beliefs, _) in enumerate(grown)]
     place = vocab_size ** jnp.arange(length - 1, -1, -1)
@@ -108,16 +119,13 @@ def words(process: Observer, length: int) -> Words:
         grown = [(beliefs, np.zeros(1, np.int32), np.zeros(1, np.int32))]
         for _ in range(length):
             _require_memory("words", len(beliefs), length, n_states, at_least=True)
-            expanded = _expand(process, beliefs)
+            expanded = expand_beliefs(process, beliefs)
             allowed = np.asarray(expanded.probabilities) > 0
             parents, tokens = np.nonzero(allowed)
             probabilities = probabilities[parents] * np.asarray(expanded.probabilities)[allowed]
             beliefs = np.asarray(expanded.beliefs)[allowed]
             grown.append((beliefs, parents, tokens.astype(np.int32)))
     return _backtrack(grown, probabilities)
-
-
-_expand = jax.jit(expand_beliefs)
 
 
 def _as_float64(process: Observer) -> Observer:
@@ -163,13 +171,11 @@ def count_words(process: Process, length: int) -> int:
     return sum(counts.values())
 
 
-def check_tree(process: Observer, length: int, who: str) -> int:
-    """The vocabulary size; raises where V^length words with their beliefs do not fit in memory."""
+def check_tree(process: Observer, length: int, who: str) -> None:
+    """Raises where V^length words with their beliefs do not fit in memory."""
     if length < 0:
         raise ValueError(f"length must be 0 or more; got {length}")
-    vocab_size = jax.eval_shape(process.predict, process.initial).shape[0]
-    _require_memory(who, vocab_size**length, length, len(process.initial))
-    return vocab_size
+    _require_memory(who, vocabulary(process) ** length, length, len(process.initial))
 
 
 def _require_memory(who: str, n_words: int, length: int, n_states: int, *, at_least: bool = False) -> None:

@@ -33,7 +33,7 @@ def training_curves(
         if published:
             axes.plot(list(published), list(published.values()), "D", color=ORANGE, markersize=4, label="published")
         axes.set(xscale="log", yscale="log", xlabel="training tokens")
-        axes.legend(loc="lower left")
+        _legend_above(axes, 3)
     left.set_ylabel("loss above the optimum (nats)")
     right.set_ylabel("mean squared error of the probe")
     return figure
@@ -50,8 +50,8 @@ def per_position(
         for index, (name, values) in enumerate(curves.items()):
             _curve(panel, tokens_read, values, index, name, marker="o")
         panel.set(yscale="log", xlabel="tokens read", ylabel=label, xticks=np.asarray(tokens_read)[::2])
-        if len(curves) > 1:
-            panel.legend(loc="upper center", bbox_to_anchor=(0.5, 1.17), ncols=len(curves), handlelength=2.4)
+        panel.yaxis.set_minor_formatter(NullFormatter())
+        _legend_above(panel, len(curves))
     return figure
 
 
@@ -76,7 +76,7 @@ def windows_panel(
             panel.plot([window, window], [1e-9, min(unexplained, 1)], color=_COLORS[index], linewidth=0.6, zorder=0)
         panel.set(yscale="log", ylim=(shown.min() / 2, 1.6), title=title, xticks=range(0, len(shown), 2))
         panel.set(xlabel="tokens of context k", ylabel="unexplained fraction of variance")
-        panel.legend(loc="lower left")
+        panel.legend(loc="upper right")
     return figure
 
 
@@ -86,4 +86,7 @@ def _curve(axes: Axes, x: Array, values: Array, index: int, label: str, marker: 
     axes.plot(x, values.mean(0), color=color, linestyle=style, marker=marker, markersize=3, label=label)
     if len(values) > 1:
         axes.fill_between(x, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, handlelength=2.4, columnspacing=1.2)

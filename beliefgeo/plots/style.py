@@ -27,7 +27,6 @@ _RC = {
     "lines.linewidth": 1.3,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
-    "savefig.dpi": 200,
 }
 
 
@@ -48,5 +47,5 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A figure of equal panels, rows first."""
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), dpi=220)
     return figure, [figure.add_subplot(rows, columns, index + 1) for index in range(rows * columns)]

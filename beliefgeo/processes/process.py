@@ -65,6 +65,11 @@ class Process(eqx.Module):
         return normalise(joint, take(self.predict(belief), token))
 
 
+def vocabulary(process: Observer) -> int:
+    """The number of tokens, from the shape of a prediction."""
+    return jax.eval_shape(process.predict, process.initial).shape[0]
+
+
 def contract(subscripts: str, *operands: Array) -> Array:
     """`einsum` at full precision: the default of an accelerator keeps 3 digits of a float32 product."""
     return jnp.einsum(subscripts, *operands, precision="highest")
@@ -121,8 +126,8 @@ def ghmm(transitions: ArrayLike, initial: ArrayLike | None = None, readout: Arra
     Args:
         transitions: `[token, state, next_state]`, whose sum over tokens T has spectral radius 1.
         initial: `[state]` with initial @ readout == 1; default: the left unit eigenvector of T.
-        readout: `[state]`, the right unit eigenvector of T at any scale (its largest entry becomes +1); default:
-            computed.
+        readout: `[state]`, the right unit eigenvector of T; default: computed, largest entry +1. One given at
+            another scale is brought to this one, and initial with it.
 
     Raises:
         ValueError: (concrete values only) wrong rank, NaN, spectral radius other than 1, a readout that is not a
@@ -140,6 +145,9 @@ def ghmm(transitions: ArrayLike, initial: ArrayLike | None = None, readout: Arra
                 f"the sum of transitions over tokens must have spectral radius 1; got {radius:.6g}: divide "
                 "transitions by it"
             )
+    if initial is not None and readout is not None:
+        given = as_floats(readout)
+        initial = as_floats(initial) * given[jnp.argmax(abs(given))]
     return _assemble(transitions, initial, lambda total: _readout(total, readout))
 
 
@@ -240,7 +248,7 @@ def concrete(values: ArrayLike) -> np.ndarray | None:
     return np.asarray(values, np.float64)
 
 
-def require_between(who: str, name: str, value: ArrayLike, low: float, high: float) -> None:
+def require_between(who: str, name: str, value: ArrayLike, low: float | int, high: float | int) -> None:
     """Raise `who needs low <= name <= high; got name=value` unless it holds or the value is traced."""
     values = concrete(value)
     if values is not None and not np.all((low <= values) & (values <= high)):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -39,6 +40,11 @@ def sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
     """
     if length < 0:
         raise ValueError(f"length must be 0 or more; got {length}")
+    return _sample(key, process, length)
+
+
+@eqx.filter_jit
+def _sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
     noise = jax.random.uniform(key, (length,), process.initial.dtype)
     scalars = ScalarProcess.of(process)
     if scalars is None or length == 0:

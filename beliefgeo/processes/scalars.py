@@ -4,8 +4,6 @@ Under `vmap` an array `[state]` becomes rows of three; a scalar becomes one long
 arithmetic runs several times faster. Worth it only where V S^2 is small: the compiled code grows with it.
 """
 
-from typing import Self
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -27,7 +25,7 @@ class ScalarProcess:
         self.size = [list(row) for row in abs(process.transitions) @ abs(process.readout)]
 
     @classmethod
-    def of(cls, process: Observer) -> Self | None:
+    def of(cls, process: Observer) -> "ScalarProcess | None":
         """The scalar form where it pays, else None."""
         small = isinstance(process, Process) and process.transitions.size <= _MOST_ENTRIES
         return cls(process) if small else None
@@ -55,8 +53,8 @@ def select(token: Int[Array, ""], values: list | tuple) -> Array:
     return chosen
 
 
-def stack(scalars: Scalars) -> Array:
-    """`[state]` last. Stacking first and transposing after is the faster order under vmap."""
+def stack(scalars: tuple[Float[Array, " time"], ...]) -> Float[Array, "time state"]:
+    """Scalars over time as vectors over time. Stacking first and transposing after is the faster order under vmap."""
     return jnp.stack(scalars).T
 
 
