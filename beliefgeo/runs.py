@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 from matplotlib.animation import FuncAnimation, writers
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, CustomSteps, LatestN
 from rich.console import Console
@@ -172,7 +172,7 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
         raise ValueError(f"{folder} holds no run (no config.json): give the folder that an experiment printed")
     config = json.loads((folder / "config.json").read_text())
     network = Transformer(TransformerConfig(**config["network"]))
-    with _manager(folder, [], read_only=True) as manager:
+    with _manager(folder, []) as manager:
         steps = sorted(manager.all_steps())
         step = steps[-1] if step is None and steps else step
         if step not in steps:
@@ -195,9 +195,15 @@ def history(folder: Path) -> dict[str, np.ndarray]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write whole or not at all, so that an interrupt leaves the old file; NumPy and JAX arrays become lists."""
-    plain = lambda value: np.asarray(value).tolist()
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+            return np.asarray(value).tolist()
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2, default=plain) + "\n")
+    text = json.dumps(content, indent=2, default=plain)
+    partial.write_text(text + "\n")
     partial.replace(path)
 
 
@@ -230,17 +236,15 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console().print(table)
 
 
-def _seed_keys(key: PRNGKeyArray, plan: Plan) -> PRNGKeyArray:
+def _seed_keys(key: PRNGKeyArray, plan: Plan) -> Key[Array, " seed"]:
     """One key a seed, the same for a seed however many there are."""
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.seeds))
 
 
-def _manager(folder: Path, kept: list[int], *, read_only: bool = False) -> ocp.CheckpointManager:
+def _manager(folder: Path, kept: list[int]) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(
         preservation_policy=AnyPreservationPolicy([LatestN(1), CustomSteps(kept)]),
         enable_async_checkpointing=False,
-        read_only=read_only,
-        create=not read_only,
     )
     return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
 

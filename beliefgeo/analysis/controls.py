@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from beliefgeo.analysis.evaluation import Prefixes
 
 
 def shuffle_beliefs(
-    key: PRNGKeyArray, beliefs: Float[Array, "row state"], length: Int[Array, " row"]
+    key: PRNGKeyArray, beliefs: Float[Array, "row state"], length: Int[Array | np.ndarray, " row"]
 ) -> Float[Array, "row state"]:
     """Beliefs permuted among the prefixes of the same length: the same values, none where it belongs.
 
@@ -51,7 +51,7 @@ def window_groups(prefixes: Prefixes) -> Iterator[Int[np.ndarray, " row"]]:
 
 
 def window_curve(
-    prefixes: Prefixes, weights: Float[np.ndarray, " row"], rows: Bool[np.ndarray, " row"] | None = None
+    prefixes: Prefixes, weights: Num[np.ndarray, " row"], rows: Bool[np.ndarray, " row"] | None = None
 ) -> Float[np.ndarray, " window"]:
     """The unexplained fraction of the beliefs' variance for windows of 0, 1, 2, ... tokens; decreasing to 0.
 

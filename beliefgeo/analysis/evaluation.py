@@ -117,8 +117,8 @@ def loss_gap(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> Float[n
     Exact: between laws, over all prefixes, not between a token drawn and a prediction.
     """
     laws = prefixes.laws
-    log_ratio = np.log(np.where(laws > 0, laws, 1)) - np.asarray(log_laws, np.float64)
-    divergence = np.where(laws > 0, laws * log_ratio, 0).sum(1)
+    log_ratio = np.log(np.where(laws > 0, laws, 1)) - np.where(laws > 0, np.asarray(log_laws, np.float64), 0)
+    divergence = (laws * log_ratio).sum(1)
     totals = np.bincount(prefixes.length, prefixes.probabilities * divergence)
     return totals[prefixes.length.min() :]
 

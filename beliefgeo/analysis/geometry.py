@@ -19,7 +19,9 @@ class PrincipalComponents(NamedTuple):
 
     def __call__(self, features: ArrayLike) -> Float[Array, "... component"]:
         """Coordinates of features `[..., feature]` along the directions."""
-        return jnp.matmul(as_floats(features) - self.mean, self.directions.T, precision="highest")
+        features = as_floats(features)
+        centred = features - jnp.expand_dims(self.mean, range(features.ndim - 1))
+        return jnp.matmul(centred, self.directions.T, precision="highest")
 
     @property
     def cumulative(self) -> Float[Array, " component"]:

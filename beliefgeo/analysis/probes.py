@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from beliefgeo.processes.process import ArrayLike, as_floats
+from beliefgeo.processes.process import ArrayLike, as_floats, concrete
 
 # Cut-offs tried by cross-validation; 2 is above every singular value: no direction is worth keeping.
 RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)
@@ -28,7 +28,9 @@ class Probe(NamedTuple):
 
     def __call__(self, features: ArrayLike) -> Float[Array, "... target"]:
         """The predicted targets of features `[..., feature]`."""
-        return jnp.matmul(as_floats(features), self.kernel, precision="highest") + self.bias
+        features = as_floats(features)
+        bias = jnp.expand_dims(self.bias, range(features.ndim - 1))
+        return jnp.matmul(features, self.kernel, precision="highest") + bias
 
 
 class Score(NamedTuple):
@@ -104,7 +106,7 @@ def score_predictions(
     shares = (weights / weights.sum())[:, None]
     mean = (shares * targets).sum(0)
     residual = (shares * (targets - predictions) ** 2).sum(0)
-    variance = (shares * (targets - mean) ** 2).sum(0)
+    variance = (shares * (targets - mean[None]) ** 2).sum(0)
     return Score(residual.mean(), 1 - residual.sum() / variance.sum(), residual, 1 - residual / variance)
 
 
@@ -117,8 +119,8 @@ def probe_statistic(
     weight = weights.sum()
     shares = (weights / weight)[:, None]
     mean = (shares * rows).sum(0)
-    mean = mean + (shares * (rows - mean)).sum(0)  # once more: a large offset leaves rounding in the first
-    return ProbeStatistic(weight, mean, _triangular_factor(jnp.sqrt(weights)[:, None] * (rows - mean)))
+    mean = mean + (shares * (rows - mean[None])).sum(0)  # once more: a large offset leaves rounding in the first
+    return ProbeStatistic(weight, mean, _triangular_factor(jnp.sqrt(weights)[:, None] * (rows - mean[None])))
 
 
 def merge_statistics(statistics: ProbeStatistic, keep: Bool[Array, " part"]) -> ProbeStatistic:
@@ -127,7 +129,7 @@ def merge_statistics(statistics: ProbeStatistic, keep: Bool[Array, " part"]) -> 
     weight = weights.sum()
     mean = (weights / weight) @ statistics.mean
     factors = jnp.where(keep[:, None, None], statistics.factor, 0)
-    between = jnp.sqrt(weights)[:, None] * (statistics.mean - mean)
+    between = jnp.sqrt(weights)[:, None] * (statistics.mean - mean[None])
     rows = jnp.concatenate([factors.reshape(-1, len(mean)), between])
     return ProbeStatistic(weight, mean, jnp.linalg.qr(rows, mode="r"))
 
@@ -142,7 +144,7 @@ def solve_probe(
     scale = jnp.where(scale > 0, scale, 1)
     eps = jnp.finfo(factor.dtype).eps
     # The factor has at least as many rows as features; below row n_features its feature columns are zero.
-    left, sizes, right = jnp.linalg.svd(factor[:n_features, :n_features] / scale, full_matrices=False)
+    left, sizes, right = jnp.linalg.svd(factor[:n_features, :n_features] / scale[None], full_matrices=False)
     kept = sizes > (n_features * eps if rcond is None else jnp.asarray(rcond)) * sizes[0]
     projected = left.T @ factor[:n_features, n_features:]
     kernel = (right.T @ jnp.where(kept[:, None], projected / jnp.where(kept, sizes, 1)[:, None], 0)) / scale[:, None]
@@ -251,10 +253,8 @@ def _checked(features: ArrayLike, targets: ArrayLike, weights: ArrayLike | None)
     dtype = jnp.result_type(features, targets, weights)
     features, targets, weights = (array.astype(dtype) for array in (features, targets, weights))
     for name, array in (("features", features), ("targets", targets), ("weights", weights)):
-        if not isinstance(array, jax.core.Tracer) and not bool(jnp.isfinite(array).all()):
-            raise ValueError(f"{name} must be finite; got {int((~jnp.isfinite(array)).sum())} NaN or infinite entries")
-    if not isinstance(weights, jax.core.Tracer) and not (bool((weights >= 0).all()) and bool(weights.sum() > 0)):
-        raise ValueError(
-            f"weights must be nonnegative and not all zero; got a least weight of {float(weights.min()):g}"
-        )
+        if not isinstance(array, jax.core.Tracer) and (bad := (~np.isfinite(np.asarray(array))).sum()):
+            raise ValueError(f"{name} must be finite; got {bad} NaN or infinite entries")
+    if (shares := concrete(weights)) is not None and not ((shares >= 0).all() and shares.sum() > 0):
+        raise ValueError(f"weights must be nonnegative and not all zero; got a least weight of {shares.min():g}")
     return features, targets, weights

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.stats
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from beliefgeo.analysis.controls import equivalent_window, shuffle_beliefs, shuffle_words, window_curve
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, loss_gap, optimal_loss
@@ -19,8 +19,10 @@ from beliefgeo.analysis.probes import Score, cross_validate_probe, fit_probe, sc
 # How the prefixes count, by its name in reports and figures.
 WEIGHTINGS = {"every word and position equally": "counts", "by probability": "probabilities"}
 
-# Folds are the subtrees below the words of this many tokens; shorter prefixes only ever train.
-HELD_OUT_DEPTH = 2
+# Folds are made of the subtrees below the words of this many tokens; shorter prefixes only ever train. Several
+# subtrees a fold: with one alone, the few heavy prefixes near its root make even the mean a poor prediction.
+HELD_OUT_DEPTH = 3
+HELD_OUT_FOLDS = 9
 
 # Evaluations of trained networks and of the same networks untrained, seeds on a leading axis of every leaf.
 Networks = Mapping[str, Evaluation]
@@ -39,15 +41,21 @@ class HeldOutScore(NamedTuple):
     mse_per_length: np.ndarray
 
 
+def held_out_folds(prefixes: Prefixes) -> Int[np.ndarray, " row"]:
+    """The fold of each prefix, whole subtrees dealt out in turn; -1 for those too short, which only ever train."""
+    subtrees = prefixes.subtrees(HELD_OUT_DEPTH)
+    return np.where(subtrees < 0, -1, subtrees % HELD_OUT_FOLDS)
+
+
 def held_out_score(
     features: Float[Array, "row feature"],
     prefixes: Prefixes,
-    weights: Float[np.ndarray, " row"],
+    weights: Num[np.ndarray, " row"],
     *,
-    targets: Float[np.ndarray, "row state"] | None = None,
+    targets: Float[Array | np.ndarray, "row state"] | None = None,
     offset: bool = True,
 ) -> HeldOutScore:
-    """Fit and score by subtree: no prefix is predicted by a probe that saw its first two tokens continued.
+    """Fit and score by subtree: no prefix is predicted by a probe that saw its first three tokens continued.
 
     Args:
         features: activations of each prefix.
@@ -58,7 +66,7 @@ def held_out_score(
     """
     dtype = features.dtype
     targets = jnp.asarray(prefixes.beliefs if targets is None else targets, dtype)
-    folds, weights = prefixes.subtrees(HELD_OUT_DEPTH), np.asarray(weights, float)
+    folds, weights = held_out_folds(prefixes), np.asarray(weights, float)
     predictions = cross_validate_probe(features, targets, folds, jnp.asarray(weights, dtype), offset=offset).predictions
     rows = folds >= 0
     score = _score(predictions, targets, weights, rows)
@@ -69,7 +77,7 @@ def held_out_score(
     return HeldOutScore(float(score.mse), float(score.r2), unexplained, window, lengths, np.array(by_length))
 
 
-def over_seeds(values: Float[np.ndarray, "seed ..."], *, level: float = 0.95) -> dict[str, Any]:
+def over_seeds(values: Num[np.ndarray, "seed ..."], *, level: float = 0.95) -> dict[str, Any]:
     """Mean over seeds, Student's interval of the mean (None for one seed), and each seed's value.
 
     >>> {name: np.round(value, 2).tolist() for name, value in over_seeds(np.array([1.0, 2.0, 3.0])).items()}
@@ -111,7 +119,7 @@ def in_sample_report(key: PRNGKeyArray, networks: Networks, prefixes: Prefixes, 
 
 
 def held_out_report(
-    key: PRNGKeyArray, networks: Networks, prefixes: Prefixes, weights: Float[np.ndarray, " row"], *, shuffles: int = 10
+    key: PRNGKeyArray, networks: Networks, prefixes: Prefixes, weights: Num[np.ndarray, " row"], *, shuffles: int = 10
 ) -> dict[str, Any]:
     """Probes of every site, affine and linear, trained and untrained, and shuffled beliefs of the first seed.
 
@@ -153,7 +161,7 @@ def held_out_report(
         "shuffled": {
             name: over_seeds(np.array([getattr(s, name) for s in shuffled])) for name in ("mse", "r2", "window")
         },
-        "window_curve": window_curve(prefixes, weights, prefixes.subtrees(HELD_OUT_DEPTH) >= 0),
+        "window_curve": window_curve(prefixes, weights, held_out_folds(prefixes) >= 0),
     }
 
 

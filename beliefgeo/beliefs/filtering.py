@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.processes.process import ArrayLike, Observer, take, vocabulary
-from beliefgeo.processes.scalars import ScalarProcess, Scalars, select, stack
+from beliefgeo.processes.scalars import ScalarProcess, select, stack
 
 
 class Filtered(NamedTuple):
@@ -65,12 +65,11 @@ def filter_beliefs(process: Observer, tokens: ArrayLike) -> Filtered:
     return _filter(process, tokens)
 
 
-@eqx.filter_jit
+@eqx.filter_jit(inline=True)
 def _filter(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
     scalars = ScalarProcess.of(process)
     beliefs, probabilities = _filter_vectors(process, tokens) if scalars is None else _filter_scalars(scalars, tokens)
-    impossible = jnp.cumsum(probabilities == 0) > 0
-    return Filtered(beliefs, jnp.where(impossible, -jnp.inf, jnp.log(jnp.where(impossible, 1, probabilities))))
+    return Filtered(beliefs, jnp.log(probabilities))
 
 
 def log_probability(process: Observer, tokens: ArrayLike) -> Float[Array, ""]:
@@ -105,18 +104,29 @@ def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> tuple[Arr
         return process.update(belief, token), (belief, take(process.predict(belief), token))
 
     last, (beliefs, probabilities) = jax.lax.scan(step, process.initial, tokens)
-    return jnp.concatenate([beliefs, last[None]]), probabilities
+    impossible = jnp.cumsum(probabilities == 0) > 0  # and whatever follows it
+    return jnp.concatenate([beliefs, last[None]]), jnp.where(impossible, 0, probabilities)
 
 
 def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tuple[Array, Array]:
-    def step(belief: Scalars, token):
-        probability = select(token, process.predict(belief))
-        belief = process.update(belief, token, probability)
-        return belief, (belief, probability)
+    """The same by normalising one step late, `joint` = belief x its token's probability.
 
-    _, (beliefs, probabilities) = jax.lax.scan(step, process.initial, tokens)
-    beliefs = [jnp.concatenate([start[None], rest]) for start, rest in zip(process.initial, beliefs, strict=True)]
-    return stack(tuple(beliefs)), probabilities
+    Each number then needs few operations, which keeps XLA's loop on one thread (faster than handing over to two for
+    microseconds). One token more is read than there is, so that nothing need be joined on afterwards.
+    """
+
+    def step(carry, token):
+        joint, size = carry
+        probability = process.mass(joint, size)
+        # 0 / 0 is NaN of itself, but the joint of a generalised process may be rounding error instead of 0.
+        belief = tuple(entry / jnp.where(probability == 0, jnp.nan, probability) for entry in joint)
+        # Afterwards 0 says impossible, and NaN that there was no such token, for good.
+        size = jnp.where(probability == 0, 0, select(token, process.sizes(belief)))
+        return (process.move(belief, token), size), (belief, probability)
+
+    start = (process.initial, jnp.ones_like(process.initial[0]))
+    _, (beliefs, probabilities) = jax.lax.scan(step, start, jnp.append(tokens, 0))
+    return stack(beliefs), probabilities[1:]
 
 
 def _sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:

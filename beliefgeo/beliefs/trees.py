@@ -49,7 +49,7 @@ def expand_beliefs(process: Observer, beliefs: ArrayLike) -> Expanded:
     return _expand(process, jnp.asarray(beliefs, process.initial.dtype))
 
 
-@eqx.filter_jit
+@eqx.filter_jit(inline=True)
 def _expand(process: Observer, beliefs: Float[Array, "word state"]) -> Expanded:
     probabilities = jax.vmap(process.predict)(beliefs)
     tokens = jnp.arange(probabilities.shape[1])
@@ -86,7 +86,7 @@ def word_tree(process: Observer, length: int) -> WordTree:
     return _word_tree(process, length)
 
 
-@eqx.filter_jit
+@eqx.filter_jit(inline=True)
 def _word_tree(process: Observer, length: int) -> WordTree:
     vocab_size = vocabulary(process)
     grown = levels(process, length)

@@ -50,7 +50,7 @@ class Transformer(nn.Module):
     config: TransformerConfig
 
     @nn.compact
-    def __call__(self, tokens: Int[Array, " time"]) -> tuple[Float[Array, "time vocab"], Activations]:
+    def __call__(self, tokens: Int[Array, "..."]) -> tuple[Float[Array, "time vocab"], Activations]:
         """Read one sequence.
 
         Raises:

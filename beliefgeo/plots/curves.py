@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from beliefgeo.plots.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, panels, styled
+from beliefgeo.plots.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
 
 _COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 _STYLES = ("-", "--", "-.", ":", (0, (1, 3)))
@@ -16,9 +16,9 @@ _STYLES = ("-", "--", "-.", ":", (0, (1, 3)))
 
 @styled
 def training_curves(
-    tokens: Float[Array, " snapshot"],
-    loss_gap: Float[Array, "seed snapshot"],
-    probe_error: Float[Array, "seed snapshot"],
+    tokens: Num[AnyArray, " snapshot"],
+    loss_gap: Num[AnyArray, "seed snapshot"],
+    probe_error: Num[AnyArray, "seed snapshot"],
     *,
     published_gap: Mapping[float, float] | None = None,
     published_error: Mapping[float, float] | None = None,
@@ -41,8 +41,8 @@ def training_curves(
 
 @styled
 def per_position(
-    tokens_read: Float[Array, " position"],
-    panels_of: Mapping[str, Mapping[str, Float[Array, "seed position"]]],
+    tokens_read: Num[AnyArray, " position"],
+    panels_of: Mapping[str, Mapping[str, Num[AnyArray, "seed position"]]],
 ) -> Figure:
     """One panel a quantity (its y label), one curve a network or control, against the number of tokens read."""
     figure, axes = panels(1, len(panels_of), PAGE, 2.4)
@@ -57,7 +57,7 @@ def per_position(
 
 @styled
 def windows_panel(
-    curves: Mapping[str, Float[Array, " window"]],
+    curves: Mapping[str, Num[AnyArray, " window"]],
     probes: Mapping[str, Mapping[str, tuple[float, float]]],
 ) -> Figure:
     """What the last k tokens leave unexplained, and the probes on that curve: one panel a weighting.
@@ -80,7 +80,7 @@ def windows_panel(
     return figure
 
 
-def _curve(axes: Axes, x: Array, values: Array, index: int, label: str, marker: str | None = None) -> None:
+def _curve(axes: Axes, x: AnyArray, values: AnyArray, index: int, label: str, marker: str | None = None) -> None:
     x, values = np.asarray(x), np.atleast_2d(np.asarray(values))
     color, style = _COLORS[index], _STYLES[index]
     axes.plot(x, values.mean(0), color=color, linestyle=style, marker=marker, markersize=3, label=label)

@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float, Num
 from matplotlib import animation
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from beliefgeo.plots.style import PAGE, panels, styled
+from beliefgeo.plots.style import PAGE, AnyArray, panels, styled
 
 _CORNERS = np.array([[-0.5, -np.sqrt(3) / 6], [0.5, -np.sqrt(3) / 6], [0, np.sqrt(3) / 3]])
 
 
-def belief_colors(beliefs: Float[Array, "row 3"]) -> Float[np.ndarray, "row 3"]:
+def belief_colors(beliefs: Num[AnyArray, "row 3"]) -> Float[np.ndarray, "row 3"]:
     """Red, green, blue = the belief in states 0, 1, 2."""
     return np.clip(np.asarray(beliefs, float), 0, 1)
 
 
 @styled
 def simplex_scatter(
-    axes: Axes, points: Float[Array, "row 2"], colors: Float[Array, "row 3"], *, size: float = 0.4
+    axes: Axes, points: Num[AnyArray, "row 2"], colors: Num[AnyArray, "row 3"], *, size: float = 0.4
 ) -> None:
     """Each point a dot; for up to some 100,000 points, beyond that `simplex_density`."""
     _triangle(axes)
@@ -31,9 +31,9 @@ def simplex_scatter(
 @styled
 def simplex_density(
     axes: Axes,
-    points: Float[Array, "row 2"],
-    colors: Float[Array, "row 3"],
-    weights: Float[Array, " row"] | None = None,
+    points: Num[AnyArray, "row 2"],
+    colors: Num[AnyArray, "row 3"],
+    weights: Num[AnyArray, " row"] | None = None,
 ) -> None:
     """Points binned into an image: the mean colour of each cell, opaque by the logarithm of its weight.
 
@@ -61,9 +61,9 @@ def simplex_density(
 
 @styled
 def simplex_panels(
-    clouds: Mapping[str, Float[Array, "row 2"]],
-    colors: Float[Array, "row 3"],
-    weights: Float[Array, " row"] | None = None,
+    clouds: Mapping[str, Num[AnyArray, "row 2"]],
+    colors: Num[AnyArray, "row 3"],
+    weights: Num[AnyArray, " row"] | None = None,
     *,
     columns: int = 4,
     width: float = PAGE,
@@ -90,11 +90,11 @@ def simplex_panels(
 
 @styled
 def simplex_movie(
-    frames: Mapping[str, Float[Array, "row 2"]],
-    colors: Float[Array, "row 3"],
-    weights: Float[Array, " row"] | None = None,
+    frames: Mapping[str, Num[AnyArray, "row 2"]],
+    colors: Num[AnyArray, "row 3"],
+    weights: Num[AnyArray, " row"] | None = None,
     *,
-    truth: Float[Array, "row 2"],
+    truth: Num[AnyArray, "row 2"],
 ) -> animation.FuncAnimation:
     """The exact beliefs beside a cloud that moves through `frames` (title -> points); the last is held."""
     figure, (left, right) = panels(1, 2, PAGE * 0.75, PAGE * 0.75 / 2 + 0.1)

@@ -5,8 +5,13 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
+import numpy as np
+from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+# Plots take numbers from JAX and NumPy alike.
+AnyArray = Array | np.ndarray
 
 # Okabe & Ito's palette, told apart by all common kinds of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"

@@ -86,7 +86,12 @@ def zero_below_rounding(value: Array, size: Array, n_terms: int) -> Array:
     A generalised process reaches an impossible token by cancellation, which leaves +-1e-9 instead of 0. Nonnegative
     terms never cancel (value == size), so an HMM's probabilities pass unchanged however small they are.
     """
-    return jnp.where(abs(value) <= 2 * n_terms * jnp.finfo(value.dtype).eps * size, 0, value)
+    return jnp.where(abs(value) <= rounding(value, n_terms) * size, 0, value)
+
+
+def rounding(value: Array, n_terms: int) -> float:
+    """The relative rounding error of a sum of products of that many terms."""
+    return 2 * n_terms * float(jnp.finfo(value.dtype).eps)
 
 
 def normalise(joint: Array, probability: Array) -> Array:
@@ -212,7 +217,8 @@ def _readout(total: Float[Array, "state state"], readout: ArrayLike | None) -> F
         vector = as_floats(readout).astype(total.dtype)
         if vector.shape != total.shape[:1]:
             raise ValueError(f"readout must have one entry per state ({total.shape[0]}); got shape {vector.shape}")
-    vector = vector / vector[jnp.argmax(abs(vector))]
+    largest = jnp.argmax(abs(vector))
+    vector = (vector / vector[largest]).at[largest].set(1)  # XLA's v / v may be 1 - 1e-7
     if (error := concrete(total @ vector - vector)) is not None and abs(error).max() > 1e-5:
         raise ValueError(
             "readout must be a right unit eigenvector of the sum of transitions over tokens; T @ readout differs from "

@@ -43,7 +43,7 @@ def sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
     return _sample(key, process, length)
 
 
-@eqx.filter_jit
+@eqx.filter_jit(inline=True)
 def _sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
     noise = jax.random.uniform(key, (length,), process.initial.dtype)
     scalars = ScalarProcess.of(process)

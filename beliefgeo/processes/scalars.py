@@ -7,7 +7,7 @@ arithmetic runs several times faster. Worth it only where V S^2 is small: the co
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import Observer, Process, normalise, zero_below_rounding
+from beliefgeo.processes.process import Observer, Process, normalise, rounding, zero_below_rounding
 
 _MOST_ENTRIES = 64
 
@@ -15,14 +15,15 @@ Scalars = tuple[Float[Array, ""], ...]
 
 
 class ScalarProcess:
-    """`Process` with beliefs and laws as tuples of scalars; `update` takes the token's probability, already known."""
+    """`Process` with beliefs and laws as tuples of scalars."""
 
     def __init__(self, process: Process):
         """Split the matrices of `process` into scalars."""
         self.initial: Scalars = tuple(process.initial)
+        self.readout: Scalars = tuple(process.readout)
         self.transitions = [[list(row) for row in matrix] for matrix in process.transitions]
         self.evidence = [list(row) for row in process.transitions @ process.readout]
-        self.size = [list(row) for row in abs(process.transitions) @ abs(process.readout)]
+        self.evidence_sizes = [list(row) for row in abs(process.transitions) @ abs(process.readout)]
 
     @classmethod
     def of(cls, process: Observer) -> "ScalarProcess | None":
@@ -32,23 +33,42 @@ class ScalarProcess:
 
     def predict(self, belief: Scalars) -> Scalars:
         """P(token | belief), as `Process.predict`."""
-        magnitude = [abs(b) for b in belief]
-        return tuple(
-            zero_below_rounding(_dot(belief, evidence), _dot(magnitude, size), len(belief))
-            for evidence, size in zip(self.evidence, self.size, strict=True)
-        )
+        laws = [_dot(belief, evidence) for evidence in self.evidence]
+        return tuple(zero_below_rounding(*pair, len(belief)) for pair in zip(laws, self.sizes(belief), strict=True))
 
     def update(self, belief: Scalars, token: Int[Array, ""], probability: Float[Array, ""]) -> Scalars:
-        """belief T^(token) / probability, as `Process.update`."""
-        n_states = range(len(belief))
-        column = lambda j: [select(token, [matrix[i][j] for matrix in self.transitions]) for i in n_states]
-        return tuple(normalise(_dot(belief, column(j)), probability) for j in n_states)
+        """Belief T^(token) / probability, as `Process.update`, the probability being known."""
+        return tuple(normalise(entry, probability) for entry in self.move(belief, token))
+
+    def move(self, belief: Scalars, token: Int[Array, ""]) -> Scalars:
+        """Belief T^(token), not normalised; that of the last token outside the vocabulary."""
+        states = range(len(belief))
+        column = lambda j: [_pick(token, [matrix[i][j] for matrix in self.transitions]) for i in states]
+        return tuple(_dot(belief, column(j)) for j in states)
+
+    def mass(self, joint: Scalars, size: Float[Array, ""]) -> Float[Array, ""]:
+        """Joint @ readout, 0 where it is below the rounding error of its terms, NaN where their size is."""
+        mass = _dot(joint, list(self.readout))
+        return jnp.where(abs(mass) > rounding(mass, len(joint)) * size, mass, 0 * size)
+
+    def sizes(self, belief: Scalars) -> list[Float[Array, ""]]:
+        """The magnitudes that add up to each token's probability; see `zero_below_rounding`."""
+        magnitudes = [abs(b) for b in belief]
+        return [_dot(magnitudes, size) for size in self.evidence_sizes]
 
 
 def select(token: Int[Array, ""], values: list | tuple) -> Array:
     """values[token], NaN outside the vocabulary: a chain of selects, which vectorises where a gather does not."""
     chosen = jnp.full((), jnp.nan, values[0].dtype)
     for index, value in enumerate(values):
+        chosen = jnp.where(token == index, value, chosen)
+    return chosen
+
+
+def _pick(token: Int[Array, ""], values: list) -> Array:
+    """values[token], the last one outside the vocabulary."""
+    chosen = values[-1]
+    for index, value in reversed(list(enumerate(values[:-1]))):
         chosen = jnp.where(token == index, value, chosen)
     return chosen
 

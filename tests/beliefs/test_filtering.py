@@ -144,19 +144,8 @@ def test_gradients_match_finite_differences(quantity, x64):
         np.testing.assert_allclose(jax.grad(value, argument)(0.07, 0.8), numeric, rtol=1e-6)
 
 
-def test_gradient_of_an_allowed_word_is_finite_beside_impossible_ones():
-    words = jnp.array([[1, 0, 0], [1, 1, 0]])
-
-    def total(p):
-        logs = jax.vmap(bg.log_probability, (None, 0))(bg.golden_mean(p), words)
-        return jnp.where(jnp.isfinite(logs), logs, 0).sum()
-
-    # ln P(100) = ln[p/(1+p)] + 0 + ln(1-p)
-    np.testing.assert_allclose(jax.grad(total)(0.4), 1 / (0.4 * 1.4) - 1 / 0.6, rtol=1e-5)
-
-
-@hypothesis.settings(max_examples=25, deadline=None)
-@hypothesis.given(seed=st.integers(0, 2**31 - 1), n_states=st.integers(1, 5), vocab_size=st.integers(1, 4))
+@hypothesis.settings(max_examples=12, deadline=None)
+@hypothesis.given(seed=st.integers(0, 2**31 - 1), n_states=st.integers(1, 4), vocab_size=st.integers(1, 3))
 def test_invariants_of_random_processes(seed, n_states, vocab_size):
     process = bg.random_hmm(jax.random.key(seed), n_states, vocab_size, 0.5)
     drawn = bg.sample(jax.random.key(seed), process, 8)

@@ -110,12 +110,11 @@ def test_tree_eager_jit_and_vmap_agree_and_compile_once():
     xs = jnp.array([0.05, 0.1, 0.3])
     batch = jax.vmap(lambda x: bg.word_tree(bg.mess3(x), 4))(xs)
     for index, x in enumerate(xs):
-        for one, other in (
-            (jitted(x), bg.word_tree(bg.mess3(x), 4)),
-            (jitted(x), jax.tree.map(lambda a: a[index], batch)),
-        ):  # noqa: B023, E501
-            np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-5)
-            np.testing.assert_allclose(one.beliefs, other.beliefs, atol=1e-6)
+        eager, compiled = bg.word_tree(bg.mess3(x), 4), jitted(x)
+        np.testing.assert_allclose(compiled.probabilities, eager.probabilities, rtol=1e-5)
+        np.testing.assert_allclose(compiled.beliefs, eager.beliefs, atol=1e-6)
+        np.testing.assert_allclose(compiled.probabilities, batch.probabilities[index], rtol=1e-5)
+        np.testing.assert_allclose(compiled.beliefs, batch.beliefs[index], atol=1e-6)
 
 
 def test_tree_gradients_are_finite_beside_impossible_words(x64):

@@ -32,7 +32,7 @@ def test_rrxor_third_token_is_the_xor():
 
 def test_checksum_of_two_bits_is_rrxor():
     checksum, rrxor = bg.checksum([[0.5, 0.5], [0.5, 0.5]]), bg.rrxor()
-    for length in range(1, 8):
+    for length in (3, 7):
         np.testing.assert_allclose(
             bg.word_tree(checksum, length).probabilities, bg.word_tree(rrxor, length).probabilities, rtol=1e-5
         )

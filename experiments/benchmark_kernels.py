@@ -1,0 +1,130 @@
+"""How fast the kernels are, as ratios to what one would otherwise use, measured side by side in one run.
+
+Baselines: a scan with `jax.random.choice` per step, under vmap and jit, that carries the belief, as today's toolkits
+do; dynamax's `hmm_filter`, given `transitions[tokens]` as time-varying matrices and zero log-likelihoods, which makes
+its filtered probabilities our beliefs; scikit-learn's `LinearRegression`; and the floor, drawing the uniforms alone.
+Mess3, B = 1024 sequences of L = 128 tokens; probes of 590,490 rows x 64 -> 3. Repetitions are interleaved, so that a
+slow moment of the machine hits all alike; medians are compared.
+
+    pip install -e ".[bench]" && python experiments/benchmark_kernels.py
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from dynamax.hidden_markov_model import hmm_filter
+from sklearn.linear_model import LinearRegression
+
+import beliefgeo as bg
+from beliefgeo import runs
+
+BATCH, LENGTH, ROWS, REPETITIONS = 1024, 128, 590_490, 25
+
+
+def medians(calls: dict[str, Callable], repetitions: int = REPETITIONS) -> dict[str, float]:
+    """Median seconds of each call, interleaved, after one call to compile."""
+    seconds = {name: [] for name in calls}
+    for call in calls.values():
+        jax.block_until_ready(call())
+    for _ in range(repetitions):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            jax.block_until_ready(call())
+            seconds[name].append(time.perf_counter() - began)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def choice_per_step(key, process):
+    """Tokens and beliefs by a categorical draw at every step."""
+
+    def step(belief, key):
+        law = process.transitions.sum(2) @ belief
+        token = jax.random.choice(key, process.vocab_size, p=law)
+        joint = belief @ process.transitions[token]
+        belief = joint / joint.sum()
+        return belief, (token, belief)
+
+    return jax.lax.scan(step, process.initial, jax.random.split(key, LENGTH))[1]
+
+
+def sampling(process) -> dict[str, float]:
+    """Seconds to sample BATCH sequences."""
+    keys = jax.random.split(jax.random.key(0), BATCH)
+    batched = lambda function: jax.jit(jax.vmap(function, (0, None)))
+    functions = {
+        "choice per step (tokens, beliefs)": choice_per_step,
+        "sample (tokens, beliefs, log-probabilities)": lambda key, process: bg.sample(key, process, LENGTH),
+        "sample (tokens alone)": lambda key, process: bg.sample(key, process, LENGTH).tokens,
+        "floor: the uniforms": lambda key, process: jax.random.uniform(key, (LENGTH,)),
+    }
+    compiled = {name: batched(function) for name, function in functions.items()}
+    return medians({name: (lambda call=call: call(keys, process)) for name, call in compiled.items()})
+
+
+def filtering(process) -> dict[str, float]:
+    """Seconds to filter BATCH sequences; checks that both give the same beliefs."""
+    keys = jax.random.split(jax.random.key(1), BATCH)
+    tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, LENGTH).tokens
+
+    def dynamax(process, tokens):
+        zeros = jnp.zeros((LENGTH + 1, process.n_states))
+        return hmm_filter(process.initial, process.transitions[tokens], zeros)
+
+    def dynamax_without_predictions(process, tokens):
+        posterior = dynamax(process, tokens)
+        return posterior.filtered_probs, posterior.marginal_loglik
+
+    ours = jax.jit(jax.vmap(bg.filter_beliefs, (None, 0)))
+    theirs = jax.jit(jax.vmap(dynamax, (None, 0)))
+    trimmed = jax.jit(jax.vmap(dynamax_without_predictions, (None, 0)))
+    mine, posterior = ours(process, tokens), theirs(process, tokens)
+    np.testing.assert_allclose(mine.beliefs, posterior.filtered_probs, atol=1e-5)
+    np.testing.assert_allclose(mine.log_probabilities.sum(1), posterior.marginal_loglik, rtol=1e-5)
+    return medians(
+        {
+            "dynamax hmm_filter": lambda: theirs(process, tokens),
+            "dynamax hmm_filter (filtered and log-likelihood only)": lambda: trimmed(process, tokens),
+            "filter_beliefs": lambda: ours(process, tokens),
+        }
+    )
+
+
+def probing() -> dict[str, float]:
+    """Seconds to fit a probe of ROWS rows."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(ROWS, 64)).astype(np.float32)
+    targets = (features[:, :3] + rng.normal(size=(ROWS, 3))).astype(np.float32)
+    on_device = jnp.asarray(features), jnp.asarray(targets)
+    calls = {
+        "scikit-learn LinearRegression": lambda: LinearRegression().fit(features, targets).coef_,
+        "fit_probe": lambda: bg.fit_probe(*on_device),
+    }
+    np.testing.assert_allclose(calls["fit_probe"]().kernel.T, calls["scikit-learn LinearRegression"](), atol=1e-3)
+    return medians(calls, repetitions=7)
+
+
+def main() -> None:
+    """Measure, print the ratios to the first of each group, and keep them."""
+    process, results = bg.mess3(), {}
+    for group, seconds in (
+        (f"sampling, {BATCH} x {LENGTH}", sampling(process)),
+        (f"filtering, {BATCH} x {LENGTH}", filtering(process)),
+        (f"probe, {ROWS:,} x 64 -> 3", probing()),
+    ):
+        baseline = next(iter(seconds.values()))
+        results[group] = {n: {"milliseconds": 1e3 * s, "times faster": baseline / s} for n, s in seconds.items()}
+        table = [(n, f"{r['milliseconds']:.2f}", f"{r['times faster']:.2f}") for n, r in results[group].items()]
+        runs.print_table(group, ("", "milliseconds", "times faster"), table)
+    folder = Path(__file__).parent / "results" / "benchmark_kernels"
+    folder.mkdir(parents=True, exist_ok=True)
+    measured = {"results": results, "device": runs.device(), "versions": runs.versions()}
+    runs.write_json(folder / "metrics.json", json.loads(json.dumps(measured)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo.analysis.controls import equivalent_window, shuffle_beliefs, shuffle_words, window_curve, window_groups
+from beliefgeo.analysis.evaluation import prefixes
+
+
+@pytest.fixture(scope="module")
+def mess3():
+    return prefixes(bg.mess3(), bg.words(bg.mess3(), 10))
+
+
+def test_shuffling_keeps_each_length_together(mess3):
+    shuffled = np.asarray(shuffle_beliefs(jax.random.key(0), jnp.asarray(mess3.beliefs), mess3.length))
+    for length in range(1, 11):
+        at = mess3.length == length
+        before, after = mess3.beliefs[at].astype(np.float32), shuffled[at]
+        np.testing.assert_array_equal(np.sort(before[:, 0]), np.sort(after[:, 0]))
+        assert length < 3 or (before != after).any(1).mean() > 0.9
+
+
+def test_shuffled_words_have_the_variance_as_their_error(mess3):
+    rows, beliefs = shuffle_words(jax.random.key(0), mess3)
+    assert len(rows) == 590_490
+    features = jax.random.normal(jax.random.key(1), (len(mess3.word), 20))[rows]
+    error = bg.score_probe(bg.fit_probe(features, beliefs), features, beliefs).mse
+    np.testing.assert_allclose(error, 0.111151, rtol=1e-3)
+
+
+def test_windows_of_the_reference(mess3):
+    curve = window_curve(mess3, mess3.counts)
+    expected = [0.272, 0.109, 0.0339, 0.0112, 0.00366, 0.00108, 0.000316, 0.0000794]
+    np.testing.assert_allclose(curve[1:9], expected, rtol=5e-3)
+    np.testing.assert_allclose(curve[[0, 10]], [1, 0], atol=1e-12)
+    # The published error, R2 .9965, is a window of five tokens.
+    np.testing.assert_allclose(equivalent_window(0.000386 / 0.111151, curve), 5.04, atol=0.02)
+
+
+def test_window_by_brute_force():
+    process = bg.z1r()
+    rows = prefixes(process, bg.words(process, 4))
+    weights = rows.probabilities
+    read = [tuple(rows.tokens[w, : p + 1]) for w, p in zip(rows.word, rows.position, strict=True)]
+    variance = lambda values, share: (
+        share[:, None] * (values - (share[:, None] * values).sum(0) / share.sum()) ** 2
+    ).sum()
+    total = variance(rows.beliefs, weights)
+    for window, unexplained in enumerate(window_curve(rows, weights)):
+        seen = {}
+        for row, word in enumerate(read):
+            seen.setdefault((len(word), word[len(word) - min(window, len(word)) :]), []).append(row)
+        within = sum(variance(rows.beliefs[group], weights[group]) for group in seen.values())
+        np.testing.assert_allclose(unexplained, within / total, atol=1e-12)
+
+
+def test_windows_grow_finer_and_end_in_the_prefixes(mess3):
+    counts = [len(np.unique(group)) for group in window_groups(mess3)]
+    assert counts[0] == 10 and counts[-1] == len(mess3.word) and counts == sorted(counts)
+
+
+def test_windows_of_some_rows_only(mess3):
+    rows = mess3.length == 3
+    curve = window_curve(mess3, mess3.counts, rows)
+    assert curve[3] < 1e-12 < curve[2]
+
+
+def test_equivalent_window_interpolates_and_ends():
+    curve = np.array([1.0, 0.1, 0.001, 0.0])
+    assert equivalent_window(0.1, curve) == 1
+    np.testing.assert_allclose(equivalent_window(0.01, curve), 1.5)
+    assert equivalent_window(1.3, curve) == 0
+    assert equivalent_window(1e-9, curve) == equivalent_window(0.0, curve) == 2
+    assert np.isnan(equivalent_window(float("nan"), curve))

@@ -1,0 +1,147 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo.analysis.evaluation import evaluate, loss_gap, optimal_loss, prefixes
+from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from tests import oracle
+from tests.cases import ALL
+
+BOS = 2
+
+
+def reads_everything(vocab_size):
+    """A "network" whose activation at t spells the tokens read so far, in base 10 after a leading 1."""
+
+    def apply(tokens):
+        spelled = [jnp.int32(1)]
+        for token in tokens:
+            spelled.append(10 * spelled[-1] + token)
+        read = jnp.stack(spelled[1:]).astype(jnp.float32)
+        return jnp.zeros((len(tokens), vocab_size)), {"resid_post": read[None, :, None]}
+
+    return apply
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_alignment_without_bos_by_hand(length):
+    process = bg.golden_mean()
+    rows = prefixes(process, bg.words(process, length))
+    read = evaluate(reads_everything(2), rows).features[:, 0].tolist()
+    # After "0" the belief is (1, 0), after "1" it is (0, 1); after "00", "01", "10" it is (1,0), (0,1), (1,0).
+    expected = [(10, (1, 0), (0.5, 0.5)), (11, (0, 1), (1, 0))]
+    if length == 2:
+        expected += [(100, (1, 0), (0.5, 0.5)), (101, (0, 1), (1, 0)), (110, (1, 0), (0.5, 0.5))]
+    assert read == [spelled for spelled, _, _ in expected]
+    np.testing.assert_allclose(rows.beliefs, [belief for _, belief, _ in expected], atol=1e-7)
+    np.testing.assert_allclose(rows.laws, [law for _, _, law in expected], atol=1e-7)
+    np.testing.assert_allclose(rows.probabilities[:2], [2 / 3, 1 / 3], rtol=1e-6)
+    if length == 2:
+        np.testing.assert_allclose(rows.probabilities[2:], [1 / 3, 1 / 3, 1 / 3], rtol=1e-6)
+        np.testing.assert_array_equal(rows.counts, [2, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_alignment_with_bos_by_hand(length):
+    process = bg.golden_mean()
+    rows = prefixes(process, bg.words(process, length), bos=BOS)
+    read = evaluate(reads_everything(3), rows)
+    expected = [(12, (2 / 3, 1 / 3), (2 / 3, 1 / 3)), (120, (1, 0), (0.5, 0.5)), (121, (0, 1), (1, 0))]
+    if length == 2:
+        expected += [(1200, (1, 0), (0.5, 0.5)), (1201, (0, 1), (1, 0)), (1210, (1, 0), (0.5, 0.5))]
+    assert read.features[:, 0].tolist() == [spelled for spelled, _, _ in expected]
+    np.testing.assert_allclose(rows.beliefs, [belief for _, belief, _ in expected], atol=1e-7)
+    np.testing.assert_allclose(rows.laws, [law for _, _, law in expected], atol=1e-7)
+    assert read.log_laws.shape == (len(expected), 2)
+
+
+@pytest.mark.parametrize("bos", [None, 9])
+@pytest.mark.parametrize("name", ["mess3", "rrxor", "mr_name", "signed_golden_mean"])
+def test_beliefs_and_laws_are_those_of_what_was_read(name, bos):
+    process, words = ALL[name](), bg.words(ALL[name](), 4)
+    rows = prefixes(process, words, bos=bos)
+    for row in range(len(rows.word)):
+        read = rows.tokens[rows.word[row], : rows.position[row] + 1].tolist()
+        word = read if bos is None else read[1:]
+        assert len(word) == rows.length[row] and (bos is None or read[0] == bos)
+        np.testing.assert_allclose(rows.beliefs[row], oracle.belief(process, word), atol=1e-6)
+        np.testing.assert_allclose(rows.laws[row], oracle.conditional(process, word), atol=1e-6)
+        np.testing.assert_allclose(rows.probabilities[row], oracle.joint_probability(process, word), atol=1e-6)
+        assert rows.counts[row] == (words.tokens[:, : len(word)] == word).all(1).sum()
+    assert len({tuple(rows.tokens[w, : p + 1]) for w, p in zip(rows.word, rows.position, strict=True)}) == len(
+        rows.word
+    )
+
+
+def test_counts_stand_for_every_word_and_position():
+    words = bg.words(bg.rrxor(), 10)
+    rows = prefixes(bg.rrxor(), words)
+    assert len(rows.word) == 1046 and rows.counts.sum() == 4360
+    every = words.beliefs[:, 1:].reshape(-1, 5)
+    shares = rows.counts[:, None] / rows.counts.sum()
+    np.testing.assert_allclose((shares * rows.beliefs).sum(0), every.mean(0), rtol=1e-12)
+
+
+def test_subtrees():
+    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 3))
+    labels = rows.subtrees(2)
+    read = [tuple(rows.tokens[w, : p + 1]) for w, p in zip(rows.word, rows.position, strict=True)]
+    expected = {(0, 0): 0, (0, 1): 1, (1, 0): 2}
+    assert labels.tolist() == [expected[word[:2]] if len(word) >= 2 else -1 for word in read]
+    with_bos = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 3), bos=BOS)
+    assert with_bos.subtrees(2)[1:].tolist() == labels.tolist()
+
+
+def test_gap_of_known_predictions():
+    process = bg.mess3()
+    rows = prefixes(process, bg.words(process, 5))
+    np.testing.assert_allclose(loss_gap(rows, jnp.log(rows.laws)), 0, atol=1e-7)
+    # Uniform guesses lose ln 3 - h_t after t tokens.
+    uniform = jnp.full(rows.laws.shape, -jnp.log(3.0))
+    myopic = bg.myopic_entropies(process, 6)[1:]
+    np.testing.assert_allclose(loss_gap(rows, uniform), np.log(3) - myopic, atol=1e-6)
+    np.testing.assert_allclose(optimal_loss(rows), myopic, atol=1e-6)
+
+
+def test_gap_of_a_network_is_the_brute_force_loss():
+    process = bg.golden_mean()
+    network = Transformer(
+        TransformerConfig(vocab_size=2, context=3, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
+    )
+    params = network.init(jax.random.key(0), jnp.zeros(3, int))
+    rows = prefixes(process, bg.words(process, 3))
+    gap = loss_gap(rows, evaluate(partial(network.apply, params), rows).log_laws)
+    for t in range(3):
+        loss = 0.0
+        for word in oracle.all_words(2, t + 2):
+            if (probability := oracle.joint_probability(process, word)) > 1e-9:
+                logits = network.apply(params, jnp.array(word[:-1]))[0]
+                loss -= probability * float(jax.nn.log_softmax(logits[t])[word[-1]])
+        floor = oracle.block_entropy(process, t + 2) - oracle.block_entropy(process, t + 1)
+        np.testing.assert_allclose(gap[t], loss - floor, atol=1e-6)
+
+
+def test_gap_where_a_network_predicts_the_impossible_or_denies_the_possible():
+    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 1))
+    sure_of_zero = jnp.log(jnp.array([[1.0, 0.0], [1.0, 0.0]]))
+    assert loss_gap(rows, sure_of_zero)[0] == np.inf
+    half = jnp.log(jnp.full((2, 2), 0.5))
+    np.testing.assert_allclose(loss_gap(rows, half)[0], np.log(2) / 3, rtol=1e-6)
+
+
+def test_select_may_be_a_tree_and_is_aligned_alike():
+    process = bg.mess3()
+    network = Transformer(TransformerConfig(context=3, layers=2, width=8, heads=1, head_width=4, mlp_width=8))
+    params = network.init(jax.random.key(0), jnp.zeros(3, int))
+    rows = prefixes(process, bg.words(process, 3))
+    read = evaluate(partial(network.apply, params), rows, lambda sites: {k: sites[k] for k in ("embed", "final_norm")})
+    for row in (0, 2, 5, 20, 38):
+        tokens = jnp.asarray(rows.tokens[rows.word[row], : rows.position[row] + 1])
+        logits, sites = network.apply(params, tokens)
+        for name in ("embed", "final_norm"):
+            np.testing.assert_allclose(read.features[name][row], sites[name][-1], atol=1e-5)
+        np.testing.assert_allclose(read.log_laws[row], jax.nn.log_softmax(logits[-1]), atol=1e-5)

@@ -1,0 +1,56 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from beliefgeo.analysis.geometry import compare_distances, principal_components, simplex_coordinates, simplex_vertices
+
+RNG = np.random.default_rng(1)
+
+
+@pytest.mark.parametrize("n_states", [2, 3, 4, 7])
+def test_simplex_is_regular_and_centred(n_states):
+    vertices = np.asarray(simplex_vertices(n_states))
+    assert vertices.shape == (n_states, n_states - 1)
+    distances = np.linalg.norm(vertices[:, None] - vertices[None], axis=-1)
+    np.testing.assert_allclose(distances[~np.eye(n_states, dtype=bool)], 1, rtol=1e-6)
+    np.testing.assert_allclose(vertices.mean(0), 0, atol=1e-6)
+
+
+def test_coordinates_keep_distances_up_to_scale():
+    beliefs = RNG.dirichlet(np.ones(4), 10)
+    points = np.asarray(simplex_coordinates(beliefs))
+    before = np.linalg.norm(beliefs[:, None] - beliefs[None], axis=-1)
+    after = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    np.testing.assert_allclose(after, before / np.sqrt(2), atol=1e-6)
+
+
+def test_principal_components_against_the_covariance():
+    x = RNG.normal(size=(500, 5)) @ RNG.normal(size=(5, 5)) + 50
+    w = RNG.uniform(0, 2, 500)
+    components = principal_components(x, w)
+    covariance = np.cov(x.T, aweights=w, ddof=0)
+    values, vectors = np.linalg.eigh(covariance)
+    np.testing.assert_allclose(components.variances, values[::-1], rtol=1e-3)
+    overlap = abs(np.asarray(components.directions) @ vectors[:, ::-1])
+    np.testing.assert_allclose(overlap, np.eye(5), atol=5e-3)
+    np.testing.assert_allclose(components.cumulative, np.cumsum(values[::-1]) / values.sum(), rtol=1e-4)
+    scores = np.asarray(components(x))
+    np.testing.assert_allclose(np.average(scores, axis=0, weights=w), 0, atol=1e-3)
+    np.testing.assert_allclose(np.cov(scores.T, aweights=w, ddof=0), np.diag(values[::-1]), atol=1e-2)
+
+
+def test_distances():
+    key, cloud = jax.random.key(0), RNG.normal(size=(40, 3))
+    rotation = np.linalg.qr(RNG.normal(size=(3, 3)))[0]
+    np.testing.assert_allclose(compare_distances(key, cloud, 3 * cloud @ rotation + 1), 1, rtol=1e-4)
+    assert compare_distances(key, cloud, RNG.normal(size=(40, 3))) < 0.05
+    # By brute force over all ordered pairs.
+    other = np.c_[cloud[:, :2], RNG.normal(size=40)]
+    distances = [np.linalg.norm(c[:, None] - c[None], axis=-1).ravel() for c in (cloud, other)]
+    exact = np.corrcoef(*distances)[0, 1] ** 2
+    np.testing.assert_allclose(compare_distances(key, cloud, other), exact, atol=5e-3)
+    weights = jnp.arange(40) < 2
+    np.testing.assert_allclose(compare_distances(key, cloud, other, weights=weights), 1, rtol=1e-4)
+    with pytest.raises(ValueError, match="clouds of the same rows; got 40 and 39"):
+        compare_distances(key, cloud, other[1:])

@@ -1,0 +1,90 @@
+"""The experiment as a user runs it: a subprocess, tiny, twice."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    "quick",
+    "--context",
+    "4",
+    "--steps",
+    "40",
+    "--chunk",
+    "20",
+    "--snapshots",
+    "2",
+    "--seeds",
+    "2",
+    "--width",
+    "16",
+]
+
+
+def run(*args):
+    script = [sys.executable, str(ROOT / "experiments" / "mess3.py"), *args]
+    return subprocess.run(script, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    return out, run(*SMALL, "--out", str(out))
+
+
+def test_everything_is_written(first):
+    out, done = first
+    assert done.returncode == 0, done.stderr
+    (folder,) = out.iterdir()
+    names = {path.name for path in folder.iterdir()}
+    figures = {f"{name}.png" for name in ("geometry", "emergence", "training", "per_position", "windows")}
+    assert {"config.json", "metrics.json", "history.jsonl", "checkpoints"} | figures <= names
+    assert names & {"emergence.gif", "emergence.mp4"}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["config"]["seeds"] == 2 and len(metrics["loss"]["gap"]["trained"]["seeds"]) == 2
+    assert metrics["loss"]["gap"]["trained"]["mean"] > 0
+    assert abs(metrics["as_published"]["shuffled"]["r2"]["mean"]) < 0.05
+    for weighting in ("every word and position equally", "by probability"):
+        held = metrics["held_out"][weighting]["probes"]["final_norm, linear"]["trained"]
+        assert len(held["mse_per_length"]["mean"]) == 2 and held["r2"]["mean"] <= 1
+
+
+def test_a_finished_run_is_reported_without_training(first):
+    out, done = first
+    again = run(*SMALL, "--out", str(out))
+    assert again.returncode == 0 and "tokens/s" in done.stdout and "tokens/s" not in again.stdout
+    assert "equivalent window" in again.stdout and len(list(out.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["fast"], "error: no preset 'fast'; choose one of quick, default, paper"),
+        (["--x", "0.9"], "error: mess3 needs 0 <= x <= 1/2; got x=0.9"),
+        (["--vocab-size", "2"], "error: vocab_size must be Mess3's, 3; got 2"),
+        (["--steps", "150"], "error: steps must be a multiple of chunk (100); got 150: try 200"),
+        (["--context", "30"], "205,891,132,094,649 words"),
+        (["--out", "/dev/null/x"], "error: cannot write the run folder"),
+    ],
+)
+def test_mistakes(args, message, tmp_path):
+    where = [] if "--out" in args else ["--out", str(tmp_path / "out")]
+    done = run(*args, *where)
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_claim_at_a_fraction_of_the_budget(tmp_path):
+    """2M tokens already beat the untrained network tenfold and reach three tokens of context, held out."""
+    done = run("--steps", "3000", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())
+    held = metrics["held_out"]["every word and position equally"]
+    assert held["untrained / trained unexplained"]["resid_post, affine"]["mean"] > 10
+    assert held["probes"]["resid_post, affine"]["trained"]["window"]["mean"] > 3
+    assert metrics["loss"]["gap"]["trained"]["mean"] < 2e-3
