@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import ArrayLike, Observer, take, vocabulary
-from beliefgeo.processes.scalars import ScalarProcess, select, stack
+from beliefgeo.processes.process import ArrayLike, Observer, rounding, take, vocabulary
+from beliefgeo.processes.scalars import ScalarProcess, stack
 
 
 class Filtered(NamedTuple):
@@ -114,14 +114,17 @@ def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tupl
     Each number then needs few operations, which keeps XLA's loop on one thread (faster than handing over to two for
     microseconds). One token more is read than there is, so that nothing need be joined on afterwards.
     """
+    tolerance = rounding(process.initial[0], len(process.initial))
 
     def step(carry, token):
         joint, size = carry
-        probability = process.mass(joint, size)
-        # 0 / 0 is NaN of itself, but the joint of a generalised process may be rounding error instead of 0.
-        belief = tuple(entry / jnp.where(probability == 0, jnp.nan, probability) for entry in joint)
-        # Afterwards 0 says impossible, and NaN that there was no such token, for good.
-        size = jnp.where(probability == 0, 0, select(token, process.sizes(belief)))
+        mass = process.mass(joint)
+        possible = abs(mass) > tolerance * size
+        belief = tuple(entry / jnp.where(possible, mass, jnp.nan) for entry in joint)
+        # Once a token is impossible the size stays 0, once one is outside the vocabulary it stays NaN.
+        probability = jnp.where(possible, mass, 0 * size)
+        size = jnp.where(possible, process.size(belief, token), 0 * size)
+        size = jnp.where((token >= 0) & (token < len(process.transitions)), size, jnp.nan)
         return (process.move(belief, token), size), (belief, probability)
 
     start = (process.initial, jnp.ones_like(process.initial[0]))

@@ -7,7 +7,7 @@ arithmetic runs several times faster. Worth it only where V S^2 is small: the co
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import Observer, Process, normalise, rounding, zero_below_rounding
+from beliefgeo.processes.process import Observer, Process, normalise, zero_below_rounding
 
 _MOST_ENTRIES = 64
 
@@ -33,8 +33,11 @@ class ScalarProcess:
 
     def predict(self, belief: Scalars) -> Scalars:
         """P(token | belief), as `Process.predict`."""
-        laws = [_dot(belief, evidence) for evidence in self.evidence]
-        return tuple(zero_below_rounding(*pair, len(belief)) for pair in zip(laws, self.sizes(belief), strict=True))
+        magnitudes = [abs(entry) for entry in belief]
+        return tuple(
+            zero_below_rounding(_dot(belief, evidence), _dot(magnitudes, size), len(belief))
+            for evidence, size in zip(self.evidence, self.evidence_sizes, strict=True)
+        )
 
     def update(self, belief: Scalars, token: Int[Array, ""], probability: Float[Array, ""]) -> Scalars:
         """Belief T^(token) / probability, as `Process.update`, the probability being known."""
@@ -46,15 +49,14 @@ class ScalarProcess:
         column = lambda j: [_pick(token, [matrix[i][j] for matrix in self.transitions]) for i in states]
         return tuple(_dot(belief, column(j)) for j in states)
 
-    def mass(self, joint: Scalars, size: Float[Array, ""]) -> Float[Array, ""]:
-        """Joint @ readout, 0 where it is below the rounding error of its terms, NaN where their size is."""
-        mass = _dot(joint, list(self.readout))
-        return jnp.where(abs(mass) > rounding(mass, len(joint)) * size, mass, 0 * size)
+    def mass(self, joint: Scalars) -> Float[Array, ""]:
+        """Joint @ readout."""
+        return _dot(joint, self.readout)
 
-    def sizes(self, belief: Scalars) -> list[Float[Array, ""]]:
-        """The magnitudes that add up to each token's probability; see `zero_below_rounding`."""
-        magnitudes = [abs(b) for b in belief]
-        return [_dot(magnitudes, size) for size in self.evidence_sizes]
+    def size(self, belief: Scalars, token: Int[Array, ""]) -> Float[Array, ""]:
+        """The magnitudes that add up to the token's probability; see `zero_below_rounding`."""
+        sizes = [_pick(token, list(column)) for column in zip(*self.evidence_sizes, strict=True)]
+        return _dot([abs(entry) for entry in belief], sizes)
 
 
 def select(token: Int[Array, ""], values: list | tuple) -> Array:
@@ -78,5 +80,5 @@ def stack(scalars: tuple[Float[Array, " time"], ...]) -> Float[Array, "time stat
     return jnp.stack(scalars).T
 
 
-def _dot(left: Scalars | list, right: list) -> Array:
+def _dot(left: Scalars | list, right: Scalars | list) -> Array:
     return sum((a * b for a, b in zip(left[1:], right[1:], strict=True)), left[0] * right[0])
