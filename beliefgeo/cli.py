@@ -38,7 +38,7 @@ def run_experiment(
     kind = type(presets[preset])
 
     def command(
-        config: Annotated[kind, tyro.conf.arg(name="")] = presets[preset],
+        config: Annotated[kind, tyro.conf.arg(name="")] = presets[preset],  # pyright: ignore[reportInvalidTypeForm]
         out: Annotated[Path, tyro.conf.arg(help="Folder in which the run gets a folder of its own.")] = Path(out),
     ) -> None:
         try:

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 from matplotlib.animation import FuncAnimation, writers
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, CustomSteps, LatestN
 from rich.console import Console
@@ -30,6 +30,7 @@ from rich.table import Table
 
 from beliefgeo.networks.training import Metrics, Training, TrainState
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
+from beliefgeo.processes.process import ArrayLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +74,9 @@ class LoadedRun(NamedTuple):
     params: Any
     step: int
 
-    def __call__(self, tokens: Int[Array, " time"]) -> tuple[Float[Array, "time vocab"], Activations]:
+    def __call__(self, tokens: ArrayLike) -> tuple[Float[Array, "time vocab"], Activations]:
         """Read one sequence."""
-        return self.network.apply(self.params, jnp.asarray(tokens))
+        return self.network.apply(self.params, jnp.asarray(tokens))  # pyright: ignore[reportReturnType]
 
 
 def run_folder(root: str | Path, preset: str, config: Any) -> Path:
@@ -174,8 +175,8 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
     network = Transformer(TransformerConfig(**config["network"]))
     with _manager(folder, []) as manager:
         steps = sorted(manager.all_steps())
-        step = steps[-1] if step is None and steps else step
-        if step not in steps:
+        step = max(steps, default=None) if step is None else step
+        if step is None or step not in steps:
             raise ValueError(f"{folder} has checkpoints at steps {steps}; got step={step}")
         seeds = config["seeds"]
         if not 0 <= seed < seeds:
@@ -320,9 +321,10 @@ class _Reporter:
         seconds = time.perf_counter() - self.began
         rate = (step - self.start) / seconds if step > self.start else 0.0
         tokens = rate * self.plan.tokens_per_step * self.plan.seeds
-        now = f"{tokens:,.0f} tokens/s, loss {float(metrics.excess.mean()):.5f} above the exact floor"
+        speed = f"{tokens:,.0f} tokens/s" if rate else "compiled"
+        now = f"{speed}, loss {float(metrics.excess.mean()):.5f} above the exact floor"
         self.progress.update(self.task, completed=step, now=now)
         tenth = max(1, self.plan.steps // 10 // self.plan.chunk) * self.plan.chunk
         if not self.console.is_terminal and (step % tenth == 0 or step == self.plan.steps):
-            left = f"{(self.plan.steps - step) / rate:.0f} s left" if rate else "compiled"
-            print(f"step {step:,} of {self.plan.steps:,}: {now}, {left}", flush=True)
+            left = f", {(self.plan.steps - step) / rate:.0f} s left" if rate else ""
+            print(f"step {step:,} of {self.plan.steps:,}: {now}{left}", flush=True)

@@ -55,7 +55,7 @@ def choice_per_step(key, process):
 def sampling(process) -> dict[str, float]:
     """Seconds to sample BATCH sequences."""
     keys = jax.random.split(jax.random.key(0), BATCH)
-    batched = lambda function: jax.jit(jax.vmap(function, (0, None)))
+    batched = lambda function: jax.jit(jax.vmap(lambda key: function(key, process)))
     functions = {
         "choice per step (tokens, beliefs)": choice_per_step,
         "sample (tokens, beliefs, log-probabilities)": lambda key, process: bg.sample(key, process, LENGTH),
@@ -63,7 +63,7 @@ def sampling(process) -> dict[str, float]:
         "floor: the uniforms": lambda key, process: jax.random.uniform(key, (LENGTH,)),
     }
     compiled = {name: batched(function) for name, function in functions.items()}
-    return medians({name: (lambda call=call: call(keys, process)) for name, call in compiled.items()})
+    return medians({name: (lambda call=call: call(keys)) for name, call in compiled.items()})
 
 
 def filtering(process) -> dict[str, float]:
@@ -71,25 +71,25 @@ def filtering(process) -> dict[str, float]:
     keys = jax.random.split(jax.random.key(1), BATCH)
     tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, LENGTH).tokens
 
-    def dynamax(process, tokens):
+    def dynamax(tokens):
         zeros = jnp.zeros((LENGTH + 1, process.n_states))
         return hmm_filter(process.initial, process.transitions[tokens], zeros)
 
-    def dynamax_without_predictions(process, tokens):
-        posterior = dynamax(process, tokens)
+    def dynamax_without_predictions(tokens):
+        posterior = dynamax(tokens)
         return posterior.filtered_probs, posterior.marginal_loglik
 
-    ours = jax.jit(jax.vmap(bg.filter_beliefs, (None, 0)))
-    theirs = jax.jit(jax.vmap(dynamax, (None, 0)))
-    trimmed = jax.jit(jax.vmap(dynamax_without_predictions, (None, 0)))
-    mine, posterior = ours(process, tokens), theirs(process, tokens)
+    ours = jax.jit(jax.vmap(lambda word: bg.filter_beliefs(process, word)))
+    theirs = jax.jit(jax.vmap(dynamax))
+    trimmed = jax.jit(jax.vmap(dynamax_without_predictions))
+    mine, posterior = ours(tokens), theirs(tokens)
     np.testing.assert_allclose(mine.beliefs, posterior.filtered_probs, atol=1e-5)
     np.testing.assert_allclose(mine.log_probabilities.sum(1), posterior.marginal_loglik, rtol=1e-5)
     return medians(
         {
-            "dynamax hmm_filter": lambda: theirs(process, tokens),
-            "dynamax hmm_filter (filtered and log-likelihood only)": lambda: trimmed(process, tokens),
-            "filter_beliefs": lambda: ours(process, tokens),
+            "dynamax hmm_filter": lambda: theirs(tokens),
+            "dynamax hmm_filter (filtered and log-likelihood only)": lambda: trimmed(tokens),
+            "filter_beliefs": lambda: ours(tokens),
         }
     )
 

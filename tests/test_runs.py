@@ -101,7 +101,7 @@ def test_snapshots_are_log_spaced_and_begin_untrained(finished):
 def test_three_lines_load_a_run_and_give_activations(finished):
     folder, state = finished
     run = runs.load_run(folder, seed=1)
-    logits, activations = run(jnp.array([0, 1, 0]))
+    logits, activations = run([0, 1, 0])
     expected, _ = Transformer(NETWORK).apply(jax.tree.map(lambda leaf: leaf[1], state.params), jnp.array([0, 1, 0]))
     np.testing.assert_allclose(logits, expected, atol=1e-6)
     assert activations["resid_post"].shape == (1, 3, 8) and run.step == 12 and run.config["learning_rate"] == 0.01

@@ -11,7 +11,7 @@ from beliefgeo.analysis.evaluation import Prefixes
 
 
 def shuffle_beliefs(
-    key: PRNGKeyArray, beliefs: Float[Array, "row state"], length: Int[Array | np.ndarray, " row"]
+    key: PRNGKeyArray, beliefs: Float[Array | np.ndarray, "row state"], length: Int[Array | np.ndarray, " row"]
 ) -> Float[Array, "row state"]:
     """Beliefs permuted among the prefixes of the same length: the same values, none where it belongs.
 
@@ -21,7 +21,8 @@ def shuffle_beliefs(
     length = jnp.asarray(length)
     home = jnp.argsort(length, stable=True)
     drawn = jnp.lexsort((jax.random.uniform(key, length.shape), length))
-    return jnp.zeros_like(beliefs).at[home].set(jnp.asarray(beliefs)[drawn])
+    beliefs = jnp.asarray(beliefs)
+    return jnp.zeros_like(beliefs).at[home].set(beliefs[drawn])
 
 
 def shuffle_words(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from beliefgeo.processes.process import ArrayLike, as_floats, concrete
@@ -253,7 +254,7 @@ def _checked(features: ArrayLike, targets: ArrayLike, weights: ArrayLike | None)
     dtype = jnp.result_type(features, targets, weights)
     features, targets, weights = (array.astype(dtype) for array in (features, targets, weights))
     for name, array in (("features", features), ("targets", targets), ("weights", weights)):
-        if not isinstance(array, jax.core.Tracer) and (bad := (~np.isfinite(np.asarray(array))).sum()):
+        if not isinstance(array, Tracer) and (bad := (~np.isfinite(np.asarray(array))).sum()):
             raise ValueError(f"{name} must be finite; got {bad} NaN or infinite entries")
     if (shares := concrete(weights)) is not None and not ((shares >= 0).all() and shares.sum() > 0):
         raise ValueError(f"weights must be nonnegative and not all zero; got a least weight of {shares.min():g}")

@@ -6,10 +6,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.processes.process import ArrayLike, Observer, rounding, take, vocabulary
-from beliefgeo.processes.scalars import ScalarProcess, stack
+from beliefgeo.processes.scalars import ScalarProcess
 
 
 class Filtered(NamedTuple):
@@ -65,7 +66,7 @@ def filter_beliefs(process: Observer, tokens: ArrayLike) -> Filtered:
     return _filter(process, tokens)
 
 
-@eqx.filter_jit(inline=True)
+@eqx.filter_jit
 def _filter(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
     scalars = ScalarProcess.of(process)
     beliefs, probabilities = _filter_vectors(process, tokens) if scalars is None else _filter_scalars(scalars, tokens)
@@ -90,7 +91,7 @@ def check_tokens(process: Observer, tokens: ArrayLike) -> Int[Array, "..."]:
     if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
         raise TypeError(f"tokens must be integers; got {array.dtype}")
     vocab_size = vocabulary(process)
-    if not isinstance(array, jax.core.Tracer):
+    if not isinstance(array, Tracer):
         outside = np.argwhere((np.asarray(array) < 0) | (np.asarray(array) >= vocab_size))
         if len(outside):
             where = tuple(outside[0].tolist())
@@ -112,24 +113,26 @@ def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tupl
     """The same by normalising one step late, `joint` = belief x its token's probability.
 
     Each number then needs few operations, which keeps XLA's loop on one thread (faster than handing over to two for
-    microseconds). One token more is read than there is, so that nothing need be joined on afterwards.
+    microseconds). One token more is read than there is, which is cheaper than joining a last step on.
     """
     tolerance = rounding(process.initial[0], len(process.initial))
+
+    in_vocabulary = lambda token: (token >= 0) & (token < len(process.transitions))
 
     def step(carry, token):
         joint, size = carry
         mass = process.mass(joint)
         possible = abs(mass) > tolerance * size
         belief = tuple(entry / jnp.where(possible, mass, jnp.nan) for entry in joint)
-        # Once a token is impossible the size stays 0, once one is outside the vocabulary it stays NaN.
+        # Once a token was impossible the size stays 0, once one was outside the vocabulary it stays NaN.
         probability = jnp.where(possible, mass, 0 * size)
         size = jnp.where(possible, process.size(belief, token), 0 * size)
-        size = jnp.where((token >= 0) & (token < len(process.transitions)), size, jnp.nan)
+        size = jnp.where(in_vocabulary(token), size, jnp.nan)
         return (process.move(belief, token), size), (belief, probability)
 
     start = (process.initial, jnp.ones_like(process.initial[0]))
     _, (beliefs, probabilities) = jax.lax.scan(step, start, jnp.append(tokens, 0))
-    return stack(beliefs), probabilities[1:]
+    return jnp.stack(beliefs).T, probabilities[1:]
 
 
 def _sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:

@@ -26,7 +26,7 @@ def myopic_entropies(process: Observer, length: int) -> Float[Array, " time"]:
     return _myopic_entropies(process, length)
 
 
-@eqx.filter_jit(inline=True)
+@eqx.filter_jit
 def _myopic_entropies(process: Observer, length: int) -> Float[Array, " time"]:
     terms = []
     for beliefs, probabilities in levels(process, length - 1) if length else []:

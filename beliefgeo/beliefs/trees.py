@@ -49,7 +49,7 @@ def expand_beliefs(process: Observer, beliefs: ArrayLike) -> Expanded:
     return _expand(process, jnp.asarray(beliefs, process.initial.dtype))
 
 
-@eqx.filter_jit(inline=True)
+@eqx.filter_jit
 def _expand(process: Observer, beliefs: Float[Array, "word state"]) -> Expanded:
     probabilities = jax.vmap(process.predict)(beliefs)
     tokens = jnp.arange(probabilities.shape[1])
@@ -86,7 +86,7 @@ def word_tree(process: Observer, length: int) -> WordTree:
     return _word_tree(process, length)
 
 
-@eqx.filter_jit(inline=True)
+@eqx.filter_jit
 def _word_tree(process: Observer, length: int) -> WordTree:
     vocab_size = vocabulary(process)
     grown = levels(process, length)
@@ -116,7 +116,7 @@ def words(process: Observer, length: int) -> Words:
         process = _as_float64(process)
         n_states = len(process.initial)
         beliefs, probabilities = np.asarray(process.initial)[None], np.ones(1)
-        grown = [(beliefs, np.zeros(1, np.int32), np.zeros(1, np.int32))]
+        grown: list[tuple[np.ndarray, ...]] = [(beliefs, np.zeros(1, np.int32), np.zeros(1, np.int32))]
         for _ in range(length):
             _require_memory("words", len(beliefs), length, n_states, at_least=True)
             expanded = expand_beliefs(process, beliefs)
@@ -160,13 +160,14 @@ def count_words(process: Process, length: int) -> int:
     (436, 205891132094649)
     """
     edges = np.asarray(process.transitions) > 0
-    counts = {tuple(np.asarray(process.initial) > 0): 1}
+    counts = {tuple((np.asarray(process.initial) > 0).tolist()): 1}
     for _ in range(length):
         grown: dict[tuple, int] = {}
         for support, count in counts.items():
-            for reached in edges[:, list(support)].any(1):
+            for reached in np.any(edges[:, list(support)], axis=1):
                 if reached.any():
-                    grown[tuple(reached)] = grown.get(tuple(reached), 0) + count
+                    after = tuple(reached.tolist())
+                    grown[after] = grown.get(after, 0) + count
         counts = grown
     return sum(counts.values())
 

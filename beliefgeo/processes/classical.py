@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from beliefgeo.processes.process import ArrayLike, Process, as_floats, concrete, hmm, require_between
+from beliefgeo.processes.process import ArrayLike, Number, Process, as_floats, concrete, hmm, require_between
 
 
-def coin(p: ArrayLike = 0.5) -> Process:
+def coin(p: Number = 0.5) -> Process:
     """Independent tosses: token 0 with probability p. One state.
 
     >>> coin(0.25).predict(jnp.ones(1)).tolist()
@@ -21,7 +21,7 @@ def coin(p: ArrayLike = 0.5) -> Process:
     return hmm(jnp.array([[[p]], [[1 - p]]]))
 
 
-def mess(x: ArrayLike = 0.05, alpha: ArrayLike = 0.85, n_states: int = 3) -> Process:
+def mess(x: Number = 0.05, alpha: Number = 0.85, n_states: int = 3) -> Process:
     """A sticky ring of `n_states` whose *destination* state emits its own token with probability alpha.
 
     T^(o)[i, j] = M[i, j] E[j, o], M = 1 - (s-1)x on the diagonal and x off it, E = alpha on the diagonal and
@@ -36,7 +36,7 @@ def mess(x: ArrayLike = 0.05, alpha: ArrayLike = 0.85, n_states: int = 3) -> Pro
     return _mess(x, alpha, n_states)
 
 
-def mess3(x: ArrayLike = 0.05, alpha: ArrayLike = 0.85) -> Process:
+def mess3(x: Number = 0.05, alpha: Number = 0.85) -> Process:
     """The three-state process whose beliefs form a fractal (Shai et al. 2405.15943; defaults are theirs).
 
     >>> mess3().transitions[0, 0].round(5).tolist()
@@ -47,7 +47,7 @@ def mess3(x: ArrayLike = 0.05, alpha: ArrayLike = 0.85) -> Process:
     return _mess(x, alpha, 3)
 
 
-def _mess(x: ArrayLike, alpha: ArrayLike, n_states: int) -> Process:
+def _mess(x: Number, alpha: Number, n_states: int) -> Process:
     same = jnp.eye(n_states, dtype=bool)
     moves = jnp.where(same, 1 - (n_states - 1) * as_floats(x), x)
     emissions = jnp.where(same, alpha, (1 - as_floats(alpha)) / (n_states - 1))
@@ -55,7 +55,7 @@ def _mess(x: ArrayLike, alpha: ArrayLike, n_states: int) -> Process:
     return hmm(jnp.einsum("ij,jo->oij", moves, emissions), jnp.full(n_states, 1 / n_states))
 
 
-def composite_mess3(xA: ArrayLike, aA: ArrayLike, xB: ArrayLike, aB: ArrayLike, eps: ArrayLike) -> Process:  # noqa: N803
+def composite_mess3(xA: Number, aA: Number, xB: Number, aB: Number, eps: Number) -> Process:  # noqa: N803
     """Two Mess3 processes A and B, switching between them with probability eps at each token.
 
     >>> composite_mess3(0.05, 0.85, 0.15, 0.6, 0.01).n_states
@@ -69,7 +69,7 @@ def composite_mess3(xA: ArrayLike, aA: ArrayLike, xB: ArrayLike, aB: ArrayLike, 
     return hmm(jnp.concatenate(rows, 1), jnp.full(6, 1 / 6))
 
 
-def rrxor(p1: ArrayLike = 0.5, p2: ArrayLike = 0.5) -> Process:
+def rrxor(p1: Number = 0.5, p2: Number = 0.5) -> Process:
     """Random, random, exclusive or: every third token is the XOR of the two before it. States S, 0, 1, T, F.
 
     >>> rrxor().initial.round(4).tolist()
@@ -80,7 +80,7 @@ def rrxor(p1: ArrayLike = 0.5, p2: ArrayLike = 0.5) -> Process:
     return hmm(_rrxor_transitions(p1, p2))
 
 
-def _rrxor_transitions(p1: ArrayLike, p2: ArrayLike) -> Array:
+def _rrxor_transitions(p1: Number, p2: Number) -> Array:
     start, zero, one, true, false = range(5)
     p1, p2 = as_floats(p1), as_floats(p2)
     empty = jnp.zeros((2, 5, 5), jnp.result_type(p1, p2))
@@ -100,7 +100,7 @@ def _fill(empty: Array, moves: list) -> Array:
     return empty.at[jnp.array(token), jnp.array(state), jnp.array(next_state)].add(values)
 
 
-def leaky_rrxor(p1: ArrayLike, p2: ArrayLike, eps: ArrayLike) -> Process:
+def leaky_rrxor(p1: Number, p2: Number, eps: Number) -> Process:
     """`rrxor` that with probability eps emits a uniform token and jumps to a uniform state.
 
     >>> round(float(leaky_rrxor(0.5, 0.5, 0.1).transitions.min()), 4)
@@ -135,7 +135,7 @@ def checksum(probs: ArrayLike) -> Process:
     return hmm(_fill(jnp.zeros((m, n * m + 1, n * m + 1), laws.dtype), moves))
 
 
-def z1r(p: ArrayLike = 0.5) -> Process:
+def z1r(p: Number = 0.5) -> Process:
     """Zero, one, random: the sequence 0 1 R 0 1 R ... with R = 1 with probability p.
 
     >>> z1r().predict(jnp.array([0.3, 0.1, 0.6])).round(4).tolist()
@@ -145,7 +145,7 @@ def z1r(p: ArrayLike = 0.5) -> Process:
     return hmm(jnp.array([[[0, 1, 0], [0, 0, 0], [1 - p, 0, 0]], [[0, 0, 0], [0, 0, 1], [p, 0, 0]]]))
 
 
-def cycle(n: int, p: ArrayLike = 0.5) -> Process:
+def cycle(n: int, p: Number = 0.5) -> Process:
     """A ring of n states, each emitting its own number, then one step up with probability p, else one down.
 
     >>> cycle(4, 0.9).transitions[0, 0].round(4).tolist()
@@ -157,7 +157,7 @@ def cycle(n: int, p: ArrayLike = 0.5) -> Process:
     return hmm(_fill(jnp.zeros((n, n, n)), moves), jnp.full(n, 1 / n))
 
 
-def even(p: ArrayLike = 0.5) -> Process:
+def even(p: Number = 0.5) -> Process:
     """Runs of ones have even length.
 
     >>> even().initial.round(4).tolist()
@@ -167,7 +167,7 @@ def even(p: ArrayLike = 0.5) -> Process:
     return hmm(jnp.array([[[1 - p, 0], [0, 0]], [[0, p], [1, 0]]]))
 
 
-def golden_mean(p: ArrayLike = 0.5) -> Process:
+def golden_mean(p: Number = 0.5) -> Process:
     """No two ones in a row.
 
     >>> golden_mean().predict(jnp.array([0.0, 1.0])).tolist()
@@ -177,7 +177,7 @@ def golden_mean(p: ArrayLike = 0.5) -> Process:
     return hmm(jnp.array([[[1 - p, 0], [1, 0]], [[0, p], [0, 0]]]))
 
 
-def sns(p: ArrayLike = 0.5, q: ArrayLike = 0.5) -> Process:
+def sns(p: Number = 0.5, q: Number = 0.5) -> Process:
     """The simple non-unifilar source: two states, countably many beliefs.
 
     >>> sns().transitions[1].tolist()
@@ -188,7 +188,7 @@ def sns(p: ArrayLike = 0.5, q: ArrayLike = 0.5) -> Process:
     return hmm(jnp.array([[[1 - p, p], [0, 1 - q]], [[0, 0], [q, 0]]]))
 
 
-def mr_name(p: ArrayLike = 0.4, q: ArrayLike = 0.25) -> Process:
+def mr_name(p: Number = 0.4, q: Number = 0.25) -> Process:
     """Sentences of "Mr. name" over Mr., Something, Blah, name = 0..3; the token is the destination state.
 
     >>> mr_name().transitions.sum(0)[1].round(4).tolist()
@@ -233,7 +233,7 @@ def days_of_week() -> Process:
     return hmm(jnp.concatenate([named, jnp.stack(others) / 15]))
 
 
-def random_hmm(key: PRNGKeyArray, n_states: int, vocab_size: int, concentration: ArrayLike = 1.0) -> Process:
+def random_hmm(key: PRNGKeyArray, n_states: int, vocab_size: int, concentration: Number = 1.0) -> Process:
     """Rows over (token, next_state) drawn from a symmetric Dirichlet law of the given concentration.
 
     >>> random_hmm(jax.random.key(0), 4, 2).transitions.shape

@@ -8,10 +8,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 # What a public function accepts as an array: JAX, NumPy, Python scalars, tracers and nested lists.
 ArrayLike = jax.typing.ArrayLike | Sequence[Any]
+
+# A parameter: a Python or NumPy number, an array without axes, or a tracer to differentiate by.
+Number = jax.typing.ArrayLike
 
 
 @runtime_checkable
@@ -249,7 +253,7 @@ def as_floats(values: ArrayLike) -> Array:
 
 def concrete(values: ArrayLike) -> np.ndarray | None:
     """The values in float64 where they are known now, None while they are traced (and not to be checked)."""
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values)):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values)):
         return None
     return np.asarray(values, np.float64)
 

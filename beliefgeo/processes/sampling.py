@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.processes.process import Observer
-from beliefgeo.processes.scalars import ScalarProcess, Scalars, select, stack
+from beliefgeo.processes.scalars import ScalarProcess, Scalars, interleave, select
 
 
 class Sample(NamedTuple):
@@ -43,7 +43,7 @@ def sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
     return _sample(key, process, length)
 
 
-@eqx.filter_jit(inline=True)
+@eqx.filter_jit
 def _sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
     noise = jax.random.uniform(key, (length,), process.initial.dtype)
     scalars = ScalarProcess.of(process)
@@ -80,10 +80,10 @@ def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sam
 
     first = draw(process.initial, noise[0])
     last, (beliefs, tokens, probabilities) = jax.lax.scan(step, (process.initial, *first), noise[1:])
-    middle = zip(process.initial, beliefs, process.update(*last), strict=True)
-    beliefs = tuple(jnp.concatenate([start[None], inner, end[None]]) for start, inner, end in middle)
-    probabilities = jnp.concatenate([first[1][None], probabilities])
-    return Sample(jnp.concatenate([first[0][None], tokens]), stack(beliefs), jnp.log(probabilities))
+    ends = zip(beliefs, process.update(*last), strict=True)
+    beliefs = interleave(process.initial, tuple(jnp.append(middle, end) for middle, end in ends))
+    tokens, probabilities = (jnp.append(*pair) for pair in zip(first, (tokens, probabilities), strict=True))
+    return Sample(tokens, beliefs, jnp.log(probabilities))
 
 
 def _invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, ""]:
@@ -93,5 +93,5 @@ def _invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, "
     """
     level = uniform * cumulative[-1]
     if isinstance(cumulative, list):
-        return sum(((step <= level).astype(jnp.int32) for step in cumulative[:-1]), jnp.int32(0))
+        return sum(((step <= level).astype(jnp.int32) for step in cumulative[:-1]), jnp.zeros((), jnp.int32))
     return jnp.sum(cumulative[:-1] <= level, dtype=jnp.int32)

@@ -4,6 +4,7 @@ Under `vmap` an array `[state]` becomes rows of three; a scalar becomes one long
 arithmetic runs several times faster. Worth it only where V S^2 is small: the compiled code grows with it.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -28,8 +29,9 @@ class ScalarProcess:
     @classmethod
     def of(cls, process: Observer) -> "ScalarProcess | None":
         """The scalar form where it pays, else None."""
-        small = isinstance(process, Process) and process.transitions.size <= _MOST_ENTRIES
-        return cls(process) if small else None
+        if isinstance(process, Process) and process.transitions.size <= _MOST_ENTRIES:
+            return cls(process)
+        return None
 
     def predict(self, belief: Scalars) -> Scalars:
         """P(token | belief), as `Process.predict`."""
@@ -75,9 +77,19 @@ def _pick(token: Int[Array, ""], values: list) -> Array:
     return chosen
 
 
-def stack(scalars: tuple[Float[Array, " time"], ...]) -> Float[Array, "time state"]:
-    """Scalars over time as vectors over time. Stacking first and transposing after is the faster order under vmap."""
-    return jnp.stack(scalars).T
+def interleave(first: Scalars, later: tuple[Float[Array, " time"], ...]) -> Float[Array, "time_plus_1 state"]:
+    """Vectors over time from scalars at the start and scalars over time.
+
+    Each state's numbers are spread S apart and added up, which XLA transposes faster under vmap than a stack.
+    """
+    n_states, length = len(first), len(later[0])
+    zero = jnp.zeros((), later[0].dtype)
+    spread = [
+        jax.lax.pad(entries, zero, [(n_states + state, n_states - 1 - state, n_states - 1)])
+        for state, entries in enumerate(later)
+    ]
+    flat = sum(spread, jax.lax.pad(jnp.stack(first), zero, [(0, n_states * length, 0)]))
+    return flat.reshape(length + 1, n_states)
 
 
 def _dot(left: Scalars | list, right: Scalars | list) -> Array:
