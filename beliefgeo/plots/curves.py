@@ -74,7 +74,7 @@ def windows_panel(
             label = f"{name}: {window:.1f} tokens"
             panel.plot(window, min(unexplained, 1), "osD^v"[index], color=_COLORS[index], markersize=6, label=label)
             panel.plot([window, window], [1e-9, min(unexplained, 1)], color=_COLORS[index], linewidth=0.6, zorder=0)
-        panel.set(yscale="log", ylim=(shown.min() / 2, 1.6), title=title, xticks=range(0, len(shown), 2))
+        panel.set(yscale="log", ylim=(shown.min() / 2, 300), title=title, xticks=range(0, len(shown), 2))
         panel.set(xlabel="tokens of context k", ylabel="unexplained fraction of variance")
         panel.legend(loc="upper right")
     return figure

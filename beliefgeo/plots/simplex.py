@@ -79,7 +79,7 @@ def simplex_panels(
     """
     columns = min(columns, len(clouds))
     rows = -(-len(clouds) // columns)
-    figure, axes = panels(rows, columns, width, rows * (width / columns * 0.94 + 0.28))
+    figure, axes = panels(rows, columns, width, rows * (width / columns * 0.94 + 0.42))
     for panel, (title, points) in zip(axes, clouds.items(), strict=False):
         simplex_density(panel, points, colors, weights)
         panel.set_title(title, linespacing=1.25)

@@ -32,6 +32,7 @@ _RC: dict[Any, Any] = {
     "lines.linewidth": 1.3,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.07,
 }
 
 
