@@ -9,7 +9,8 @@ slow moment of the machine hits all alike; medians are compared.
     pip install -e ".[bench]" && python experiments/benchmark_kernels.py
 """
 
-import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,13 @@ def probing() -> dict[str, float]:
     return medians(calls, repetitions=7)
 
 
+def importing() -> dict[str, float]:
+    """Seconds to start Python and import the package, beside the packages it stands on."""
+    run = lambda code: subprocess.run([sys.executable, "-c", code], check=True)
+    statements = ("import jax, flax, optax, equinox", "import beliefgeo")
+    return medians({code: (lambda code=code: run(code).returncode) for code in statements}, repetitions=7)
+
+
 def main() -> None:
     """Measure, print the ratios to the first of each group, and keep them."""
     process, results = bg.mess3(), {}
@@ -115,6 +123,7 @@ def main() -> None:
         (f"sampling, {BATCH} x {LENGTH}", sampling(process)),
         (f"filtering, {BATCH} x {LENGTH}", filtering(process)),
         (f"probe, {ROWS:,} x 64 -> 3", probing()),
+        ("import", importing()),
     ):
         baseline = next(iter(seconds.values()))
         results[group] = {n: {"milliseconds": 1e3 * s, "times faster": baseline / s} for n, s in seconds.items()}
@@ -123,7 +132,7 @@ def main() -> None:
     folder = Path(__file__).parent / "results" / "benchmark_kernels"
     folder.mkdir(parents=True, exist_ok=True)
     measured = {"results": results, "device": runs.device(), "versions": runs.versions()}
-    runs.write_json(folder / "metrics.json", json.loads(json.dumps(measured)))
+    runs.write_json(folder / "metrics.json", measured)
 
 
 if __name__ == "__main__":
