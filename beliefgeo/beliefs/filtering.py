@@ -116,7 +116,6 @@ def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tupl
     microseconds). One token more is read than there is, which is cheaper than joining a last step on.
     """
     tolerance = rounding(process.initial[0], len(process.initial))
-
     in_vocabulary = lambda token: (token >= 0) & (token < len(process.transitions))
 
     def step(carry, token):

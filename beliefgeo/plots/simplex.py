@@ -102,6 +102,7 @@ def simplex_movie(
     left.set_title("exact beliefs")
     shown = [*frames.items()] + [list(frames.items())[-1]] * 4
 
+    @styled  # again: frames are drawn when the movie is saved, after this function's own style has ended
     def draw(index: int) -> list:
         right.clear()
         title, points = shown[index]
