@@ -9,8 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import ArrayLike, Observer, rounding, take, vocabulary
-from beliefgeo.processes.scalars import ScalarProcess
+from beliefgeo.processes.process import ArrayLike, Observer, take, vocabulary
+from beliefgeo.processes.scalars import ScalarProcess, rows_of
 
 
 class Filtered(NamedTuple):
@@ -110,28 +110,10 @@ def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> tuple[Arr
 
 
 def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tuple[Array, Array]:
-    """The same by normalising one step late, `joint` = belief x its token's probability.
-
-    Each number then needs few operations, which keeps XLA's loop on one thread (faster than handing over to two for
-    microseconds). One token more is read than there is, which is cheaper than joining a last step on.
-    """
-    tolerance = rounding(process.initial[0], len(process.initial))
-    in_vocabulary = lambda token: (token >= 0) & (token < len(process.transitions))
-
-    def step(carry, token):
-        joint, size = carry
-        mass = process.mass(joint)
-        possible = abs(mass) > tolerance * size
-        belief = tuple(entry / jnp.where(possible, mass, jnp.nan) for entry in joint)
-        # Once a token was impossible the size stays 0, once one was outside the vocabulary it stays NaN.
-        probability = jnp.where(possible, mass, 0 * size)
-        size = jnp.where(possible, process.size(belief, token), 0 * size)
-        size = jnp.where(in_vocabulary(token), size, jnp.nan)
-        return (process.move(belief, token), size), (belief, probability)
-
-    start = (process.initial, jnp.ones_like(process.initial[0]))
-    _, (beliefs, probabilities) = jax.lax.scan(step, start, jnp.append(tokens, 0))
-    return jnp.stack(beliefs).T, probabilities[1:]
+    step = lambda joint, token: (process.advance(joint, token), (process.belief(joint), process.mass(joint)))
+    # One token more is read than there is, which is cheaper than joining a last step on.
+    _, (beliefs, masses) = jax.lax.scan(step, process.initial, jnp.append(tokens, 0))
+    return rows_of(process.initial, beliefs), masses[1:]
 
 
 def _sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:

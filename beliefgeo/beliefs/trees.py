@@ -110,7 +110,7 @@ def words(process: Observer, length: int) -> Words:
     """
     if length < 0:
         raise ValueError(f"length must be 0 or more; got {length}")
-    if isinstance(process, Process) and (np.asarray(process.transitions) >= 0).all():
+    if isinstance(process, Process) and not process.generalised:
         _require_memory("words", count_words(process, length), length, process.n_states)
     with jax.enable_x64(True):
         process = _as_float64(process)
@@ -131,9 +131,9 @@ def words(process: Observer, length: int) -> Words:
 def _as_float64(process: Observer) -> Observer:
     """The process in float64, an HMM's rows summing to 1 again (in float32 they do to 1e-8 only)."""
     wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), process)
-    if isinstance(wide, Process) and (wide.transitions >= 0).all():
+    if isinstance(wide, Process) and not wide.generalised:
         rows = wide.transitions.sum((0, 2))
-        return Process(wide.transitions / rows[None, :, None], wide.initial / wide.initial.sum(), wide.readout)
+        return Process(wide.transitions / rows[None, :, None], wide.initial / wide.initial.sum(), wide.readout, False)
     return wide
 
 

@@ -40,12 +40,14 @@ class Process(eqx.Module):
     """A classical or generalised hidden Markov process.
 
     `readout` is the right unit eigenvector w of T = sum_x T^(x), ones for an HMM; a belief b has b @ w == 1.
+    `generalised` is False where no entry is negative: nothing cancels then, so nothing is checked for rounding.
     Construct with `hmm`, `ghmm` or `from_moore`, which check what they are given.
     """
 
     transitions: Float[Array, "token state next_state"]
     initial: Float[Array, " state"]
     readout: Float[Array, " state"]
+    generalised: bool = eqx.field(static=True, default=True)
 
     @property
     def vocab_size(self) -> int:
@@ -60,6 +62,8 @@ class Process(eqx.Module):
     def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
         """P(token | belief) = belief T^(token) w."""
         law = contract("i,xij,j->x", belief, self.transitions, self.readout)
+        if not self.generalised:
+            return law
         size = contract("i,xij,j->x", abs(belief), abs(self.transitions), abs(self.readout))
         return zero_below_rounding(law, size, self.n_states)
 
@@ -123,7 +127,8 @@ def hmm(transitions: ArrayLike, initial: ArrayLike | None = None) -> Process:
     if matrices is not None:
         _check_probabilities(matrices)
         _check_rows(matrices)
-    process = _assemble(transitions, initial, lambda total: jnp.ones(total.shape[0], total.dtype))
+    ones = lambda total: jnp.ones(total.shape[0], total.dtype)
+    process = _assemble(transitions, initial, ones, generalised=False)
     if initial is not None and (values := concrete(initial)) is not None and (values < 0).any():
         raise ValueError(f"initial must be nonnegative; got {values.min():g} at state {values.argmin()}")
     return process
@@ -157,7 +162,7 @@ def ghmm(transitions: ArrayLike, initial: ArrayLike | None = None, readout: Arra
     if initial is not None and readout is not None:
         given = as_floats(readout)
         initial = as_floats(initial) * given[jnp.argmax(abs(given))]
-    return _assemble(transitions, initial, lambda total: _readout(total, readout))
+    return _assemble(transitions, initial, lambda total: _readout(total, readout), generalised=True)
 
 
 def from_moore(initial: ArrayLike | None, transition_matrix: ArrayLike, emission_probs: ArrayLike) -> Process:
@@ -231,18 +236,18 @@ def _readout(total: Float[Array, "state state"], readout: ArrayLike | None) -> F
     return vector
 
 
-def _assemble(transitions: ArrayLike, initial: ArrayLike | None, readout_of: Any) -> Process:
+def _assemble(transitions: ArrayLike, initial: ArrayLike | None, readout_of: Any, *, generalised: bool) -> Process:
     matrices = as_floats(transitions)
     readout = readout_of(matrices.sum(0))
     if initial is None:
-        process = Process(matrices, jnp.zeros_like(readout), readout)
-        return Process(matrices, stationary_distribution(process), readout)
+        process = Process(matrices, jnp.zeros_like(readout), readout, generalised)
+        return Process(matrices, stationary_distribution(process), readout, generalised)
     vector = as_floats(initial).astype(matrices.dtype)
     if vector.shape != readout.shape:
         raise ValueError(f"initial must have one entry per state ({len(readout)}); got shape {vector.shape}")
     if (mass := concrete(vector @ readout)) is not None and not abs(mass - 1) <= 1e-5:
         raise ValueError(f"initial must be normalised, initial @ readout == 1 (a sum for an HMM); got {mass:.6g}")
-    return Process(matrices, vector, readout)
+    return Process(matrices, vector, readout, generalised)
 
 
 def as_floats(values: ArrayLike) -> Array:

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.extend.random import threefry_2x32
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.processes.process import Observer
-from beliefgeo.processes.scalars import ScalarProcess, Scalars, interleave, select
+from beliefgeo.processes.scalars import ScalarProcess, Scalars, rows_of
 
 
 class Sample(NamedTuple):
@@ -45,11 +46,19 @@ def sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
 
 @eqx.filter_jit
 def _sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
-    noise = jax.random.uniform(key, (length,), process.initial.dtype)
+    noise = _uniforms(key, length, process.initial.dtype)
     scalars = ScalarProcess.of(process)
     if scalars is None or length == 0:
         return _sample_vectors(process, noise)
     return _sample_scalars(scalars, noise)
+
+
+def _uniforms(key: PRNGKeyArray, length: int, dtype: jnp.dtype) -> Float[Array, " time"]:
+    """Uniform numbers in [0, 1): in float32 both words of a threefry block, of which `jax.random.uniform` uses one."""
+    if dtype != jnp.float32 or jax.random.key_impl(key) != "threefry2x32":
+        return jax.random.uniform(key, (length,), dtype)
+    bits = threefry_2x32(jax.random.key_data(key), jnp.arange(length, dtype=jnp.uint32))
+    return (bits >> 8).astype(dtype) * 2**-24
 
 
 def _sample_vectors(process: Observer, noise: Float[Array, " time"]) -> Sample:
@@ -63,27 +72,22 @@ def _sample_vectors(process: Observer, noise: Float[Array, " time"]) -> Sample:
 
 
 def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sample:
-    def draw(belief: Scalars, uniform):
-        law = process.predict(belief)
-        cumulative = [law[0]]
-        for probability in law[1:]:
-            cumulative.append(cumulative[-1] + probability)
-        token = _invert(cumulative, uniform)
-        return token, select(token, law)
+    def draw(joint: Scalars, uniform):
+        law = process.predict(joint)
+        return _invert([sum(law[1 : x + 1], law[0]) for x in range(len(law))], uniform)
 
-    # Update with the token drawn before, then draw: carried, the token is computed once; the other order makes XLA
-    # recompute it for every state (a third slower).
+    # Advance with the token drawn before, then draw: carried, the token is computed once; the other order makes XLA
+    # recompute it for every state. One step more is taken than needed, which is cheaper than joining a last one on.
     def step(carry, uniform):
-        belief = process.update(*carry)
-        drawn = draw(belief, uniform)
-        return (belief, *drawn), (belief, *drawn)
+        joint, token = carry
+        following = process.advance(joint, token)
+        return (following, draw(following, uniform)), (process.belief(joint), token)
 
-    first = draw(process.initial, noise[0])
-    last, (beliefs, tokens, probabilities) = jax.lax.scan(step, (process.initial, *first), noise[1:])
-    ends = zip(beliefs, process.update(*last), strict=True)
-    beliefs = interleave(process.initial, tuple(jnp.append(middle, end) for middle, end in ends))
-    tokens, probabilities = (jnp.append(*pair) for pair in zip(first, (tokens, probabilities), strict=True))
-    return Sample(tokens, beliefs, jnp.log(probabilities))
+    start = process.initial, draw(process.initial, noise[0])
+    _, (beliefs, tokens) = jax.lax.scan(step, start, jnp.pad(noise[1:], (0, 2)))
+    tokens = tokens[:-1]
+    probabilities = process.probability(tuple(entries[:-1] for entries in beliefs), tokens)
+    return Sample(tokens, rows_of(process.initial, beliefs), jnp.log(probabilities))
 
 
 def _invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, ""]:

@@ -4,11 +4,10 @@ Under `vmap` an array `[state]` becomes rows of three; a scalar becomes one long
 arithmetic runs several times faster. Worth it only where V S^2 is small: the compiled code grows with it.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import Observer, Process, normalise, zero_below_rounding
+from beliefgeo.processes.process import Observer, Process, zero_below_rounding
 
 _MOST_ENTRIES = 64
 
@@ -16,10 +15,15 @@ Scalars = tuple[Float[Array, ""], ...]
 
 
 class ScalarProcess:
-    """`Process` with beliefs and laws as tuples of scalars."""
+    """`Process` with beliefs and laws as tuples of scalars.
+
+    A belief is carried one division late, as `joint` = belief x the probability of its last token, because a kernel
+    of few operations stays on one thread, faster than handing over to two for microseconds.
+    """
 
     def __init__(self, process: Process):
         """Split the matrices of `process` into scalars."""
+        self.generalised = process.generalised
         self.initial: Scalars = tuple(process.initial)
         self.readout: Scalars = tuple(process.readout)
         self.transitions = [[list(row) for row in matrix] for matrix in process.transitions]
@@ -33,64 +37,55 @@ class ScalarProcess:
             return cls(process)
         return None
 
-    def predict(self, belief: Scalars) -> Scalars:
-        """P(token | belief), as `Process.predict`."""
-        magnitudes = [abs(entry) for entry in belief]
+    def predict(self, joint: Scalars) -> Scalars:
+        """P(token | belief) x mass(joint), as `Process.predict`."""
+        if not self.generalised:
+            return tuple(_dot(joint, evidence) for evidence in self.evidence)
+        magnitudes = [abs(entry) for entry in joint]
         return tuple(
-            zero_below_rounding(_dot(belief, evidence), _dot(magnitudes, size), len(belief))
+            zero_below_rounding(_dot(joint, evidence), _dot(magnitudes, size), len(joint))
             for evidence, size in zip(self.evidence, self.evidence_sizes, strict=True)
         )
 
-    def update(self, belief: Scalars, token: Int[Array, ""], probability: Float[Array, ""]) -> Scalars:
-        """Belief T^(token) / probability, as `Process.update`, the probability being known."""
-        return tuple(normalise(entry, probability) for entry in self.move(belief, token))
+    def probability(self, belief: tuple[Float[Array, " time"], ...], token: Int[Array, " time"]) -> Array:
+        """P(token | belief), along a sequence of tokens known to be possible."""
+        return _dot(belief, [_pick(token, list(column)) for column in zip(*self.evidence, strict=True)])
 
-    def move(self, belief: Scalars, token: Int[Array, ""]) -> Scalars:
-        """Belief T^(token), not normalised; that of the last token outside the vocabulary."""
-        states = range(len(belief))
-        column = lambda j: [_pick(token, [matrix[i][j] for matrix in self.transitions]) for i in states]
-        return tuple(_dot(belief, column(j)) for j in states)
+    def advance(self, joint: Scalars, token: Int[Array, ""]) -> Scalars:
+        """The next joint, belief T^(token): zeros for good once a token was impossible, NaN once one was no token."""
+        mass = self.mass(joint)
+        divisor = jnp.where(mass == 0, 1, mass)
+        column = lambda j: [_pick(token, [matrix[i][j] for matrix in self.transitions]) for i in range(len(joint))]
+        moved = tuple(_dot(joint, column(j)) / divisor for j in range(len(joint)))
+        if self.generalised:
+            sizes = [_pick(token, list(row)) for row in zip(*self.evidence_sizes, strict=True)]
+            size = _dot([abs(entry) for entry in joint], sizes) / abs(divisor)
+            moved = tuple(jnp.where(zero_below_rounding(self.mass(moved), size, len(joint)) == 0, 0, x) for x in moved)
+        in_vocabulary = (token >= 0) & (token < len(self.transitions))
+        return (jnp.where(in_vocabulary, moved[0], jnp.nan), *moved[1:])
 
     def mass(self, joint: Scalars) -> Float[Array, ""]:
-        """Joint @ readout."""
+        """Joint @ readout, the probability of the last token."""
         return _dot(joint, self.readout)
 
-    def size(self, belief: Scalars, token: Int[Array, ""]) -> Float[Array, ""]:
-        """The magnitudes that add up to the token's probability; see `zero_below_rounding`."""
-        sizes = [_pick(token, list(column)) for column in zip(*self.evidence_sizes, strict=True)]
-        return _dot([abs(entry) for entry in belief], sizes)
+    def belief(self, joint: Scalars) -> Scalars:
+        """Joint / mass; NaN after an impossible token."""
+        mass = self.mass(joint)
+        return tuple(entry / mass for entry in joint)
 
 
-def select(token: Int[Array, ""], values: list | tuple) -> Array:
-    """values[token], NaN outside the vocabulary: a chain of selects, which vectorises where a gather does not."""
-    chosen = jnp.full((), jnp.nan, values[0].dtype)
-    for index, value in enumerate(values):
-        chosen = jnp.where(token == index, value, chosen)
-    return chosen
+def rows_of(initial: Scalars, beliefs: tuple[Float[Array, " time"], ...]) -> Float[Array, "time state"]:
+    """Rows of beliefs from one vector over time per state, the first row `initial` to the last bit."""
+    return jnp.stack(beliefs).T.at[0].set(jnp.stack(initial))
 
 
-def _pick(token: Int[Array, ""], values: list) -> Array:
-    """values[token], the last one outside the vocabulary."""
+def _pick(token: Int[Array, "*time"], values: list) -> Array:
+    """values[token], the last one outside the vocabulary: selects vectorise where a gather does not."""
     chosen = values[-1]
     for index, value in reversed(list(enumerate(values[:-1]))):
         chosen = jnp.where(token == index, value, chosen)
     return chosen
 
 
-def interleave(first: Scalars, later: tuple[Float[Array, " time"], ...]) -> Float[Array, "time_plus_1 state"]:
-    """Vectors over time from scalars at the start and scalars over time.
-
-    Each state's numbers are spread S apart and added up, which XLA transposes faster under vmap than a stack.
-    """
-    n_states, length = len(first), len(later[0])
-    zero = jnp.zeros((), later[0].dtype)
-    spread = [
-        jax.lax.pad(entries, zero, [(n_states + state, n_states - 1 - state, n_states - 1)])
-        for state, entries in enumerate(later)
-    ]
-    flat = sum(spread, jax.lax.pad(jnp.stack(first), zero, [(0, n_states * length, 0)]))
-    return flat.reshape(length + 1, n_states)
-
-
-def _dot(left: Scalars | list, right: Scalars | list) -> Array:
+def _dot(left: tuple | list, right: tuple | list) -> Array:
     return sum((a * b for a, b in zip(left[1:], right[1:], strict=True)), left[0] * right[0])
