@@ -37,5 +37,11 @@ def signed_golden_mean():
     return bg.ghmm(transitions, initial, readout=basis @ np.ones(2))
 
 
-GENERALISED = {"signed_golden_mean": signed_golden_mean}
+GENERALISED = {
+    "signed_golden_mean": signed_golden_mean,
+    "bloch_walk": lambda: bg.bloch_walk(),
+    "frdn": lambda: bg.frdn(),
+    "moon": lambda: bg.moon(),
+    "quantum_rrxor": lambda: bg.quantum_rrxor(0.3, 1.1),
+}
 ALL = CLASSICAL | GENERALISED

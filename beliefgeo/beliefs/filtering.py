@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.processes.factored import Product
 from beliefgeo.processes.process import ArrayLike, Observer, take, vocabulary
 from beliefgeo.processes.scalars import ScalarProcess, rows_of
 
@@ -68,9 +69,22 @@ def filter_beliefs(process: Observer, tokens: ArrayLike) -> Filtered:
 
 @eqx.filter_jit
 def _filter(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
+    if isinstance(process, Product):
+        return _filter_factors(process, tokens)
     scalars = ScalarProcess.of(process)
     beliefs, probabilities = _filter_vectors(process, tokens) if scalars is None else _filter_scalars(scalars, tokens)
     return Filtered(beliefs, jnp.log(probabilities))
+
+
+def _filter_factors(process: Product, tokens: Int[Array, " time"]) -> Filtered:
+    """Independent factors are filtered apart; the composite belief is undefined where one of theirs is."""
+    parts = [
+        _filter(factor, digits) for factor, digits in zip(process.factors, process.split_token(tokens), strict=True)
+    ]
+    beliefs = jnp.concatenate([part.beliefs for part in parts], 1)
+    undefined = jnp.isnan(beliefs).any(1, keepdims=True)
+    log_probabilities = jnp.stack([part.log_probabilities for part in parts]).sum(0)
+    return Filtered(jnp.where(undefined, jnp.nan, beliefs), log_probabilities)
 
 
 def log_probability(process: Observer, tokens: ArrayLike) -> Float[Array, ""]:

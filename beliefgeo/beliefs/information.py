@@ -1,11 +1,43 @@
-"""Entropies of words, exact, by growing the tree of words. Nats."""
+"""Measures of information of a process, in nats: of words by growing their tree, of the whole from causal states.
+
+Riechers & Crutchfield, "Spectral simplicity of apparent complexity" I and II (1705.08042, 1706.00883).
+"""
+
+from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+from scipy.sparse import block_array, eye_array
+from scipy.sparse.linalg import spsolve
+from scipy.stats import t as student
 
+from beliefgeo.beliefs.causal_states import epsilon_machine_float64, require_ergodic
+from beliefgeo.beliefs.mixed_states import (
+    MixedStatePresentation,
+    mixed_state_presentation,
+    next_token_entropies,
+    transition_matrix,
+)
 from beliefgeo.beliefs.trees import check_tree, expand_beliefs, levels
-from beliefgeo.processes.process import Observer
+from beliefgeo.processes.float64 import as_float64
+from beliefgeo.processes.process import Observer, Process
+from beliefgeo.processes.sampling import sample
+
+# Words in a tree that takes about a second.
+_AFFORDABLE = 400_000
+_GAP = 1e-6
+
+
+class Estimate(NamedTuple):
+    """A sampled value with its 95% interval."""
+
+    value: float
+    lower: float
+    upper: float
 
 
 def myopic_entropies(process: Observer, length: int) -> Float[Array, " time"]:
@@ -57,3 +89,234 @@ def entropy(law: Float[Array, "*batch token"]) -> Float[Array, "*batch"]:
     """
     positive = jnp.where(law > 0, law, 1)
     return -jnp.sum(positive * jnp.log(positive), -1)
+
+
+def entropy_rate(process: Process) -> float | Float[Array, ""]:
+    """H(X_t | X_1..X_{t-1}) as t grows: the least possible loss after a long past.
+
+    Exact, sum_s pi_s H(X | s) over causal states, where these are finitely many; else the midpoint of
+    `entropy_rate_bounds` once they are closer than 1e-6. Of a traced process, to differentiate by its parameters, the
+    midpoint of the bounds of the longest words a second allows, whose gap cannot be checked.
+
+    Raises:
+        ValueError: bounds that stay further apart, naming the gap; a process that is not ergodic.
+
+    >>> from beliefgeo.processes.classical import z1r
+    >>> round(entropy_rate(z1r()) / jnp.log(2).item(), 4)
+    0.3333
+    """
+    longest = int(np.log(_AFFORDABLE) / np.log(max(2, process.vocab_size)))
+    if isinstance(process.transitions, Tracer):
+        return sum(entropy_rate_bounds(process, longest)) / 2
+    if (machine := _finite_machine(process)) is not None:
+        laws = np.asarray(machine.transitions).sum(2)
+        return float(np.asarray(machine.initial) @ _entropies(laws.T))
+    return _bracketed_rate(process, longest)
+
+
+def _bracketed_rate(process: Process, longest: int) -> float:
+    if process.generalised:
+        raise ValueError(
+            "the causal states of this generalised process are not finite and bounds need hidden states: use "
+            "estimate_entropy_rate"
+        )
+    with jax.enable_x64(True):
+        wide = as_float64(process)
+        assert isinstance(wide, Process)
+        for length in (longest // 2, longest):
+            lower, upper = (float(bound) for bound in entropy_rate_bounds(wide, length))
+            if upper - lower < _GAP:
+                return (lower + upper) / 2
+    raise ValueError(
+        f"the entropy rate is known only to lie in {lower:.8f}..{upper:.8f}, {upper - lower:.1e} apart after words of "
+        f"{longest} tokens: ask entropy_rate_bounds for longer ones, or use estimate_entropy_rate"
+    )
+
+
+def _finite_machine(process: Process, max_states: int = 2000) -> Process | None:
+    require_ergodic(process, "entropy_rate")
+    try:
+        return epsilon_machine_float64(process, max_states)
+    except ValueError:  # infinitely many causal states
+        return None
+
+
+def entropy_rate_bounds(process: Process, length: int) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """H(X_{L+1} | X_1..X_L, S_0) <= h <= H(X_{L+1} | X_1..X_L): exact, differentiable, closing with the length.
+
+    A kernel for a process started in its stationary law. Cover & Thomas, theorem 4.5.1.
+
+    Raises:
+        ValueError: a generalised process, which has no hidden states; a negative length or too many words.
+
+    >>> from beliefgeo.processes.classical import mess3
+    >>> [round(float(bound), 4) for bound in entropy_rate_bounds(mess3(), 8)]
+    [0.7935, 0.7935]
+    """
+    if process.generalised:
+        raise ValueError("entropy_rate_bounds needs the hidden states of an HMM; got a generalised process")
+    return _started_entropies(process, length + 1)[-1], myopic_entropies(process, length + 1)[-1]
+
+
+def _started_entropies(process: Process, length: int) -> Float[Array, " time"]:
+    """H(X_{t+1} | X_1..X_t, S_0): the myopic entropies of an observer who saw the hidden state at the start."""
+    from_state = lambda start: myopic_entropies(eqx.tree_at(lambda p: p.initial, process, start), length)
+    return process.initial @ jax.vmap(from_state)(jnp.eye(process.n_states, dtype=process.initial.dtype))
+
+
+def estimate_entropy_rate(
+    key: PRNGKeyArray, process: Observer, length: int = 10_000, *, chains: int = 64, burn_in: int = 500
+) -> Estimate:
+    """The mean of H(X | belief) along sampled trajectories, with a 95% interval from independent chains.
+
+    For any observer, finite or not.
+
+    >>> from beliefgeo.processes.classical import mess3
+    >>> estimate = estimate_entropy_rate(jax.random.key(0), mess3(), 100)
+    >>> bool(estimate.lower < 0.7935 < estimate.upper)
+    True
+    """
+    means = np.asarray(_mean_uncertainties(jax.random.split(key, chains), process, length, burn_in), np.float64)
+    return interval(means)
+
+
+@eqx.filter_jit
+def _mean_uncertainties(
+    keys: Key[Array, " chain"], process: Observer, length: int, burn_in: int
+) -> Float[Array, " chain"]:
+    def one(key):
+        beliefs = sample(key, process, burn_in + length).beliefs[burn_in:-1]
+        return entropy(jax.vmap(process.predict)(beliefs)).mean()
+
+    return jax.lax.map(one, keys)
+
+
+def interval(values: Float[np.ndarray, " chain"]) -> Estimate:
+    """The mean of independent values and its 95% interval by Student's t."""
+    mean, error = values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+    reach = student.ppf(0.975, len(values) - 1) * error
+    return Estimate(float(mean), float(mean - reach), float(mean + reach))
+
+
+def excess_entropy(process: Process) -> float:
+    """E = I(past; future) = mu_0 D H_x = sum over L >= 0 of (h_L - h).
+
+    D = (I - W + 1 pi_W)^-1 - 1 pi_W, the Drazin inverse of I - W, W the moves between mixed states.
+
+    Raises:
+        ValueError: a mixed-state presentation that is not finite: use `excess_entropy_bounds`.
+
+    >>> from beliefgeo.processes.classical import even
+    >>> round(float(excess_entropy(even()) / np.log(2)), 4)
+    0.9183
+    """
+    presentation = _synchronizing(process, "excess_entropy")
+    return float(_drazin(presentation, next_token_entropies(presentation))[0])
+
+
+def excess_entropy_bounds(process: Process, length: int) -> tuple[float, float]:
+    """H(L) - L u_L <= E <= H(S_0) - sum over t < L of (l_L - l_t), for an HMM.
+
+    l_t and u_t are the bounds of the entropy rate after t tokens. The upper one closes only where the future tells
+    the hidden state.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> [round(float(bound / np.log(2)), 3) for bound in excess_entropy_bounds(golden_mean(), 4)]
+    [0.252, 0.918]
+    """
+    if process.generalised:
+        raise ValueError("excess_entropy_bounds needs the hidden states of an HMM; got a generalised process")
+    with jax.enable_x64(True):
+        wide = require_ergodic(process, "excess_entropy_bounds")
+        upper = np.asarray(myopic_entropies(wide, length + 1))
+        lower = np.asarray(_started_entropies(wide, length + 1))
+        start = float(entropy(wide.initial))
+    return float((upper[:-1] - upper[-1]).sum()), float(start - (lower[-1] - lower[:-1]).sum())
+
+
+def transient_information(process: Process) -> float:
+    """T = mu_0 D^2 H_x = sum over L >= 0 of [E + h L - H(L)]: how much is uncertain before the observer synchronises.
+
+    Raises ValueError as `excess_entropy`.
+
+    >>> from beliefgeo.processes.classical import rrxor
+    >>> round(float(transient_information(rrxor()) / np.log(2)), 4)
+    12.7431
+    """
+    presentation = _synchronizing(process, "transient_information")
+    return float(_drazin(presentation, _drazin(presentation, next_token_entropies(presentation)))[0])
+
+
+def synchronization_information(process: Process) -> float:
+    """S = mu_0 D H_eta = sum over L >= 0 of the mean entropy of the belief over causal states after L tokens.
+
+    Raises ValueError where the observer does not synchronise, as `excess_entropy`.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> round(float(synchronization_information(golden_mean()) / np.log(2)), 4)
+    0.9183
+    """
+    presentation = _synchronizing(process, "synchronization_information")
+    return float(_drazin(presentation, _entropies(presentation.beliefs))[0])
+
+
+def statistical_complexity(process: Process) -> float:
+    """C_mu, the entropy of the stationary law over causal states: the memory of an ideal observer.
+
+    Raises:
+        ValueError: infinitely many causal states: see `statistical_complexity_dimension`.
+
+    >>> from beliefgeo.processes.classical import z1r
+    >>> round(float(statistical_complexity(z1r()) / np.log(2)), 4)
+    1.585
+    """
+    return float(_entropies(np.asarray(epsilon_machine_float64(process).initial)[None])[0])
+
+
+def crypticity(process: Process) -> float:
+    """C_mu - E, what the causal state remembers that the future never shows.
+
+    Raises ValueError as `statistical_complexity` and `excess_entropy`.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> round(float(crypticity(golden_mean()) / np.log(2)), 4)
+    0.6667
+    """
+    return statistical_complexity(process) - excess_entropy(process)
+
+
+def _synchronizing(process: Process, who: str, max_states: int = 20_000) -> MixedStatePresentation:
+    """The mixed states over causal states, which are finitely many."""
+    presentation = mixed_state_presentation(epsilon_machine_float64(process), max_states=max_states)
+    if presentation.truncated:
+        raise ValueError(
+            f"{who} needs finitely many beliefs over causal states; {len(presentation.beliefs):,} were reached after "
+            f"{presentation.depth.max()} tokens: use block_entropies, excess_entropy_bounds or estimate_entropy_rate"
+        )
+    return presentation
+
+
+def _drazin(presentation: MixedStatePresentation, values: Float[np.ndarray, " mixed"]) -> Float[np.ndarray, " mixed"]:
+    """D values: the y with (I - W) y = values - 1 pi_W values and pi_W y = 0, one sparse linear solve."""
+    moves = transition_matrix(presentation)
+    ones = np.ones((len(values), 1))
+    stationary = _stationary(presentation)[None]
+    bordered = block_array([[eye_array(len(values)) - moves, ones], [stationary, None]], format="csc")
+    return spsolve(bordered, np.append(values, 0))[:-1]
+
+
+def _stationary(presentation: MixedStatePresentation) -> Float[np.ndarray, " mixed"]:
+    """The stationary law over mixed states, on the recurrent ones: pi (I - W) = 0, sum pi = 1."""
+    recurrent = np.flatnonzero(presentation.recurrent)
+    moves = transition_matrix(presentation)[recurrent][:, recurrent]
+    ones = np.ones((len(recurrent), 1))
+    bordered = block_array([[eye_array(len(recurrent)) - moves.T, ones], [ones.T, None]], format="csc")
+    law = np.zeros(len(presentation.beliefs))
+    law[recurrent] = spsolve(bordered, np.append(np.zeros(len(recurrent)), 1))[:-1]
+    return law
+
+
+def _entropies(laws: Float[np.ndarray, "mixed token"]) -> Float[np.ndarray, " mixed"]:
+    """`entropy` in float64 NumPy, rounding below 0 left out."""
+    positive = np.where(laws > 0, laws, 1)
+    return -np.sum(positive * np.log(positive), -1)

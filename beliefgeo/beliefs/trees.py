@@ -1,6 +1,7 @@
 """All words of a given length with their probabilities and beliefs, grown level by level."""
 
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import equinox as eqx
@@ -9,7 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import ArrayLike, Observer, Process, vocabulary
+from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64
+from beliefgeo.processes.process import (
+    ArrayLike,
+    Observer,
+    Process,
+    contract,
+    vocabulary,
+    zero_below_rounding,
+)
 
 
 class Expanded(NamedTuple):
@@ -59,17 +68,33 @@ def _expand(process: Observer, beliefs: Float[Array, "word state"]) -> Expanded:
 
 def levels(process: Observer, length: int) -> list[tuple[Float[Array, "word state"], Float[Array, " word"]]]:
     """(beliefs, probabilities) of all V^t words of t tokens, t = 0..length; a kernel of fixed shapes."""
+    grow = _joint_levels if isinstance(process, Process) else _belief_levels
+    return [(jnp.where((p > 0)[:, None], beliefs, jnp.nan), p) for beliefs, p in grow(process, length)]
+
+
+def _joint_levels(process: Process, length: int) -> Iterator[tuple[Array, Array]]:
+    """By belief x probability of the word: a chain of matrix products alone, which XLA compiles at any length."""
+    joint, masses = process.initial[None], jnp.ones(1, process.initial.dtype)
+    yield joint, masses
+    for _ in range(length):
+        sizes = contract("ni,xij,j->nx", abs(joint), abs(process.transitions), abs(process.readout)).reshape(-1)
+        joint = contract("ni,xij->nxj", joint, process.transitions).reshape(-1, process.n_states)
+        masses = contract("nj,j->n", joint, process.readout)
+        if process.generalised:
+            masses = zero_below_rounding(masses, sizes, process.n_states)
+            joint = jnp.where((masses == 0)[:, None], 0, joint)
+        yield joint / jnp.where(masses > 0, masses, 1)[:, None], masses
+
+
+def _belief_levels(process: Observer, length: int) -> Iterator[tuple[Array, Array]]:
     beliefs, probabilities = process.initial[None], jnp.ones(1, process.initial.dtype)
-    grown = [(beliefs, probabilities)]
+    yield beliefs, probabilities
     for _ in range(length):
         # An impossible word has a NaN belief; put any finite one in its place, or its gradient would be NaN too.
-        possible = (probabilities > 0)[:, None]
-        expanded = expand_beliefs(process, jnp.where(possible, beliefs, process.initial[None]))
+        expanded = expand_beliefs(process, jnp.where((probabilities > 0)[:, None], beliefs, process.initial[None]))
         probabilities = (probabilities[:, None] * expanded.probabilities).reshape(-1)
         beliefs = expanded.beliefs.reshape(len(probabilities), -1)
-        beliefs = jnp.where((probabilities > 0)[:, None], beliefs, jnp.nan)
-        grown.append((beliefs, probabilities))
-    return grown
+        yield beliefs, probabilities
 
 
 def word_tree(process: Observer, length: int) -> WordTree:
@@ -112,29 +137,17 @@ def words(process: Observer, length: int) -> Words:
         raise ValueError(f"length must be 0 or more; got {length}")
     if isinstance(process, Process) and not process.generalised:
         _require_memory("words", count_words(process, length), length, process.n_states)
-    with jax.enable_x64(True):
-        process = _as_float64(process)
-        n_states = len(process.initial)
-        beliefs, probabilities = np.asarray(process.initial)[None], np.ones(1)
-        grown: list[tuple[np.ndarray, ...]] = [(beliefs, np.zeros(1, np.int32), np.zeros(1, np.int32))]
-        for _ in range(length):
-            _require_memory("words", len(beliefs), length, n_states, at_least=True)
-            expanded = expand_beliefs(process, beliefs)
-            allowed = np.asarray(expanded.probabilities) > 0
-            parents, tokens = np.nonzero(allowed)
-            probabilities = probabilities[parents] * np.asarray(expanded.probabilities)[allowed]
-            beliefs = np.asarray(expanded.beliefs)[allowed]
-            grown.append((beliefs, parents, tokens.astype(np.int32)))
+    given, process = epsilon(process), as_float64(process)
+    beliefs, probabilities = np.asarray(process.initial)[None], np.ones(1)
+    grown: list[tuple[np.ndarray, ...]] = [(beliefs, np.zeros(1, np.int32), np.zeros(1, np.int32))]
+    for _ in range(length):
+        _require_memory("words", len(beliefs), length, beliefs.shape[1], at_least=True)
+        successors, laws = expand_float64(process, beliefs, given)
+        parents, tokens = np.nonzero(laws > 0)
+        probabilities = probabilities[parents] * laws[parents, tokens]
+        beliefs = successors[parents, tokens]
+        grown.append((beliefs, parents, tokens.astype(np.int32)))
     return _backtrack(grown, probabilities)
-
-
-def _as_float64(process: Observer) -> Observer:
-    """The process in float64, an HMM's rows summing to 1 again (in float32 they do to 1e-8 only)."""
-    wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), process)
-    if isinstance(wide, Process) and not wide.generalised:
-        rows = wide.transitions.sum((0, 2))
-        return Process(wide.transitions / rows[None, :, None], wide.initial / wide.initial.sum(), wide.readout, False)
-    return wide
 
 
 def _backtrack(grown: list, probabilities: np.ndarray) -> Words:

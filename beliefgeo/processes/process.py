@@ -145,7 +145,8 @@ def ghmm(transitions: ArrayLike, initial: ArrayLike | None = None, readout: Arra
 
     Raises:
         ValueError: (concrete values only) wrong rank, NaN, spectral radius other than 1, a readout that is not a
-            right unit eigenvector, an initial vector of the wrong length or normalisation, or not unique.
+            right unit eigenvector, an initial vector of the wrong length or normalisation, or not unique, a word of
+            up to 8 tokens with a negative probability (fewer where words are very many).
 
     >>> process = ghmm([[[0.7, 0.0], [0.0, 0.2]], [[0.3, 0.0], [0.0, 0.5]]], initial=[1.0, 0.0])
     >>> process.readout.tolist()
@@ -162,7 +163,12 @@ def ghmm(transitions: ArrayLike, initial: ArrayLike | None = None, readout: Arra
     if initial is not None and readout is not None:
         given = as_floats(readout)
         initial = as_floats(initial) * given[jnp.argmax(abs(given))]
-    return _assemble(transitions, initial, lambda total: _readout(total, readout), generalised=True)
+    process = _assemble(transitions, initial, lambda total: _readout(total, readout), generalised=True)
+    if not is_traced(process):
+        from beliefgeo.processes.word_probabilities import check_word_probabilities  # which needs a Process
+
+        check_word_probabilities(process)
+    return process
 
 
 def from_moore(initial: ArrayLike | None, transition_matrix: ArrayLike, emission_probs: ArrayLike) -> Process:
@@ -258,9 +264,12 @@ def as_floats(values: ArrayLike) -> Array:
 
 def concrete(values: ArrayLike) -> np.ndarray | None:
     """The values in float64 where they are known now, None while they are traced (and not to be checked)."""
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values)):
-        return None
-    return np.asarray(values, np.float64)
+    return None if is_traced(values) else np.asarray(values, np.float64)
+
+
+def is_traced(values: Any) -> bool:
+    """Whether any number of an array-like or process is traced, and so not to be checked."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
 def require_between(who: str, name: str, value: ArrayLike, low: float | int, high: float | int) -> None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.extend.random import threefry_2x32
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from beliefgeo.processes.factored import Product
 from beliefgeo.processes.process import Observer
 from beliefgeo.processes.scalars import ScalarProcess, Scalars, rows_of
 
@@ -46,6 +47,8 @@ def sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
 
 @eqx.filter_jit
 def _sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
+    if isinstance(process, Product):
+        return _sample_factors(key, process, length)
     noise = _uniforms(key, length, process.initial.dtype)
     scalars = ScalarProcess.of(process)
     if scalars is None or length == 0:
@@ -59,6 +62,15 @@ def _uniforms(key: PRNGKeyArray, length: int, dtype: jnp.dtype) -> Float[Array, 
         return jax.random.uniform(key, (length,), dtype)
     bits = threefry_2x32(jax.random.key_data(key), jnp.arange(length, dtype=jnp.uint32))
     return (bits >> 8).astype(dtype) * 2**-24
+
+
+def _sample_factors(key: PRNGKeyArray, process: Product, length: int) -> Sample:
+    """Independent factors are drawn apart: their laws are never multiplied out."""
+    keys = jax.random.split(key, len(process.factors))
+    drawn = [_sample(one, factor, length) for one, factor in zip(keys, process.factors, strict=True)]
+    tokens = process.join_tokens([part.tokens for part in drawn])
+    log_probabilities = jnp.stack([part.log_probabilities for part in drawn]).sum(0)
+    return Sample(tokens, jnp.concatenate([part.beliefs for part in drawn], 1), log_probabilities)
 
 
 def _sample_vectors(process: Observer, noise: Float[Array, " time"]) -> Sample:

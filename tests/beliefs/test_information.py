@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
+from beliefgeo.beliefs.information import estimate_entropy_rate, excess_entropy_bounds
+from beliefgeo.beliefs.mixed_states import myopic_entropies_of, transition_matrix
 from tests import oracle
-from tests.cases import ALL
+from tests.cases import ALL, signed_golden_mean
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -54,3 +56,117 @@ def test_eager_jit_vmap_and_loop_agree_and_compile_once():
     for index, x in enumerate(xs):
         np.testing.assert_allclose(jitted(x), bg.block_entropies(bg.mess3(x), 4), rtol=1e-5)
         np.testing.assert_allclose(jitted(x), batch[index], rtol=1e-5)
+
+
+# Section 4 of the exact values: h, C_mu, E, transient information, in bits; crypticity C_mu - E.
+BITS = {
+    "golden_mean": (2 / 3, 0.9183, 0.2516, 0.2516),
+    "even": (2 / 3, 0.9183, 0.9183, 3.1699),
+    "z1r": (1 / 3, 1.5850, 1.5850, 2.8366),
+    "rrxor": (2 / 3, 2.2516, 2.2516, 12.7431),
+}
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_exact_values_in_float32(name):
+    process, (rate, complexity, excess, transient) = getattr(bg, name)(), BITS[name]
+    bits = lambda measure: measure(process) / np.log(2)
+    np.testing.assert_allclose(bits(bg.entropy_rate), rate, rtol=1e-7)
+    np.testing.assert_allclose(bits(bg.statistical_complexity), complexity, atol=5e-5)
+    np.testing.assert_allclose(bits(bg.excess_entropy), excess, atol=5e-5)
+    np.testing.assert_allclose(bits(bg.transient_information), transient, atol=5e-5)
+    np.testing.assert_allclose(bits(bg.crypticity), complexity - excess, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["golden_mean", "even", "rrxor"])
+def test_measures_are_their_sums_over_lengths(name):
+    """E, T and S by adding up enough terms of their series, from the presentation, to 1e-6 relative."""
+    process = getattr(bg, name)()
+    presentation = bg.mixed_state_presentation(process)
+    above = myopic_entropies_of(presentation, 400) - bg.entropy_rate(process)
+    np.testing.assert_allclose(bg.excess_entropy(process), above.sum(), rtol=1e-6)
+    np.testing.assert_allclose(bg.transient_information(process), (above[::-1].cumsum()).sum(), rtol=1e-6)
+    weights, matrix, total = np.eye(len(above))[0][: len(presentation.beliefs)], transition_matrix(presentation), 0.0
+    uncertain = -(presentation.beliefs * np.log(np.maximum(presentation.beliefs, 1e-300))).sum(1)
+    for _ in range(400):
+        total, weights = total + weights @ uncertain, weights @ matrix
+    np.testing.assert_allclose(bg.synchronization_information(process), total, rtol=1e-6)
+
+
+def test_excess_entropy_is_what_block_entropies_approach():
+    lengths = 12
+    blocks = np.asarray(bg.block_entropies(bg.z1r(), lengths), float)
+    approached = blocks[-1] - lengths * bg.entropy_rate(bg.z1r())
+    assert -1e-6 < bg.excess_entropy(bg.z1r()) - approached < 0.02  # block entropies in float32
+
+
+def test_entropy_rate_of_mess3_inside_its_bounds():
+    lower, upper = bg.entropy_rate_bounds(bg.mess3(), 9)
+    assert 0 < upper - lower < 1e-5
+    assert lower < bg.entropy_rate(bg.mess3()) < upper
+    np.testing.assert_allclose(bg.entropy_rate(bg.mess3()) / np.log(2), 1.14472, atol=5e-6)
+
+
+def test_bounds_against_the_oracle():
+    """H(X_3 | X_1 X_2 S_0) by summing over every start and word."""
+    process = bg.random_hmm(jax.random.key(3), 3, 2)
+    lower = 0.0
+    for state, weight in enumerate(np.asarray(process.initial)):
+        started = bg.hmm(process.transitions, np.eye(3)[state])
+        lower += weight * (oracle.block_entropy(started, 3) - oracle.block_entropy(started, 2))
+    upper = oracle.block_entropy(process, 3) - oracle.block_entropy(process, 2)
+    np.testing.assert_allclose(bg.entropy_rate_bounds(process, 2), [lower, upper], atol=1e-5)
+
+
+def test_entropy_rate_of_an_unsynchronisable_machine_is_exact():
+    """Every token permutes the states, so the presentation is infinite, but the hidden states are causal states."""
+    machine = bg.hmm([[[0.3, 0], [0, 0.6]], [[0, 0.7], [0.4, 0]]])
+    binary = lambda p: -p * np.log(p) - (1 - p) * np.log(1 - p)
+    np.testing.assert_allclose(bg.entropy_rate(machine), 4 / 11 * binary(0.3) + 7 / 11 * binary(0.6), rtol=1e-6)
+
+
+def test_the_entropy_rate_is_differentiable():
+    rate = lambda alpha: bg.entropy_rate(bg.mess3(0.05, alpha))
+    with jax.enable_x64(True):
+        numeric = (rate(0.85 + 1e-4) - rate(0.85 - 1e-4)) / 2e-4
+    np.testing.assert_allclose(jax.grad(rate)(0.85), numeric, rtol=1e-4)
+
+
+def test_an_entropy_rate_that_bounds_do_not_fix_names_the_gap():
+    slow = bg.random_hmm(jax.random.key(0), 3, 40, concentration=0.2)
+    with pytest.raises(ValueError, match="known only to lie in .* apart after words of 3 tokens"):
+        bg.entropy_rate(slow)
+
+
+def test_sampled_estimates_cover_the_entropy_rate():
+    exact = bg.entropy_rate(bg.mess3())
+    covered = 0
+    for seed in range(100):
+        estimate = estimate_entropy_rate(jax.random.key(seed), bg.mess3(), 300, chains=32, burn_in=50)
+        covered += estimate.lower <= exact <= estimate.upper
+    assert covered >= 90
+
+
+def test_excess_entropy_bounds_hold():
+    for name in ("golden_mean", "even", "z1r"):
+        lower, upper = excess_entropy_bounds(getattr(bg, name)(), 10)
+        assert lower - 1e-9 <= bg.excess_entropy(getattr(bg, name)()) <= upper + 1e-9
+
+
+def test_where_measures_do_not_exist_they_say_what_to_use():
+    with pytest.raises(ValueError, match="do not close within max_states.*statistical_complexity_dimension"):
+        bg.statistical_complexity(bg.mess3())
+    with pytest.raises(ValueError, match="entropy_rate needs an ergodic process.*2 closed classes"):
+        bg.entropy_rate(bg.hmm([[[0.25, 0], [0, 0.5]], [[0.75, 0], [0, 0.5]]], [0.3, 0.7]))
+    with pytest.raises(ValueError, match="needs the hidden states of an HMM"):
+        bg.entropy_rate_bounds(signed_golden_mean(), 3)
+
+
+@pytest.mark.parametrize("name", ["even", "mess3"])
+def test_long_words_compile(name):
+    """Once a chain of twelve levels of products of probabilities was more than XLA would fuse."""
+    length = {"even": 16, "mess3": 11}[name]
+    process = getattr(bg, name)()
+    entropies = np.asarray(bg.myopic_entropies(process, length))
+    exact = myopic_entropies_of(bg.mixed_state_presentation(process, max_depth=length), length)
+    np.testing.assert_allclose(entropies, exact, atol=2e-6)

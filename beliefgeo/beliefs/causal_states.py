@@ -1,0 +1,259 @@
+"""Causal states: the fewest states that predict as well as the whole past. Eager, in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, PRNGKeyArray
+from scipy.sparse import csr_array
+
+from beliefgeo.beliefs.mixed_states import closed_classes, group_close, mixed_state_presentation
+from beliefgeo.processes.float64 import as_float64, at_default_precision
+from beliefgeo.processes.process import Observer, Process, hmm
+
+
+def precision(*processes: Observer) -> float:
+    """How near probabilities must be to be the same: parameters given in float32 are known to 6e-8 only."""
+    return 1e-6 if any(process.initial.dtype == jnp.float32 for process in processes) else 1e-9
+
+
+def epsilon_machine(process: Process, max_states: int = 10_000) -> Process:
+    """The minimal unifilar presentation: its states are the causal states, its initial law is stationary.
+
+    Hidden states with equal futures are merged first; where the result is unifilar it is the epsilon-machine, whether
+    or not an observer ever synchronises. Only otherwise are the predictively distinct beliefs enumerated.
+
+    Args:
+        process: a stationary ergodic process.
+        max_states: beliefs enumerated at most.
+
+    Raises:
+        ValueError: a process that is not ergodic; one whose causal states do not close within max_states.
+
+    Crutchfield & Young 1989; Travers & Crutchfield 1111.4500.
+
+    >>> two_fair_coins = hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)
+    >>> epsilon_machine(two_fair_coins).n_states
+    1
+    """
+    return at_default_precision(epsilon_machine_float64(process, max_states))
+
+
+def epsilon_machine_float64(process: Process, max_states: int = 10_000) -> Process:
+    """`epsilon_machine` in float64 whatever the session's precision, for exact measures."""
+    tolerance, wide = precision(process), require_ergodic(process, "epsilon_machine")
+    if not wide.generalised:
+        wide = _merge(wide, tolerance)
+        if is_unifilar(wide):
+            return wide
+    presentation = mixed_state_presentation(_reduce(wide, tolerance), max_states=max_states)
+    if presentation.truncated:
+        raise ValueError(
+            f"the causal states of this process do not close within max_states: {len(presentation.beliefs):,} were "
+            f"reached after {presentation.depth.max()} tokens; raise max_states, or take it as infinite and use "
+            "statistical_complexity_dimension"
+        )
+    source, token = np.nonzero(presentation.successors >= 0)
+    transitions = np.zeros((presentation.successors.shape[1],) + (len(presentation.beliefs),) * 2)
+    transitions[token, source, presentation.successors[source, token]] = presentation.probabilities[source, token]
+    kept = np.flatnonzero(presentation.recurrent)
+    return _merge(_hmm64(transitions[:, kept][:, :, kept]), tolerance)
+
+
+def merge_states(process: Process) -> Process:
+    """States with equal futures made one: the coarsest partition stable under next-token law and successor class.
+
+    Of an HMM; transient states are dropped. For a unifilar process this is its minimal form.
+
+    >>> merge_states(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)).n_states
+    1
+    """
+    return at_default_precision(_merge(require_ergodic(process, "merge_states"), precision(process)))
+
+
+def _merge(process: Process, tolerance: float) -> Process:
+    transitions = np.asarray(process.transitions)
+    total = transitions.sum(0)
+    recurrent = np.flatnonzero(closed_classes(csr_array(total)) >= 0)
+    transitions = transitions[:, recurrent][:, :, recurrent]
+    label = equal_futures(transitions, tolerance)
+    kept = np.flatnonzero(np.r_[True, label[1:] > np.maximum.accumulate(label)[:-1]])
+    member = (label[:, None] == np.arange(label.max() + 1)).astype(float)
+    return _hmm64((transitions @ member)[:, kept])
+
+
+def equal_futures(
+    transitions: Float[np.ndarray, "token state next_state"], tolerance: float
+) -> Int[np.ndarray, " state"]:
+    """The class of each state, numbered in order of first members, in the coarsest stable partition."""
+    label = np.zeros(transitions.shape[1], int)
+    while True:
+        member = (label[:, None] == np.arange(label.max() + 1)).astype(float)
+        signature = (transitions @ member).transpose(1, 0, 2).reshape(len(label), -1)
+        # A multiple of the label keeps classes apart that were so before.
+        first = group_close(np.concatenate([signature, label[:, None]], 1), tolerance)
+        refined = np.unique(first, return_inverse=True)[1]
+        if refined.max() == label.max():
+            return refined
+        label = refined
+
+
+def is_unifilar(process: Process) -> bool:
+    """Whether state and token fix the next state.
+
+    >>> from beliefgeo.processes.classical import even, sns
+    >>> is_unifilar(even()), is_unifilar(sns())
+    (True, False)
+    """
+    return bool(((np.asarray(process.transitions) > 0).sum(2) <= 1).all() and not process.generalised)
+
+
+def is_minimal(process: Process) -> bool:
+    """Whether every state is recurrent and no two predict the same future (for an HMM; linear dimension otherwise).
+
+    A unifilar minimal process is its own epsilon-machine.
+
+    >>> from beliefgeo.processes.classical import even
+    >>> is_minimal(even()), is_minimal(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2))
+    (True, False)
+    """
+    wide = as_float64(process)
+    assert isinstance(wide, Process)
+    if wide.generalised:
+        return linear_dimension(process) == process.n_states
+    transitions = np.asarray(wide.transitions)
+    if (closed_classes(csr_array(transitions.sum(0))) != 0).any():
+        return False
+    # A state's future is its row of (T^(u) w)_u over words u, that is over a basis of their span.
+    tolerance = precision(process)
+    futures = _span(np.asarray(wide.readout), transitions.transpose(0, 2, 1), tolerance).T
+    return bool((group_close(futures, tolerance) == np.arange(process.n_states)).all())
+
+
+def linear_dimension(process: Process) -> int:
+    """The fewest states of any generalised hidden Markov model of the process: the rank of its Hankel matrix.
+
+    >>> from beliefgeo.processes.classical import rrxor
+    >>> linear_dimension(rrxor()), linear_dimension(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2))
+    (5, 1)
+    """
+    return reduce_process(process).n_states
+
+
+def reduce_process(process: Process) -> Process:
+    """The same process in its minimal linear dimension, as a generalised one.
+
+    Projected first on the span of initial T^(u) over words u (what can be reached), then off what no future can see.
+    Beliefs become the same where they predict the same. Balle, Carreras, Luque & Quattoni 2014, section 2.
+
+    >>> reduce_process(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)).transitions.round(4).tolist()
+    [[[0.5]], [[0.5]]]
+    """
+    wide = as_float64(process)
+    assert isinstance(wide, Process)
+    return at_default_precision(_reduce(wide, precision(process)))
+
+
+def _reduce(wide: Process, tolerance: float) -> Process:
+    transitions, initial, readout = (np.asarray(part) for part in (wide.transitions, wide.initial, wide.readout))
+    reached = _span(initial, transitions, tolerance)
+    transitions, initial, readout = reached @ transitions @ reached.T, initial @ reached.T, reached @ readout
+    seen = _span(readout, transitions.transpose(0, 2, 1), tolerance)
+    initial, readout = initial @ seen.T, seen @ readout
+    largest = readout[abs(readout).argmax()]
+    with jax.enable_x64(True):
+        return Process(*map(jnp.asarray, (seen @ transitions @ seen.T, initial * largest, readout / largest)))
+
+
+def is_same_process(one: Process, other: Process) -> bool:
+    """Whether two processes give every word the same probability, to 1e-6 of the root mean square.
+
+    The sum over words u of length L of (P(u) - Q(u))^2 is w M_L w on the direct sum of both, with M_0 = v v^T,
+    v = (initial, -initial), and M_{L+1} = sum_x T^(x)T M_L T^(x). Words as long as both have states together decide.
+
+    >>> from beliefgeo.processes.classical import checksum, rrxor, z1r
+    >>> is_same_process(checksum([[0.5, 0.5], [0.5, 0.5]]), rrxor()), is_same_process(rrxor(), z1r())
+    (True, False)
+    """
+    if one.vocab_size != other.vocab_size:
+        return False
+    a, b = as_float64(one), as_float64(other)
+    assert isinstance(a, Process) and isinstance(b, Process)
+    zeros = np.zeros((a.vocab_size, a.n_states, b.n_states))
+    transitions = np.block([[np.asarray(a.transitions), zeros], [zeros.transpose(0, 2, 1), np.asarray(b.transitions)]])
+    readout = np.concatenate([a.readout, b.readout])
+    starts = np.array([np.concatenate([a.initial, sign * np.asarray(b.initial)]) for sign in (1, -1)])
+    moments = starts[:, :, None] * starts[:, None, :]
+    for _ in range(len(readout)):
+        moments = np.einsum("xij,bik,xkl->bjl", transitions, moments, transitions, optimize=True)
+        size, difference = moments @ readout @ readout
+        if difference > 1e-12 * size:
+            return False
+        moments = moments / size
+    return True
+
+
+def topological_machine(key: PRNGKeyArray, n_states: int, vocab_size: int) -> Process:
+    """A random topological epsilon-machine: unifilar, strongly connected, minimal, a state's tokens equally likely.
+
+    Drawn uniformly among labelled graphs in which each state offers each token or not, by rejection.
+    Johnson, Crutchfield, Ellison & McTague 1011.0036.
+
+    Raises ValueError where there is none: more than one state needs two tokens, no states need a state.
+
+    >>> is_minimal(topological_machine(jax.random.key(0), 4, 2))
+    True
+    """
+    if n_states < 1 or vocab_size < 1 or (n_states > 1 and vocab_size < 2):
+        raise ValueError(
+            "topological_machine needs n_states >= 1 and vocab_size >= 1, at least 2 tokens for 2 states or more; got "
+            f"n_states={n_states}, vocab_size={vocab_size}"
+        )
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
+    while True:
+        successor = rng.integers(-1, n_states, (vocab_size, n_states))  # -1: the state does not offer the token
+        edges = successor[:, :, None] == np.arange(n_states)
+        offered = (successor >= 0).sum(0)
+        if (offered == 0).any() or (closed_classes(csr_array(edges.any(0).astype(float))) != 0).any():
+            continue
+        transitions = edges / offered[:, None]
+        if equal_futures(transitions, 1e-9).max() + 1 == n_states:
+            return at_default_precision(_hmm64(transitions))
+
+
+def require_ergodic(process: Observer, who: str) -> Process:
+    """The process in float64 with its stationary law as initial; raises where that is not unique."""
+    wide = as_float64(process)
+    if not isinstance(wide, Process):
+        raise TypeError(f"{who} needs a Process; got {type(process).__name__}: build its joint first")
+    total = np.asarray(wide.transitions).sum(0)
+    unit = int((np.linalg.svd(np.eye(len(total)) - total)[1] < precision(process)).sum())
+    if unit > 1:
+        raise ValueError(
+            f"{who} needs an ergodic process, with one stationary law; this one has {unit} closed classes: take each "
+            "component by itself"
+        )
+    readout = np.asarray(wide.readout)
+    system = np.eye(len(total)) - total + np.outer(readout, readout)
+    with jax.enable_x64(True):
+        stationary = jnp.asarray(np.linalg.solve(system.T, readout))
+    return Process(wide.transitions, stationary, wide.readout, wide.generalised)
+
+
+def _span(vector: np.ndarray, matrices: np.ndarray, tolerance: float) -> np.ndarray:
+    """Orthonormal rows that span vector M_u over all products M_u of the matrices."""
+    basis = frontier = vector[None] / np.linalg.norm(vector)
+    while len(frontier):
+        moved = (frontier @ matrices).reshape(-1, len(vector))
+        size = np.linalg.norm(moved, axis=1, keepdims=True)
+        moved = np.divide(moved, size, where=size > 0, out=np.zeros_like(moved))
+        for _ in range(2):  # twice: once leaves rounding that looks like a new direction
+            moved = moved - moved @ basis.T @ basis
+        _, singular, directions = np.linalg.svd(moved, full_matrices=False)
+        frontier = directions[singular > tolerance]
+        basis = np.concatenate([basis, frontier])
+    return basis
+
+
+def _hmm64(transitions: np.ndarray) -> Process:
+    with jax.enable_x64(True):
+        return hmm(transitions)

@@ -1,0 +1,112 @@
+"""What one attention layer can know: each token's evidence, carried on by the mean dynamics, and summed."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int
+
+from beliefgeo.beliefs.filtering import check_tokens
+from beliefgeo.processes.factored import Product
+from beliefgeo.processes.process import ArrayLike, Observer, Process, contract, vocabulary
+
+
+def constrained_beliefs(process: Observer, tokens: ArrayLike) -> Float[Array, "time_plus_1 state"]:
+    """The constrained beliefs along one sequence, r_d = p_d + sum_{s <= d} (update(p_{s-1}, z_s) - p_s) T^(d - s).
+
+    p_s is the belief of an observer who has read nothing, p_0 = initial and p_s = p_{s-1} T. Where the initial belief
+    is stationary, all p_s = pi, and this is the formula of the paper: r_d = pi + sum_s evidence[z_s] T^(d - s). From
+    another start the paper's sum would grow with d; here the evidence is measured against p_s, as a layer that knows
+    the position could do. r_0 and r_1 are exact beliefs; a later r_d is affine in the tokens, so it may leave the
+    simplex, and it does not notice a word that only the order of its tokens forbids. Evidence never fades where T has
+    other eigenvalues of magnitude 1, as in a periodic process: r_d is then a random walk.
+
+    T is `mean_belief`. It is linear in the belief of a `Process` and of a `Product`, where each factor's evidence is
+    carried by the factor alone. In another observer (a `Chain`) it may not be: its derivative at p_s carries evidence.
+
+    Args:
+        process: what is observed.
+        tokens: `[time]` integers.
+
+    Returns:
+        `[time + 1, state]`, r_d after d tokens; NaN from a token on that p_s does not allow.
+
+    Raises:
+        ValueError: a token outside the vocabulary (NaN where traced).
+
+    Source: Piotrowski et al., "Constrained belief updates explain geometric structures in transformer
+    representations" (2502.01954).
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> constrained_beliefs(golden_mean(), [1, 0]).round(4).tolist()
+    [[0.6667, 0.3333], [0.0, 1.0], [1.3333, -0.3333]]
+    """
+    tokens = check_tokens(process, tokens)
+    if tokens.ndim != 1:
+        raise ValueError(f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch")
+    return _constrained_beliefs(process, tokens)
+
+
+@eqx.filter_jit
+def _constrained_beliefs(process: Observer, tokens: Int[Array, " time"]) -> Float[Array, "time_plus_1 state"]:
+    mean = lambda belief: mean_belief(process, belief)
+
+    def step(carry, token):
+        prior, deviation = carry
+        following, carried = jax.jvp(mean, (prior,), (deviation,))
+        deviation = carried + process.update(prior, token) - following
+        return (following, deviation), following + deviation
+
+    _, beliefs = jax.lax.scan(step, (process.initial, jnp.zeros_like(process.initial)), tokens)
+    return jnp.concatenate([process.initial[None], beliefs])
+
+
+def evidence(process: Observer) -> Float[Array, "token state"]:
+    """What each token alone tells: update(initial, token) - initial T, the values of an ideal attention head.
+
+    The rows average to zero under the law of a token; NaN for a token that cannot come first.
+
+    >>> from beliefgeo.processes.classical import mess3
+    >>> evidence(mess3())[0].round(4).tolist()
+    [0.5167, -0.2583, -0.2583]
+    """
+    update = jax.vmap(process.update, (None, 0))
+    return update(process.initial, jnp.arange(vocabulary(process))) - mean_belief(process, process.initial)[None]
+
+
+def mean_belief(process: Observer, belief: ArrayLike) -> Float[Array, " state"]:
+    """The belief expected after one more token, belief T = sum_x P(x | belief) update(belief, x).
+
+    Divided by its mass, which is 1 but for rounding: so neither it nor its derivative drifts over many steps.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> mean_belief(golden_mean(), [1.0, 0.0]).tolist()
+    [0.5, 0.5]
+    """
+    belief = jnp.asarray(belief, process.initial.dtype)
+    if isinstance(process, Process):
+        moved = contract("i,xij->j", belief, process.transitions)
+        return moved / contract("i,i->", moved, process.readout)
+    if isinstance(process, Product):
+        parts = zip(process.factors, process.split_belief(belief), strict=True)
+        return jnp.concatenate([mean_belief(factor, part) for factor, part in parts])
+    law = process.predict(belief)
+    updated = jax.vmap(process.update, (None, 0))(belief, jnp.arange(len(law)))
+    possible = jnp.where((law > 0)[:, None], updated, 0)  # NaN after an impossible token, of weight 0
+    return contract("x,xi->i", law, possible) / law.sum()
+
+
+def mean_eigenvalues(process: Process) -> Complex[np.ndarray, " mode"]:
+    """The eigenvalues of T other than the unit one, largest magnitude first: how fast evidence fades.
+
+    Evidence along the eigenvector of zeta is weighted by zeta^lag, so a head that carries it has attention
+    proportional to zeta^(d - s); a negative zeta asks for two heads, one for even and one for odd lags.
+    Eager, in float64.
+
+    >>> from beliefgeo.processes.classical import mess3
+    >>> mean_eigenvalues(mess3(0.05)).real.round(4).tolist()
+    [0.85, 0.85]
+    """
+    values = np.linalg.eigvals(np.asarray(process.transitions, np.float64).sum(0)).astype(complex)
+    others = np.delete(values, abs(values - 1).argmin())
+    return others[np.argsort(-abs(others), kind="stable")]

@@ -1,0 +1,295 @@
+"""The mixed-state presentation: every belief an ideal observer can reach, and the moves between them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64
+from beliefgeo.processes.process import Observer
+from beliefgeo.processes.sampling import sample
+
+IMPOSSIBLE, BEYOND = -1, -2
+
+
+class MixedStatePresentation(NamedTuple):
+    """Beliefs in the order they are first reached, the initial one first; all in NumPy, float64.
+
+    `successors` holds -1 for an impossible token and -2 for a belief beyond the cut. `recurrent` marks the closed
+    strongly connected classes; where beliefs are missing (`truncated`) nothing can be said and it is all False.
+    """
+
+    beliefs: Float[np.ndarray, "mixed state"]
+    depth: Int[np.ndarray, " mixed"]
+    successors: Int[np.ndarray, "mixed token"]
+    probabilities: Float[np.ndarray, "mixed token"]
+    recurrent: Bool[np.ndarray, " mixed"]
+    truncated: bool
+
+
+def mixed_state_presentation(
+    process: Observer, max_depth: int | None = None, max_states: int = 1_000_000, tolerance: float = 1e-9
+) -> MixedStatePresentation:
+    """All beliefs reachable from the initial one, merged where equal, level by level.
+
+    Args:
+        process: what is observed.
+        max_depth: tokens read at most; default: until nothing new appears.
+        max_states: beliefs kept at most.
+        tolerance: beliefs whose differences, summed over states, are no more are one.
+
+    Raises:
+        ValueError: a negative depth, fewer than one state or a tolerance that is not positive.
+
+    Riechers & Crutchfield 1705.08042.
+
+    >>> from beliefgeo.processes.classical import rrxor
+    >>> presentation = mixed_state_presentation(rrxor())
+    >>> len(presentation.beliefs), int(presentation.recurrent.sum())
+    (36, 5)
+    """
+    if (max_depth is not None and max_depth < 0) or max_states < 1 or not tolerance > 0:
+        raise ValueError(
+            "mixed_state_presentation needs max_depth >= 0, max_states >= 1 and tolerance > 0; got "
+            f"max_depth={max_depth}, max_states={max_states}, tolerance={tolerance}"
+        )
+    given, process = epsilon(process), as_float64(process)
+    known = _Known(np.asarray(process.initial)[None], tolerance)
+    frontier, depth, truncated = known.beliefs, 0, False
+    depths, laws, moves = [np.zeros(1, int)], [], []
+    while len(frontier):
+        successors, probabilities = expand_float64(process, frontier, given)
+        possible = probabilities > 0
+        room = 0 if depth == max_depth else max_states - known.count
+        labels, frontier = known.merge(successors[possible], room)
+        move = np.full(possible.shape, IMPOSSIBLE)
+        move[possible] = labels
+        truncated |= bool((labels == BEYOND).any())
+        depth += 1
+        laws.append(probabilities), moves.append(move), depths.append(np.full(len(frontier), depth))
+    moves, laws = np.concatenate(moves), np.concatenate(laws)
+    recurrent = np.zeros(len(moves), bool) if truncated else closed_classes(_graph(moves, laws)) >= 0
+    return MixedStatePresentation(known.beliefs.copy(), np.concatenate(depths), moves, laws, recurrent, truncated)
+
+
+class _Known:
+    """Beliefs found so far, and their projections on one direction in order, to find near ones by bisection."""
+
+    def __init__(self, beliefs: np.ndarray, tolerance: float):
+        self.tolerance, self.direction = tolerance, directions(beliefs.shape[1])[:, 0]
+        self.store, self.count = beliefs.copy(), len(beliefs)
+        self.order = np.zeros(1, int)
+        self.projections = beliefs @ self.direction
+
+    @property
+    def beliefs(self) -> np.ndarray:
+        return self.store[: self.count]
+
+    def merge(self, candidates: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
+        """The number of each candidate among the known, at most `room` new ones being added, and those new ones."""
+        projections = candidates @ self.direction
+        near = self._near(projections)
+        pool = np.concatenate([self.beliefs[near], candidates])
+        first = group_close(pool, self.tolerance)[len(near) :]
+        is_new = first >= len(near)
+        fresh = np.unique(first[is_new])[:room]
+        numbers = np.concatenate([near, np.full(len(candidates), BEYOND)])
+        numbers[fresh] = self.count + np.arange(len(fresh))
+        self._add(pool[fresh], projections[fresh - len(near)])
+        return numbers[first], pool[fresh]
+
+    def _near(self, projections: np.ndarray) -> np.ndarray:
+        """Known beliefs whose projection is within the tolerance of some candidate's."""
+        start = np.searchsorted(self.projections, projections - self.tolerance, "left")
+        end = np.searchsorted(self.projections, projections + self.tolerance, "right")
+        covered = np.cumsum(np.bincount(start, minlength=self.count + 1) - np.bincount(end, minlength=self.count + 1))
+        return np.sort(self.order[np.flatnonzero(covered[:-1] > 0)])
+
+    def _add(self, beliefs: np.ndarray, projections: np.ndarray) -> None:
+        place = np.argsort(projections)
+        where = np.searchsorted(self.projections, projections[place])
+        self.projections = np.insert(self.projections, where, projections[place])
+        self.order = np.insert(self.order, where, self.count + place)
+        if self.count + len(beliefs) > len(self.store):  # by doubling, so that a belief is copied twice at most
+            room = np.empty((2 * self.count + len(beliefs), self.store.shape[1]))
+            room[: self.count] = self.beliefs
+            self.store = room
+        self.store[self.count : self.count + len(beliefs)] = beliefs
+        self.count += len(beliefs)
+
+
+def group_close(points: Float[np.ndarray, "row state"], tolerance: float) -> Int[np.ndarray, " row"]:
+    """For each row the index of the first row within the tolerance of it, differences summed over coordinates.
+
+    Rows are sorted by their projections on random directions and parted wherever the projection jumps by more than
+    the tolerance: near rows are never parted, as gaps, unlike the cells of a grid, have no boundaries to fall on.
+    What few rows are still together are then compared in full.
+    """
+    projected = points @ directions(points.shape[1])
+    first = suspects = np.arange(len(points))
+    group = np.zeros(len(points), int)
+    for column in projected.T:
+        order = np.lexsort((column[suspects], group))
+        jump = (np.diff(column[suspects[order]]) > tolerance) | (np.diff(group[order]) > 0)
+        group[order] = np.concatenate([np.zeros(min(1, len(order)), int), np.cumsum(jump)])
+        shared = np.bincount(group)[group] > 1 if len(group) else np.zeros(0, bool)
+        suspects, group = suspects[shared], group[shared]
+    return _compare_in_full(points, first, suspects, group, tolerance)
+
+
+def _compare_in_full(
+    points: np.ndarray, first: np.ndarray, suspects: np.ndarray, group: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """Part each group of suspects into those near its first row and the rest, until no rest is left."""
+    while True:
+        _, index, inverse = np.unique(group, return_index=True, return_inverse=True)
+        leader = suspects[index][inverse]
+        far = abs(points[suspects] - points[leader]).sum(1) > tolerance
+        if not far.any():
+            first = first.copy()
+            first[suspects] = leader
+            return first
+        group = 2 * inverse + far
+
+
+def directions(n_states: int) -> Float[np.ndarray, "state direction"]:
+    """Random directions with entries in [-1, 1]: a projection differs by no more than the sum of differences."""
+    return np.random.default_rng(0).uniform(-1, 1, (n_states, 3))
+
+
+def transition_matrix(presentation: MixedStatePresentation) -> csr_array:
+    """W[n, m], the probability of moving from mixed state n to m: sparse, `.toarray()` for a dense one.
+
+    Where the presentation is truncated, what leaves it is missing and rows sum to less than 1.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> transition_matrix(mixed_state_presentation(golden_mean())).toarray().round(4).tolist()
+    [[0.0, 0.6667, 0.3333], [0.0, 0.5, 0.5], [0.0, 1.0, 0.0]]
+    """
+    return _graph(presentation.successors, presentation.probabilities)
+
+
+def _graph(successors: np.ndarray, probabilities: np.ndarray) -> csr_array:
+    source, token = np.nonzero(successors >= 0)
+    entries = probabilities[source, token], (source, successors[source, token])
+    return csr_array(entries, shape=(len(successors),) * 2)
+
+
+def closed_classes(graph: csr_array) -> Int[np.ndarray, " mixed"]:
+    """The closed strongly connected class of each node, numbered from 0; -1 for the transient ones."""
+    count, component = connected_components(graph, connection="strong")
+    source, target = graph.nonzero()
+    is_open = np.zeros(count, bool)
+    is_open[component[source[component[source] != component[target]]]] = True
+    numbers = np.where(is_open, -1, np.cumsum(~is_open) - 1)
+    return numbers[component]
+
+
+def spectrum(presentation: MixedStatePresentation) -> Complex[np.ndarray, " mixed"]:
+    """Eigenvalues of W, largest magnitude first: those of its strongly connected blocks, class by class.
+
+    Taken of the blocks, a nilpotent part (finite Markov order) gives exact zeros; of the whole matrix, rounding would
+    spread a Jordan block of size k over a circle of radius eps^(1/k).
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> spectrum(mixed_state_presentation(golden_mean())).real.round(4).tolist()
+    [1.0, -0.5, 0.0]
+    """
+    return _sorted(_block_eigenvalues(presentation, np.ones(len(presentation.beliefs), bool)))
+
+
+def transient_spectrum(presentation: MixedStatePresentation) -> Complex[np.ndarray, " mixed"]:
+    """The eigenvalues that belong to transient mixed states: each mode of synchronisation decays as |lambda|^L.
+
+    Raises ValueError for a truncated presentation, whose transient states are not known.
+    """
+    require_complete(presentation, "transient_spectrum")
+    return _sorted(_block_eigenvalues(presentation, ~presentation.recurrent))
+
+
+def synchronization_length(presentation: MixedStatePresentation) -> float:
+    """-1 / ln |lambda_1|, tokens after which the slowest mode of uncertainty is e times smaller; 0 if all vanish.
+
+    Raises ValueError for a truncated presentation.
+
+    >>> from beliefgeo.processes.classical import even
+    >>> round(synchronization_length(mixed_state_presentation(even())), 4)
+    2.8854
+    """
+    eigenvalues = transient_spectrum(presentation)
+    largest = abs(eigenvalues[0]) if len(eigenvalues) else 0.0
+    return float(-1 / np.log(largest)) if largest > 0 else 0.0
+
+
+def myopic_entropies_of(presentation: MixedStatePresentation, length: int) -> Float[np.ndarray, " time"]:
+    """h_L = mu_0 W^L H_x for L = 0..length-1: `myopic_entropies` in time linear, not exponential, in the length.
+
+    Exact while every word read stays inside: at any length, or up to the depth of a truncated presentation.
+
+    Raises:
+        ValueError: a length beyond the depth of a truncated presentation.
+
+    >>> from beliefgeo.processes.classical import even
+    >>> myopic_entropies_of(mixed_state_presentation(even()), 3).round(4).tolist()
+    [0.6365, 0.6059, 0.5493]
+    """
+    reached = (
+        presentation.depth[(presentation.successors == BEYOND).any(1)].min() + 1 if presentation.truncated else length
+    )
+    if length > reached:
+        raise ValueError(
+            f"myopic_entropies_of length {length} needs every belief up to depth {length - 1}; this presentation is "
+            f"complete to depth {reached - 1}: raise max_depth or max_states"
+        )
+    matrix, uncertainty = transition_matrix(presentation).T.tocsr(), next_token_entropies(presentation)
+    weights = np.zeros(len(uncertainty))
+    weights[0] = 1
+    entropies = np.empty(length)
+    for time in range(length):
+        entropies[time] = weights @ uncertainty
+        weights = matrix @ weights
+    return entropies
+
+
+def next_token_entropies(presentation: MixedStatePresentation) -> Float[np.ndarray, " mixed"]:
+    """H_x, the entropy of the next-token law of each mixed state, in nats."""
+    laws = presentation.probabilities
+    return -np.sum(laws * np.log(np.where(laws > 0, laws, 1)), 1)
+
+
+def blackwell_samples(
+    key: PRNGKeyArray, process: Observer, count: int, *, burn_in: int = 1000
+) -> Float[Array, "time state"]:
+    """Beliefs along one long trajectory: samples of the Blackwell measure, for infinite presentations.
+
+    >>> import jax
+    >>> from beliefgeo.processes.classical import mess3
+    >>> blackwell_samples(jax.random.key(0), mess3(), 5).sum(1).round(4).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    return sample(key, process, burn_in + count - 1).beliefs[burn_in:]
+
+
+def require_complete(presentation: MixedStatePresentation, who: str) -> None:
+    """Raises where the presentation is truncated."""
+    if presentation.truncated:
+        raise ValueError(
+            f"{who} needs a finite mixed-state presentation; this one was cut at {len(presentation.beliefs):,} beliefs "
+            f"(depth {presentation.depth.max()}): raise max_depth or max_states, or, where it is infinite, use "
+            "entropy_rate_bounds, estimate_entropy_rate or statistical_complexity_dimension"
+        )
+
+
+def _block_eigenvalues(presentation: MixedStatePresentation, kept: np.ndarray) -> list[np.ndarray]:
+    matrix = transition_matrix(presentation)
+    component = connected_components(matrix, connection="strong")[1]
+    order = np.argsort(component, kind="stable")
+    blocks = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
+    return [np.linalg.eigvals(matrix[block][:, block].toarray()) for block in blocks if kept[block[0]]]
+
+
+def _sorted(blocks: list[np.ndarray]) -> np.ndarray:
+    values = np.concatenate([np.zeros(0), *blocks]).astype(complex)
+    return values[np.lexsort((-values.real.round(9), -abs(values).round(9)))]

@@ -1,0 +1,105 @@
+"""Predictive rate-distortion: how much of the future the best memory of a given size can tell."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from beliefgeo.beliefs.causal_states import epsilon_machine_float64
+from beliefgeo.beliefs.trees import levels
+from beliefgeo.processes.process import ArrayLike, Process
+
+_ITERATIONS = 2000
+_BLURS = (0.01, 0.1, 0.5, 0.9)
+
+
+class RateDistortion(NamedTuple):
+    """For each trade-off: memory of the past and what it tells of the future, in nats, and the codebook."""
+
+    trade_offs: Float[np.ndarray, " trade"]
+    rates: Float[np.ndarray, " trade"]
+    predictive: Float[np.ndarray, " trade"]
+    encoders: Float[np.ndarray, "trade state code"]
+
+
+def predictive_rate_distortion(process: Process, trade_offs: ArrayLike, *, future_length: int = 5) -> RateDistortion:
+    """The causal information bottleneck: minimise I[R; S] - beta I[R; future] over memories R of the causal state S.
+
+    At beta -> infinity R is the causal state, with rate C_mu and I[S; X_1..X_L] (the excess entropy as L grows); every
+    network with less memory than C_mu lies below the curve. Blahut-Arimoto iteration, p(r | s) ~ p(r) exp(-beta
+    KL[P(future | s) || P(future | r)]), from one code per state, more and less blurred; the best of them is kept.
+    Marzen & Crutchfield 1412.2859; Still, Crutchfield & Ellison 0708.1580.
+
+    Args:
+        process: of finitely many causal states.
+        trade_offs: beta, `[trade]`, positive.
+        future_length: tokens of the future, L.
+
+    Raises:
+        ValueError: a trade-off that is not positive; infinitely many causal states.
+
+    >>> from beliefgeo.processes.classical import even
+    >>> curve = predictive_rate_distortion(even(), [0.5, 100.0])
+    >>> curve.rates.round(3).tolist()
+    [0.0, 0.637]
+    """
+    betas = np.asarray(trade_offs, np.float64)
+    if betas.ndim != 1 or not (betas > 0).all():
+        raise ValueError(f"trade_offs must be positive numbers [trade]; got {trade_offs}")
+    machine = epsilon_machine_float64(process)
+    with jax.enable_x64(True):
+        futures = jnp.stack([_future_law(machine, state, future_length) for state in np.eye(machine.n_states)])
+        encoders, rates, predictive = _best_codes(machine.initial, futures, jnp.asarray(betas))
+    return RateDistortion(betas, np.asarray(rates), np.asarray(predictive), np.asarray(encoders))
+
+
+def _future_law(machine: Process, state: np.ndarray, length: int) -> Float[Array, " word"]:
+    return levels(Process(machine.transitions, jnp.asarray(state), machine.readout, False), length)[-1][1]
+
+
+@jax.jit
+def _best_codes(
+    weights: Float[Array, " state"], futures: Float[Array, "state word"], betas: Float[Array, " trade"]
+) -> tuple[Array, Array, Array]:
+    """For each trade-off the encoder of the lowest Lagrangian, its rate and its predictive information."""
+    n_states = len(weights)
+
+    def iterate(encoder, beta):
+        code = weights @ encoder
+        decoder = (weights[:, None] * encoder).T @ futures / jnp.where(code > 0, code, 1)[:, None]
+        return jax.nn.softmax(jnp.log(code)[None, :] - beta * _divergences(futures, decoder), axis=1)
+
+    def settle(blur, beta):
+        # A zero of an encoder stays one, so no start has any.
+        start = (1 - blur) * jnp.eye(n_states) + blur / n_states
+        encoder = jax.lax.fori_loop(0, _ITERATIONS, lambda _, e: iterate(e, beta), start)
+        return (encoder, *_informations(weights, futures, encoder))
+
+    def best(beta):
+        encoders, rates, predictive = jax.vmap(settle, (0, None))(jnp.array(_BLURS), beta)
+        kept = jnp.argmin(rates - beta * predictive)
+        return encoders[kept], rates[kept], predictive[kept]
+
+    return jax.vmap(best)(betas)
+
+
+def _divergences(futures: Float[Array, "state word"], decoder: Float[Array, "code word"]) -> Array:
+    """KL[P(future | state) || P(future | code)], infinite where the code excludes what the state allows."""
+    seen = futures[:, None, :] > 0
+    ratio = jnp.where(seen, futures[:, None, :], 1) / jnp.where(seen, decoder[None], 1)
+    return jnp.sum(jnp.where(seen, futures[:, None, :] * jnp.log(ratio), 0), -1)
+
+
+def _informations(
+    weights: Float[Array, " state"], futures: Float[Array, "state word"], encoder: Float[Array, "state code"]
+) -> tuple[Array, Array]:
+    """I[R; S] and I[R; future]."""
+    joint = weights[:, None] * encoder
+    return _mutual_information(joint), _mutual_information(joint.T @ futures)
+
+
+def _mutual_information(joint: Float[Array, "row column"]) -> Float[Array, ""]:
+    product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    return jnp.sum(jnp.where(joint > 0, joint * jnp.log(jnp.where(joint > 0, joint, 1) / product), 0))

@@ -1,0 +1,65 @@
+"""A first token that says "here it begins", before any observer."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.processes.factored import join_beliefs, joint
+from beliefgeo.processes.process import Observer, Process, ghmm, hmm, vocabulary
+
+
+class WithBos(eqx.Module):
+    """An observer after its first token; its belief is the inner one, zeros before, and then 1 before, 0 after."""
+
+    inner: Observer
+
+    @property
+    def initial(self) -> Float[Array, " state"]:
+        """Waiting for the first token."""
+        return jnp.append(jnp.zeros_like(self.inner.initial), 1)
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens, the first one included."""
+        return vocabulary(self.inner) + 1
+
+    def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
+        """The first token surely, the inner law after it."""
+        law = self.inner.predict(self._inner_belief(belief))
+        return jnp.append(jnp.where(belief[-1] == 1, 0, law), belief[-1])
+
+    def update(self, belief: Float[Array, " state"], token: Int[Array, ""]) -> Float[Array, " state"]:
+        """The inner belief; the inner initial one after the first token, NaN after any other in its place."""
+        waiting, begun = belief[-1] == 1, token == self.vocab_size - 1
+        # The first token is none of the inner ones; another in its place keeps NaN out of the gradient.
+        moved = self.inner.update(self._inner_belief(belief), jnp.where(begun, 0, token))
+        moved = jnp.where(waiting == begun, jnp.where(waiting, self.inner.initial, moved), jnp.nan)
+        return join_beliefs([moved, jnp.zeros(1, moved.dtype)])
+
+    def joint(self) -> Process:
+        """The same as one process."""
+        return _start_state(joint(self.inner))
+
+    def _inner_belief(self, belief: Float[Array, " state"]) -> Float[Array, " inner"]:
+        return jnp.where(belief[-1] == 1, self.inner.initial, belief[:-1])
+
+
+def with_bos(process: Observer) -> Process | WithBos:
+    """Token V first, surely and never again, then the process from its initial belief.
+
+    One belief entry more, the last: `beliefs[0]` is that one alone, `beliefs[t + 1]` the old `beliefs[t]` with a zero
+    added. A `Process` stays one, with one state more; any other observer is wrapped.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> with_bos(golden_mean()).initial.tolist(), with_bos(golden_mean()).vocab_size
+    ([0.0, 0.0, 1.0], 3)
+    """
+    return _start_state(process) if isinstance(process, Process) else WithBos(process)
+
+
+def _start_state(process: Process) -> Process:
+    transitions = jnp.pad(process.transitions, ((0, 1), (0, 1), (0, 1))).at[-1, -1, :-1].set(process.initial)
+    start = jnp.append(jnp.zeros_like(process.initial), 1)
+    if process.generalised:
+        return ghmm(transitions, start, jnp.append(process.readout, 1))
+    return hmm(transitions, start)

@@ -1,0 +1,217 @@
+"""Processes made of processes: mixed, with noise, relabelled, driven through a machine, or cut to a short memory.
+
+Everything here gives a `Process`, classical where what it is made of is. Compositions whose joint would be large are
+observers of their own: `factored`, `chain`.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from beliefgeo.processes.process import (
+    ArrayLike,
+    Number,
+    Process,
+    as_floats,
+    concrete,
+    contract,
+    ghmm,
+    hmm,
+    require_between,
+    stationary_distribution,
+)
+from beliefgeo.processes.word_probabilities import allowed_words
+
+
+def _assemble(transitions: Array, initial: Array | None, readout: Array, *, generalised: bool) -> Process:
+    """A checked process, an HMM unless one of its parts is generalised."""
+    return ghmm(transitions, initial, readout) if generalised else hmm(transitions, initial)
+
+
+def mixture(
+    processes: Sequence[Process], weights: ArrayLike, vocabularies: Sequence[Sequence[int]] | None = None
+) -> Process:
+    """One of several processes, chosen once and for all: component c with probability weights[c].
+
+    Transitions are block-diagonal and the initial belief is the concatenation of weights[c] * initial_c, so
+    `beliefs` hold the posterior of each component as the mass of its block. Not ergodic: T has a unit eigenvalue per
+    component and no unique stationary law.
+
+    Args:
+        processes: the components, classical or generalised.
+        weights: `[component]`, nonnegative, summing to 1.
+        vocabularies: for each component the token of the mixture that each of its own tokens becomes; default: the
+            same number.
+
+    Raises:
+        ValueError: weights that are negative, do not sum to 1 or are not one per component; a vocabulary of the
+            wrong length.
+
+    >>> from beliefgeo.processes.classical import coin, mess3
+    >>> mixture([coin(0.6), coin(0.2)], [0.5, 0.5]).predict(jnp.array([0.5, 0.5])).round(4).tolist()
+    [0.4, 0.6]
+    >>> mixture([coin(0.6), mess3()], [0.5, 0.5], [[0, 1], [2, 3, 1]]).vocab_size
+    4
+    """
+    shares, maps = _check_mixture(processes, weights, vocabularies)
+    sizes = [process.n_states for process in processes]
+    ends = np.cumsum(sizes).tolist()
+    n_states, vocab_size = ends[-1], 1 + max(int(tokens.max()) for tokens in maps)
+    transitions = jnp.zeros((vocab_size, n_states, n_states), jnp.result_type(*[p.transitions for p in processes]))
+    for process, tokens, size, end in zip(processes, maps, sizes, ends, strict=True):
+        transitions = transitions.at[tokens, end - size : end, end - size : end].add(process.transitions)
+    initial = jnp.concatenate([share * process.initial for share, process in zip(shares, processes, strict=True)])
+    readout = jnp.concatenate([process.readout for process in processes])
+    return _assemble(transitions, initial, readout, generalised=any(p.generalised for p in processes))
+
+
+def _check_mixture(
+    processes: Sequence[Process], weights: ArrayLike, vocabularies: Sequence[Sequence[int]] | None
+) -> tuple[Float[Array, " component"], list[np.ndarray]]:
+    shares = as_floats(weights)
+    if shares.shape != (len(processes),) or not len(processes):
+        raise ValueError(f"mixture needs one weight per process ({len(processes)}); got shape {shares.shape}")
+    if (values := concrete(shares)) is not None:
+        if not (values >= 0).all():
+            raise ValueError(f"mixture needs nonnegative weights; got {values.round(6).tolist()}")
+        if not abs(values.sum() - 1) <= 1e-5:
+            raise ValueError(f"mixture needs weights that sum to 1; got a sum of {values.sum():.6g}")
+    if vocabularies is None:
+        return shares, [np.arange(process.vocab_size) for process in processes]
+    if len(vocabularies) != len(processes):
+        raise ValueError(f"mixture needs one vocabulary per process ({len(processes)}); got {len(vocabularies)}")
+    return shares, [
+        _check_mapping(f"vocabulary {index} of mixture", mapping, process)
+        for index, (mapping, process) in enumerate(zip(vocabularies, processes, strict=True))
+    ]
+
+
+def _check_mapping(what: str, mapping: ArrayLike, process: Process) -> np.ndarray:
+    tokens = np.asarray(mapping)
+    if tokens.shape != (process.vocab_size,) or tokens.dtype.kind not in "iu" or (tokens < 0).any():
+        raise ValueError(
+            f"{what} must hold one new token, an integer of 0 or more, for each of the {process.vocab_size} tokens of "
+            f"the process; got {mapping}"
+        )
+    return tokens
+
+
+def noisy(process: Process, eps: Number) -> Process:
+    """With probability eps the token seen is a uniform one: (1 - eps) T^(x) + eps/V sum_y T^(y).
+
+    >>> from beliefgeo.processes.classical import coin
+    >>> noisy(coin(0.9), 0.5).transitions.round(4).tolist()
+    [[[0.7]], [[0.3]]]
+    """
+    require_between("noisy", "eps", eps, 0, 1)
+    clean, any_token = process.transitions, process.transitions.mean(0, keepdims=True)
+    transitions = (1 - as_floats(eps)) * clean + as_floats(eps) * any_token
+    return _assemble(transitions, process.initial, process.readout, generalised=process.generalised)
+
+
+def relabel(process: Process, mapping: ArrayLike) -> Process:
+    """Token x becomes mapping[x]; tokens sent to the same one merge: T'^(y) = sum over mapping[x] = y of T^(x).
+
+    Raises:
+        ValueError: a mapping that is not one token, 0 or more, for each token of the process.
+
+    >>> from beliefgeo.processes.classical import mess3
+    >>> relabel(mess3(), [1, 0, 0]).predict(mess3().initial).round(4).tolist()
+    [0.6667, 0.3333]
+    """
+    tokens = _check_mapping("mapping", mapping, process)
+    empty = jnp.zeros((int(tokens.max()) + 1, process.n_states, process.n_states), process.transitions.dtype)
+    transitions = empty.at[tokens].add(process.transitions)
+    return _assemble(transitions, process.initial, process.readout, generalised=process.generalised)
+
+
+def transduce(process: Process, machine: ArrayLike, initial: ArrayLike | None = None) -> Process:
+    """What a machine with memory puts out when it reads the process: T'^(y) = sum_x T^(x) (x) M^(y|x).
+
+    The joint state (i, k) of process and machine is i * K + k.
+
+    Args:
+        process: the input.
+        machine: M `[output, input, state, next_state]` = P(output, next_state | input, state).
+        initial: `[state]`, the law of the machine's state before the first token; default: the pair is stationary.
+
+    Raises:
+        ValueError: (concrete values only) a wrong shape, a negative entry, an input and state whose entries do not
+            sum to 1; an initial law of the wrong length or sum, none where the stationary one is not unique.
+
+    >>> from beliefgeo.processes.classical import coin
+    >>> erase = [[[[0.8]], [[0.0]]], [[[0.0]], [[0.8]]], [[[0.2]], [[0.2]]]]
+    >>> transduce(coin(0.25), erase).predict(jnp.ones(1)).round(4).tolist()
+    [0.2, 0.6, 0.2]
+    """
+    moves = as_floats(machine)
+    _check_machine(moves, process.vocab_size)
+    n_states = process.n_states * moves.shape[-1]
+    transitions = contract("xij,yxkl->yikjl", process.transitions, moves).reshape(-1, n_states, n_states)
+    start = None if initial is None else jnp.kron(process.initial, _check_law(initial, moves.shape[-1]))
+    readout = jnp.repeat(process.readout, moves.shape[-1])
+    return _assemble(transitions, start, readout, generalised=process.generalised)
+
+
+def _check_machine(moves: Float[Array, "..."], vocab_size: int) -> None:
+    if moves.ndim != 4 or moves.shape[1] != vocab_size or moves.shape[2] != moves.shape[3]:
+        raise ValueError(
+            f"machine must have shape [output, input, state, next_state] with {vocab_size} inputs, the tokens of the "
+            f"process; got {moves.shape}"
+        )
+    if (values := concrete(moves)) is not None:
+        if not (values >= 0).all():
+            raise ValueError(f"machine must be nonnegative; got an entry {values.min():g}")
+        sums = values.sum((0, 3))
+        token, state = np.unravel_index(abs(sums - 1).argmax(), sums.shape)
+        if abs(sums[token, state] - 1) > 1e-5:
+            raise ValueError(
+                "machine must sum to 1 over (output, next_state) for each input and state; "
+                f"input {token}, state {state} sums to {sums[token, state]:.6g}"
+            )
+
+
+def _check_law(initial: ArrayLike, n_states: int) -> Float[Array, " state"]:
+    law = as_floats(initial)
+    if law.shape != (n_states,):
+        raise ValueError(f"initial must have one entry per state of the machine ({n_states}); got shape {law.shape}")
+    return law
+
+
+def markov_approximation(process: Process, order: int) -> Process:
+    """The chain whose next token depends on the last `order` tokens only, as it does in the process on average.
+
+    States are the allowed words u of that length in lexicographic order, and u goes to its last tokens followed by x
+    with probability P(u x) / P(u). Words of up to order + 1 tokens keep their probabilities. Stationary: started at
+    the process's initial belief where that is invariant, else at its stationary one. Eager, in float64.
+
+    Raises:
+        TypeError: a traced process.
+        ValueError: a negative order; no unique stationary law, or a negative probability, in the process.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> markov_approximation(golden_mean(), 1).transitions.sum(0).round(4).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
+    if order < 0:
+        raise ValueError(f"order must be 0 or more; got {order}")
+    if isinstance(process.transitions, Tracer):
+        raise TypeError("markov_approximation enumerates words and cannot be traced: call it outside jit and grad")
+    pasts, longer = islice(allowed_words(_started_in_its_stationary_law(process)), order, order + 2)
+    number = {tuple(word): index for index, word in enumerate(pasts.tokens.tolist())}
+    transitions = np.zeros((process.vocab_size, len(number), len(number)))
+    for word, probability in zip(longer.tokens.tolist(), longer.probabilities, strict=True):
+        transitions[word[-1], number[tuple(word[:-1])], number[tuple(word[1:])]] = probability
+    totals = transitions.sum((0, 2))
+    return hmm(transitions / totals[:, None], totals / totals.sum())
+
+
+def _started_in_its_stationary_law(process: Process) -> Process:
+    moved = process.initial @ process.transitions.sum(0)
+    if abs(moved - process.initial).max() <= 1e-5:
+        return process
+    return Process(process.transitions, stationary_distribution(process), process.readout, process.generalised)

@@ -1,0 +1,94 @@
+"""Processes in float64 whatever the global setting, for enumerations: merging and counting in float32 is unsound."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from beliefgeo.processes.process import Observer, Process
+
+# A float32 parameter is known to 6e-8; values nearer than this may have been meant to be equal.
+_FLOAT32 = 1e-6
+
+
+def as_float64(process: Observer) -> Observer:
+    """The process in float64, what float32 rounded put right again.
+
+    The rows of an HMM sum to 1, T of a generalised process has spectral radius 1, and an initial belief that was the
+    stationary one up to the rounding of float32 is it up to that of float64.
+    """
+    is_process = lambda part: isinstance(part, Process)
+    with jax.enable_x64(True):
+        return jax.tree.map(_widen, process, is_leaf=is_process)
+
+
+def _widen(part: Process | Array) -> Process | Array:
+    """One factor of a composition, or an array of its own."""
+    if not isinstance(part, Process):
+        return jnp.asarray(part, jnp.float64)
+    transitions, initial, readout = (
+        np.asarray(leaf, np.float64) for leaf in (part.transitions, part.initial, part.readout)
+    )
+    transitions = transitions / (_radius(transitions.sum(0)) if part.generalised else transitions.sum((0, 2))[:, None])
+    if part.generalised:
+        readout = _unit_eigenvector(transitions.sum(0), readout)
+        readout = readout / readout[abs(readout).argmax()]
+    stationary = _unit_eigenvector(transitions.sum(0).T, initial)
+    initial = stationary if abs(stationary - initial).max() < _FLOAT32 else initial
+    return Process(*map(jnp.asarray, (transitions, initial / (initial @ readout), readout)), part.generalised)
+
+
+def at_default_precision(process: Process) -> Process:
+    """The process in the precision of the session, to hand to the user and so to kernels."""
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), process)
+
+
+def epsilon(process: Observer) -> float:
+    """How far, relatively, the numbers that a process was given in may be off."""
+    return float(jnp.finfo(process.initial.dtype).eps)
+
+
+def expand_float64(process: Observer, beliefs: np.ndarray, given: float = 2**-52) -> tuple[np.ndarray, np.ndarray]:
+    """`expand_beliefs` in NumPy: successors `[mixed, token, state]` and probabilities `[mixed, token]`.
+
+    The successor after an impossible token is undefined. `process` is as `as_float64` gives it, `given` the `epsilon`
+    of what it was made of.
+    """
+    if not isinstance(process, Process):
+        return _expand_observer(process, beliefs)
+    transitions, readout = np.asarray(process.transitions), np.asarray(process.readout)
+    vocab_size, n_states = transitions.shape[:2]
+    joint = (beliefs @ transitions.transpose(1, 0, 2).reshape(n_states, -1)).reshape(-1, vocab_size, n_states)
+    probabilities = joint @ readout
+    if process.generalised:  # what is left of an impossible token by cancellation; see `zero_below_rounding`
+        sizes = abs(beliefs) @ (abs(transitions) @ abs(readout)).T
+        probabilities[abs(probabilities) <= 2 * n_states * given * sizes] = 0
+    return joint / np.where(probabilities > 0, probabilities, 1)[:, :, None], probabilities
+
+
+def _expand_observer(process: Observer, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same through `predict` and `update`, padded to a power of two so that few shapes are compiled."""
+    padding = (1 << (len(beliefs) - 1).bit_length()) - len(beliefs)
+    with jax.enable_x64(True):
+        padded = np.concatenate([beliefs, np.repeat(beliefs[:1], padding, 0)])
+        successors, probabilities = _expand_compiled(process, jnp.asarray(padded))
+    return np.asarray(successors)[: len(beliefs)], np.asarray(probabilities)[: len(beliefs)]
+
+
+@eqx.filter_jit
+def _expand_compiled(process: Observer, beliefs: Float[Array, "mixed state"]) -> tuple[Array, Array]:
+    probabilities = jax.vmap(process.predict)(beliefs)
+    tokens = jnp.arange(probabilities.shape[1])
+    return jax.vmap(jax.vmap(process.update, (None, 0)), (0, None))(beliefs, tokens), probabilities
+
+
+def _radius(total: np.ndarray) -> float:
+    return abs(np.linalg.eigvals(total)).max()
+
+
+def _unit_eigenvector(total: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """The solution v of total v = v nearest to `near`, which is one up to rounding: its projection on their space."""
+    left, singular, right = np.linalg.svd(total - np.eye(len(total)))
+    null = right[singular < _FLOAT32]
+    return null.T @ (null @ near)

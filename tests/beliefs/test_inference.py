@@ -1,0 +1,172 @@
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from scipy.stats import binom, chi2_contingency
+
+import beliefgeo as bg
+from beliefgeo.beliefs import inference
+from beliefgeo.beliefs.inference import infer_causal_states
+
+# Process, its transient causal states (section 4 of the table of exact values: 3, 4, 7, 36 mixed states in all).
+MACHINES = {
+    "golden_mean": (bg.golden_mean, 1),
+    "even": (bg.even, 2),
+    "z1r": (bg.z1r, 4),
+    "rrxor": (bg.rrxor, 31),
+}
+
+
+def draw(process, length, seed=0):
+    return np.asarray(bg.sample(jax.random.key(seed), process, length).tokens)
+
+
+def relabelled(inferred, truth):
+    """The true transitions with states in the inferred order, None where no order has the same moves."""
+    truth, transitions = np.asarray(truth.transitions, float), np.asarray(inferred.transitions, float)
+    if truth.shape != transitions.shape:
+        return None
+    orders = [list(order) for order in itertools.permutations(range(truth.shape[1]))]
+    moved = [truth[:, order][:, :, order] for order in orders]
+    return next((one for one in moved if ((one > 0) == (transitions > 0)).all()), None)
+
+
+def recovered(found, truth):
+    """Same states and moves, every transition within 3 standard errors."""
+    exact = relabelled(found.process, truth)
+    error = 0 if exact is None else abs(np.asarray(found.process.transitions, float) - exact)
+    return exact is not None and bool((error <= 3 * found.standard_errors + 1e-6).all())
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_million_tokens_recover_the_machine(name):
+    build, n_transient = MACHINES[name]
+    found = infer_causal_states(draw(build(), 1_000_000), 9)
+    assert recovered(found, build())
+    assert found.n_transient == n_transient
+    np.testing.assert_allclose(
+        found.process.initial @ found.process.transitions.sum(0), found.process.initial, atol=1e-6
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MACHINES)
+def test_twenty_seeds(name):
+    build, _ = MACHINES[name]
+    found = [infer_causal_states(draw(build(), 1_000_000, seed), 9) for seed in range(20)]
+    right = [recovered(one, build()) for one in found]
+    print(name, sum(right))
+    assert sum(right) >= 19
+
+
+@pytest.mark.parametrize("process", [bg.rrxor(0.3, 0.6), bg.mr_name(), bg.even(0.2), bg.golden_mean(0.8)])
+def test_unequal_probabilities(process):
+    assert recovered(infer_causal_states(draw(process, 300_000), 9), process)
+
+
+def test_the_next_token_alone_does_not_tell_the_beliefs_of_rrxor_apart():
+    """Single tokens of rrxor look fair after every short history, and z1r's beliefs share next-token laws."""
+    assert infer_causal_states(draw(bg.rrxor(), 100_000), 9, future_length=1).process.n_states == 1
+    assert infer_causal_states(draw(bg.z1r(), 100_000), 9, future_length=1).process.n_states != 3
+    with pytest.raises(ValueError, match="no closed set of states.* raise it or future_length"):
+        infer_causal_states(draw(bg.rrxor(), 100_000), 9, future_length=2)
+
+
+def test_a_history_that_never_synchronises_is_no_state():
+    found = infer_causal_states(draw(bg.even(), 100_000), 9)
+    # Of 9 tokens only 111111111 has met no 0; its share of positions is P(1^9) = (2/3) 2^-5 + (1/3) 2^-4.
+    assert np.flatnonzero(found.state_of_history < 0)[-1] == 2**9 - 1
+    np.testing.assert_allclose(found.synchronised, 1 - (2 / 3 * 2**-5 + 1 / 3 * 2**-4), atol=0.002)
+
+
+def test_counts_and_errors_against_a_loop():
+    tokens, length = draw(bg.z1r(), 3000), 6
+    found = infer_causal_states(tokens, length)
+    counts = np.zeros((3, 2), int)
+    for t in range(length, len(tokens) - 2):  # a future of 3 tokens must fit
+        state = found.state_of_history[int("".join(map(str, tokens[t - length : t])), 2)]
+        counts[state, tokens[t]] += state >= 0
+    np.testing.assert_array_equal(found.counts, counts)
+    transitions = np.asarray(found.process.transitions)
+    log_likelihood = 0.0
+    for state, token in itertools.product(range(3), range(2)):
+        share = counts[state, token] / counts[state].sum()
+        error = np.sqrt(share * (1 - share) / counts[state].sum())
+        np.testing.assert_allclose(transitions[token, state].sum(), share, rtol=1e-6)
+        np.testing.assert_allclose(found.standard_errors[token, state].sum(), error, rtol=1e-12)
+        log_likelihood += counts[state, token] * np.log(share) if share else 0
+    np.testing.assert_allclose(found.log_likelihood, log_likelihood)
+
+
+def test_agreement_against_scipy():
+    rng = np.random.default_rng(0)
+    one, others = rng.integers(1, 50, (3, 4)), rng.integers(1, 50, (5, 3, 4))
+    others[2, 1] = 0  # a continuation never seen says nothing
+    for state, agreement in enumerate(inference._agreement(one, others)):
+        seen = [j for j in range(3) if others[state, j].any()]
+        tables = [np.stack([one[j], others[state, j]]) for j in seen]
+        p_values = [chi2_contingency(table, correction=False, lambda_="log-likelihood").pvalue for table in tables]
+        np.testing.assert_allclose(agreement, len(seen) * min(p_values))
+
+
+@pytest.mark.parametrize(("process", "n_states"), [(bg.coin(0.3), 1), (bg.golden_mean(), 2)])
+def test_states_too_many_are_as_rare_as_promised(process, n_states):
+    significance, n_seeds = 0.1, 150
+    tokens = np.asarray(
+        jax.vmap(bg.sample, (0, None, None))(jax.random.split(jax.random.key(1), n_seeds), process, 4000).tokens
+    )
+    found = [infer_causal_states(one, 4, significance=significance) for one in tokens]
+    wrong = sum(one.process.n_states + one.n_transient > (1 if n_states == 1 else 3) for one in found)
+    assert wrong <= binom.isf(1e-3, n_seeds, significance)
+
+
+def test_sequences_are_not_joined():
+    rows = np.array([[0, 1] * 500, [1, 0] * 500])  # joined they would hold 11
+    found = infer_causal_states(rows, 3)
+    assert found.counts.sum() == 2 * (1000 - 5)
+    np.testing.assert_array_equal(sorted(found.counts.max(1)), [995, 995])
+    np.testing.assert_array_equal(np.sort(found.process.transitions.sum((1, 2))), [1, 1])
+    assert relabelled(found.process, bg.hmm([[[0, 0], [1, 0]], [[0, 1], [0, 0]]])) is not None
+
+
+def test_one_token():
+    assert infer_causal_states(np.zeros(100, int), 2).process.transitions.tolist() == [[[1.0]]]
+
+
+def test_a_fractal_gets_as_many_states_as_the_data_can_tell():
+    tokens = draw(bg.mess3(), 100_000)
+    few, many = infer_causal_states(tokens[:10_000], 5), infer_causal_states(tokens, 6)
+    assert few.process.n_states < many.process.n_states
+    entropy_rate = 1.14472 * np.log(2)  # published
+    np.testing.assert_allclose(-many.log_likelihood / many.counts.sum(), entropy_rate, rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "arguments", "error", "message"),
+    [
+        ([0.0, 1.0], (1,), TypeError, "tokens must be integers; got float64"),
+        ([0, 1, -2], (1,), ValueError, "tokens must be 0 or more; got -2 at position 2"),
+        ([[[0]]], (1,), ValueError, r"one sequence \[time\] or several \[batch, time\]; got shape \(1, 1, 1\)"),
+        ([], (1,), ValueError, r"got shape \(0,\)"),
+        ([0, 1], (0,), ValueError, "needs history_length >= 1.*; got 0, 3 and 0.001"),
+        ([0, 1] * 500, (22,), ValueError, r"vocabulary of 2 make 2\^25 words.* shorten history_length"),
+        ([0, 1], (5,), ValueError, "too little data for history_length 5: 2 tokens hold 0 different histories"),
+    ],
+)
+def test_mistakes(tokens, arguments, error, message):
+    with pytest.raises(error, match=message):
+        infer_causal_states(tokens, *arguments)
+
+
+def test_too_little_data_names_the_counts():
+    message = (
+        r"too little data for history_length 9: 1,000 tokens hold \d+ different histories of that length, \d\.\d of"
+    )
+    with pytest.raises(ValueError, match=message):
+        infer_causal_states(draw(bg.coin(0.5), 1000), 9)
+
+
+def test_histories_too_short_to_close():
+    with pytest.raises(ValueError, match="no closed set of states within history_length 5: .* raise it"):
+        infer_causal_states(draw(bg.rrxor(), 100_000), 5)
