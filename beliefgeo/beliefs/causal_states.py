@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 from scipy.sparse import csr_array
 
-from beliefgeo.beliefs.mixed_states import closed_classes, group_close, mixed_state_presentation
+from beliefgeo.beliefs.merging import group_close
+from beliefgeo.beliefs.mixed_states import closed_classes, mixed_state_presentation
 from beliefgeo.processes.float64 import as_float64, at_default_precision
 from beliefgeo.processes.process import Observer, Process, hmm
 
@@ -161,7 +162,8 @@ def _reduce(wide: Process, tolerance: float) -> Process:
     initial, readout = initial @ seen.T, seen @ readout
     largest = readout[abs(readout).argmax()]
     with jax.enable_x64(True):
-        return Process(*map(jnp.asarray, (seen @ transitions @ seen.T, initial * largest, readout / largest)))
+        matrices = jnp.asarray(seen @ transitions @ seen.T)
+        return Process(matrices, jnp.asarray(initial * largest), jnp.asarray(readout / largest))
 
 
 def is_same_process(one: Process, other: Process) -> bool:

@@ -1,6 +1,6 @@
 """How many dimensions the beliefs of a process fill: a fractal's, where there are infinitely many."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.stats import linregress
 
 from beliefgeo.beliefs.causal_states import require_ergodic
-from beliefgeo.beliefs.information import Estimate, interval
+from beliefgeo.beliefs.estimates import Estimate, interval
 from beliefgeo.processes.process import ArrayLike, Process, contract
 from beliefgeo.processes.sampling import sample
 
@@ -129,5 +129,5 @@ def _slope(points: ArrayLike, scales: ArrayLike | None, measure) -> FittedDimens
     x, y = np.array(measured).reshape(-1, 2).T
     if len(x) < 2:
         raise ValueError(f"a dimension needs two scales or more; {len(points)} points resolve {len(x)}: sample more")
-    fit = linregress(x, y)
+    fit: Any = linregress(x, y)  # scipy gives no types
     return FittedDimension(float(fit.slope), float(fit.stderr), x, y)

@@ -3,17 +3,14 @@
 Riechers & Crutchfield, "Spectral simplicity of apparent complexity" I and II (1705.08042, 1706.00883).
 """
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Array, Float
 from scipy.sparse import block_array, eye_array
 from scipy.sparse.linalg import spsolve
-from scipy.stats import t as student
 
 from beliefgeo.beliefs.causal_states import epsilon_machine_float64, require_ergodic
 from beliefgeo.beliefs.mixed_states import (
@@ -25,19 +22,10 @@ from beliefgeo.beliefs.mixed_states import (
 from beliefgeo.beliefs.trees import check_tree, expand_beliefs, levels
 from beliefgeo.processes.float64 import as_float64
 from beliefgeo.processes.process import Observer, Process
-from beliefgeo.processes.sampling import sample
 
 # Words in a tree that takes about a second.
 _AFFORDABLE = 400_000
 _GAP = 1e-6
-
-
-class Estimate(NamedTuple):
-    """A sampled value with its 95% interval."""
-
-    value: float
-    lower: float
-    upper: float
 
 
 def myopic_entropies(process: Observer, length: int) -> Float[Array, " time"]:
@@ -164,40 +152,6 @@ def _started_entropies(process: Process, length: int) -> Float[Array, " time"]:
     return process.initial @ jax.vmap(from_state)(jnp.eye(process.n_states, dtype=process.initial.dtype))
 
 
-def estimate_entropy_rate(
-    key: PRNGKeyArray, process: Observer, length: int = 10_000, *, chains: int = 64, burn_in: int = 500
-) -> Estimate:
-    """The mean of H(X | belief) along sampled trajectories, with a 95% interval from independent chains.
-
-    For any observer, finite or not.
-
-    >>> from beliefgeo.processes.classical import mess3
-    >>> estimate = estimate_entropy_rate(jax.random.key(0), mess3(), 100)
-    >>> bool(estimate.lower < 0.7935 < estimate.upper)
-    True
-    """
-    means = np.asarray(_mean_uncertainties(jax.random.split(key, chains), process, length, burn_in), np.float64)
-    return interval(means)
-
-
-@eqx.filter_jit
-def _mean_uncertainties(
-    keys: Key[Array, " chain"], process: Observer, length: int, burn_in: int
-) -> Float[Array, " chain"]:
-    def one(key):
-        beliefs = sample(key, process, burn_in + length).beliefs[burn_in:-1]
-        return entropy(jax.vmap(process.predict)(beliefs)).mean()
-
-    return jax.lax.map(one, keys)
-
-
-def interval(values: Float[np.ndarray, " chain"]) -> Estimate:
-    """The mean of independent values and its 95% interval by Student's t."""
-    mean, error = values.mean(), values.std(ddof=1) / np.sqrt(len(values))
-    reach = student.ppf(0.975, len(values) - 1) * error
-    return Estimate(float(mean), float(mean - reach), float(mean + reach))
-
-
 def excess_entropy(process: Process) -> float:
     """E = I(past; future) = mu_0 D H_x = sum over L >= 0 of (h_L - h).
 
@@ -302,7 +256,7 @@ def _drazin(presentation: MixedStatePresentation, values: Float[np.ndarray, " mi
     ones = np.ones((len(values), 1))
     stationary = _stationary(presentation)[None]
     bordered = block_array([[eye_array(len(values)) - moves, ones], [stationary, None]], format="csc")
-    return spsolve(bordered, np.append(values, 0))[:-1]
+    return np.asarray(spsolve(bordered, np.append(values, 0)))[:-1]
 
 
 def _stationary(presentation: MixedStatePresentation) -> Float[np.ndarray, " mixed"]:
@@ -312,7 +266,7 @@ def _stationary(presentation: MixedStatePresentation) -> Float[np.ndarray, " mix
     ones = np.ones((len(recurrent), 1))
     bordered = block_array([[eye_array(len(recurrent)) - moves.T, ones], [ones.T, None]], format="csc")
     law = np.zeros(len(presentation.beliefs))
-    law[recurrent] = spsolve(bordered, np.append(np.zeros(len(recurrent)), 1))[:-1]
+    law[recurrent] = np.asarray(spsolve(bordered, np.append(np.zeros(len(recurrent)), 1)))[:-1]
     return law
 
 

@@ -1,4 +1,4 @@
-"""The filter in parallel over time: products of token matrices by an associative scan.
+"""The filter in parallel over time, by products of token matrices, which may be multiplied in any order.
 
 Row i of the product of a word's matrices is what an observer would believe who knew that the process began in state i,
 times the probability of the word from there. A long product underflows, and its rows at different rates, so each row
@@ -13,11 +13,14 @@ from jaxtyping import Array, Float, Int
 from beliefgeo.beliefs.filtering import Filtered, check_tokens
 from beliefgeo.processes.process import ArrayLike, Observer, Process, contract, take
 
+# Tokens multiplied one after the other, while all blocks of so many advance together.
+_BLOCK = 64
+
 # The exponent of 0: below that of any word, and sums of three of them fit in an int32.
 _ZERO = -(2**28)
 
-# A matrix for each time, row i being rows[i] * 2^exponents[i]; the largest exponent is 0.
-Scaled = tuple[Float[Array, "time state state"], Int[Array, "time state"]]
+# Matrices, row i of each being rows[i] * 2^exponents[i]; the largest exponent is 0, for a belief is a ratio.
+Scaled = tuple[Float[Array, "*batch state state"], Int[Array, "*batch state"]]
 
 
 def filter_beliefs_parallel(process: Observer, tokens: ArrayLike) -> Filtered:
@@ -65,37 +68,71 @@ def _filter_parallel(process: Process, tokens: Int[Array, " time"]) -> Filtered:
 
 
 def _beliefs(process: Process, tokens: Int[Array, " time"]) -> Float[Array, "time state"]:
-    """The belief after each token; finite, and without meaning, after an impossible one."""
+    """The belief after each token; finite, and without meaning, after an impossible one.
+
+    `jax.lax.associative_scan` over all tokens would do the same in two lines, twice the products, and, being unrolled
+    into a level per doubling, several times the compilation.
+    """
+    n_blocks = max(1, -(-len(tokens) // _BLOCK))
     matrices = jax.vmap(take, (None, 0))(process.transitions, tokens)
-    scaled = _rescale(matrices, jnp.zeros(matrices.shape[:2], jnp.int32))
-    rows, exponents = jax.lax.associative_scan(_multiply, scaled)
-    initial = process.initial[None]
-    joint = contract("ti,tij->tj", initial * _power(exponents - _size(initial, exponents)[:, None], initial), rows)
-    mass = contract("ti,i->t", joint, process.readout)[:, None]
+    identity = jnp.eye(process.n_states, dtype=matrices.dtype)
+    padding = jnp.broadcast_to(identity, (n_blocks * _BLOCK - len(tokens), *identity.shape))
+    blocks = jnp.concatenate([matrices, padding]).reshape(n_blocks, _BLOCK, *identity.shape).swapaxes(0, 1)
+    none = jnp.broadcast_to(identity, blocks.shape[1:]), jnp.zeros(blocks.shape[1:3], jnp.int32)
+
+    whole, within = jax.lax.scan(lambda product, token: (_multiply(product, _unscaled(token)),) * 2, none, blocks)
+    starts = _advance(process, process.initial[None], _before(whole, none))
+    return _advance(process, starts[None], within).swapaxes(0, 1).reshape(-1, process.n_states)[: len(tokens)]
+
+
+def _before(blocks: Scaled, none: Scaled) -> Scaled:
+    """The product of all blocks before each, by doubling: products of 1, 2, 4, ... blocks."""
+    n_blocks = len(blocks[0])
+    place = jnp.arange(n_blocks)
+
+    def delayed(products: Scaled, lag: Int[Array, ""]) -> Scaled:
+        from_lag = lambda values, first: jnp.where((place < lag).reshape(-1, *[1] * (first.ndim - 1)), first, values)
+        return jax.tree.map(lambda values, first: from_lag(jnp.roll(values, lag, 0), first), products, none)
+
+    double = lambda products, lag: (_multiply(delayed(products, lag), products), None)
+    lags = 2 ** jnp.arange((n_blocks - 1).bit_length())
+    return delayed(jax.lax.scan(double, blocks, lags)[0], jnp.int32(1))
+
+
+def _advance(process: Process, beliefs: Float[Array, "*#batch state"], words: Scaled) -> Float[Array, "*batch state"]:
+    """The belief after each word, belief @ matrix / (belief @ matrix @ readout)."""
+    rows, exponents = words
+    weights = beliefs * _power(exponents - _size(beliefs, exponents)[..., None], rows)
+    joint = contract("...i,...ij->...j", weights, rows)
+    mass = contract("...i,i->...", joint, process.readout)[..., None]
     return joint / jnp.where(mass == 0, 1, mass)
 
 
+def _unscaled(matrices: Float[Array, "*batch state state"]) -> Scaled:
+    return matrices, jnp.zeros(matrices.shape[:-1], jnp.int32)
+
+
 def _multiply(left: Scaled, right: Scaled) -> Scaled:
-    """The product of two scaled matrices, (A 2^a)(B 2^b): row i of A weighs rows of B whose exponents differ."""
+    """The product of matrices A 2^a and B 2^b: row i of A weighs rows of B whose exponents differ."""
     (rows, exponents), (following, following_exponents) = left, right
-    columns = following_exponents[:, None, :]
+    columns = following_exponents[..., None, :]
     size = _size(rows, columns)
-    weights = rows * _power(columns - size[:, :, None], rows)
-    return _rescale(contract("tij,tjk->tik", weights, following), exponents + size)
+    weights = rows * _power(columns - size[..., None], rows)
+    return _rescale(contract("...ij,...jk->...ik", weights, following), exponents + size)
 
 
-def _rescale(rows: Float[Array, "time state state"], exponents: Int[Array, "time state"]) -> Scaled:
-    """The same matrices, each row's largest entry near 1 and the largest exponent 0 (a belief is a ratio)."""
-    sizes = _size(rows, exponents[:, :, None])
+def _rescale(rows: Float[Array, "*batch state state"], exponents: Int[Array, "*batch state"]) -> Scaled:
+    """The same matrices, the largest entry of each row near 1."""
+    sizes = _size(rows, exponents[..., None])
     # A row of zeros is scaled like the least of the others: it must not hide them, and its derivative is not zero.
-    zero = (rows == 0).all(2)
-    sizes = jnp.where(zero, jnp.where(zero, -_ZERO, sizes).min(1, keepdims=True), sizes)
-    largest = sizes.max(1, keepdims=True)
-    return rows * _power(exponents - sizes, rows)[:, :, None], jnp.maximum(sizes - largest, _ZERO)
+    zero = (rows == 0).all(-1)
+    sizes = jnp.where(zero, jnp.where(zero, -_ZERO, sizes).min(-1, keepdims=True), sizes)
+    largest = sizes.max(-1, keepdims=True)
+    return rows * _power(exponents - sizes, rows)[..., None], jnp.maximum(sizes - largest, _ZERO)
 
 
 def _size(values: Float[Array, "*#batch #state"], exponents: Int[Array, "*#batch #state"]) -> Int[Array, "..."]:
-    """The exponent of the largest of values * 2^exponents, whatever is in range where all are zero."""
+    """The exponent of the largest of values * 2^exponents, anything in range where all are zero."""
     own = jnp.where(values == 0, _ZERO, jnp.frexp(jax.lax.stop_gradient(values))[1])
     return jnp.where((values == 0).all(-1), exponents.min(-1), (own + exponents).max(-1))
 

@@ -68,8 +68,8 @@ def _expand(process: Observer, beliefs: Float[Array, "word state"]) -> Expanded:
 
 def levels(process: Observer, length: int) -> list[tuple[Float[Array, "word state"], Float[Array, " word"]]]:
     """(beliefs, probabilities) of all V^t words of t tokens, t = 0..length; a kernel of fixed shapes."""
-    grow = _joint_levels if isinstance(process, Process) else _belief_levels
-    return [(jnp.where((p > 0)[:, None], beliefs, jnp.nan), p) for beliefs, p in grow(process, length)]
+    grown = _joint_levels(process, length) if isinstance(process, Process) else _belief_levels(process, length)
+    return [(jnp.where((p > 0)[:, None], beliefs, jnp.nan), p) for beliefs, p in grown]
 
 
 def _joint_levels(process: Process, length: int) -> Iterator[tuple[Array, Array]]:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.beliefs.information import estimate_entropy_rate, excess_entropy_bounds
+from beliefgeo.beliefs.estimates import estimate_entropy_rate
+from beliefgeo.beliefs.information import excess_entropy_bounds
 from beliefgeo.beliefs.mixed_states import myopic_entropies_of, transition_matrix
 from tests import oracle
 from tests.cases import ALL, signed_golden_mean

@@ -6,7 +6,6 @@ import beliefgeo as bg
 from beliefgeo.beliefs.mixed_states import (
     blackwell_samples,
     closed_classes,
-    group_close,
     mixed_state_presentation,
     myopic_entropies_of,
     next_token_entropies,
@@ -119,22 +118,6 @@ def test_the_cap_keeps_the_first_and_tells():
     full = mixed_state_presentation(bg.mess3(), max_depth=3)
     np.testing.assert_array_equal(presentation.beliefs, full.beliefs[:20])
     assert presentation.successors.max() < 20 and (presentation.successors == -2).any()
-
-
-def test_a_belief_on_the_edge_of_a_cell_is_not_split():
-    """Points closer than the tolerance, wherever a grid would put its boundaries."""
-    rng = np.random.default_rng(1)
-    centres = np.round(rng.uniform(size=(500, 3)), 3) + 0.5e-9
-    points = np.repeat(centres, 4, 0) + rng.uniform(-1e-11, 1e-11, (2000, 3))
-    np.testing.assert_array_equal(group_close(points, 1e-9), np.repeat(np.arange(500) * 4, 4))
-
-
-def test_points_with_equal_projections_are_told_apart():
-    """A dense line of points: projections alone would chain them all together."""
-    line = np.linspace(0, 1e-6, 2001)[:, None] * [1.0, -1.0]
-    first = group_close(line, 1e-9)
-    assert abs(line - line[first]).sum(1).max() <= 1e-9
-    assert len(np.unique(first)) > 900
 
 
 def test_transition_matrix_is_stochastic_and_gives_the_word_entropies():

@@ -1,0 +1,55 @@
+"""Measures of processes that have no exact value at hand, sampled, with 95% intervals."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+from scipy.stats import t as student
+
+from beliefgeo.beliefs.information import entropy
+from beliefgeo.processes.process import Observer
+from beliefgeo.processes.sampling import sample
+
+
+class Estimate(NamedTuple):
+    """A sampled value with its 95% interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+def estimate_entropy_rate(
+    key: PRNGKeyArray, process: Observer, length: int = 10_000, *, chains: int = 64, burn_in: int = 500
+) -> Estimate:
+    """The mean of H(X | belief) along sampled trajectories, with a 95% interval from independent chains.
+
+    For any observer, finite or not.
+
+    >>> from beliefgeo.processes.classical import mess3
+    >>> estimate = estimate_entropy_rate(jax.random.key(0), mess3(), 100)
+    >>> bool(estimate.lower < 0.7935 < estimate.upper)
+    True
+    """
+    means = np.asarray(_mean_uncertainties(jax.random.split(key, chains), process, length, burn_in), np.float64)
+    return interval(means)
+
+
+@eqx.filter_jit
+def _mean_uncertainties(
+    keys: Key[Array, " chain"], process: Observer, length: int, burn_in: int
+) -> Float[Array, " chain"]:
+    def one(key):
+        beliefs = sample(key, process, burn_in + length).beliefs[burn_in:-1]
+        return entropy(jax.vmap(process.predict)(beliefs)).mean()
+
+    return jax.lax.map(one, keys)
+
+
+def interval(values: Float[np.ndarray, " chain"]) -> Estimate:
+    """The mean of independent values and its 95% interval by Student's t."""
+    mean, error = values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+    reach = student.ppf(0.975, len(values) - 1) * error
+    return Estimate(float(mean), float(mean - reach), float(mean + reach))

@@ -1,0 +1,47 @@
+"""How often a process is recovered from data, against how much data there is."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Num
+from matplotlib.figure import Figure
+
+from beliefgeo.plots.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+
+# Colour, marker, its size and line: hollow markers of falling size stay visible where curves coincide.
+_LOOKS = ((BLUE, "o", 7, "-"), (ORANGE, "s", 5, "--"), (GREEN, "^", 3, ":"), (PURPLE, "D", 3, "-."))
+
+
+@styled
+def recovery_curves(
+    tokens: Num[AnyArray, " size"],
+    shares: Mapping[str, Mapping[str, Num[AnyArray, "size 3"]]],
+) -> Figure:
+    """One panel a process, one curve a method: the share of samples recovered against their length.
+
+    Args:
+        tokens: how many tokens a sample has.
+        shares: process -> method -> share recovered, lower and upper end of its interval.
+    """
+    methods = list(dict.fromkeys(method for curves in shares.values() for method in curves))
+    looks = dict(zip(methods, _LOOKS, strict=False))
+    columns = min(3, len(shares))
+    rows = -(-len(shares) // columns)
+    figure, axes = panels(rows, columns, PAGE * columns / 3, 0.5 + 1.6 * rows)
+    drawn = {}
+    for panel, (process, curves) in zip(axes, shares.items(), strict=False):
+        for method, values in curves.items():
+            color, marker, size, line = looks[method]
+            share, low, high = np.asarray(values, float).T
+            (drawn[method],) = panel.plot(
+                tokens, share, color=color, linestyle=line, marker=marker, markersize=size, markerfacecolor="none"
+            )
+            panel.fill_between(tokens, low, high, color=color, alpha=0.12, linewidth=0)
+        panel.set(xscale="log", ylim=(-0.05, 1.05), yticks=(0, 0.5, 1), title=process)
+    for index, panel in enumerate(axes[: len(shares)]):
+        panel.set_xlabel("tokens" if index + columns >= len(shares) else "")
+        panel.set_ylabel("share recovered" if index % columns == 0 else "")
+    for empty in axes[len(shares) :]:
+        empty.remove()
+    figure.legend(drawn.values(), drawn, loc="outside upper center", ncols=len(drawn), handlelength=3)
+    return figure
