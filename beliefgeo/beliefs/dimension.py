@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.stats import linregress
 
-from beliefgeo.beliefs.causal_states import require_ergodic
+from beliefgeo.beliefs.causal_states import is_unifilar, merge_states, require_ergodic
 from beliefgeo.beliefs.estimates import Estimate, interval
 from beliefgeo.processes.process import ArrayLike, Process, contract
 from beliefgeo.processes.sampling import sample
@@ -75,6 +75,9 @@ def statistical_complexity_dimension(
     >>> bool(1 < statistical_complexity_dimension(jax.random.key(0), mess3(0.15, 0.6), 200).value <= 2)
     True
     """
+    wide = require_ergodic(process, "statistical_complexity_dimension")
+    if not wide.generalised and is_unifilar(merge_states(process)):  # also where an observer never synchronises
+        return Estimate(0.0, 0.0, 0.0)
     rates, exponents = lyapunov_exponents(key, process, length, chains=chains)
     return interval(np.array([_kaplan_yorke(*pair) for pair in zip(rates, exponents, strict=True)]))
 

@@ -39,7 +39,8 @@ def mixed_state_presentation(
         process: what is observed.
         max_depth: tokens read at most; default: until nothing new appears.
         max_states: beliefs kept at most.
-        tolerance: beliefs whose differences, summed over states, are no more are one.
+        tolerance: beliefs whose differences, summed over states, are no more are one. Maps that contract strongly may
+            bring distinct beliefs nearer than that, and an infinite presentation then closes: compare two tolerances.
 
     Raises:
         ValueError: a negative depth, fewer than one state or a tolerance that is not positive.

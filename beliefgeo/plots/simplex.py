@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int, Num
 from matplotlib import animation
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -35,28 +35,46 @@ def simplex_density(
     colors: Num[AnyArray, "row 3"],
     weights: Num[AnyArray, " row"] | None = None,
 ) -> None:
+    """Points in the triangle as their `density`."""
+    _triangle(axes)
+    density(axes, points, colors, weights)
+
+
+def density(
+    axes: Axes,
+    points: Num[AnyArray, "row 2"],
+    colors: Num[AnyArray, "row 3"],
+    weights: Num[AnyArray, " row"] | None = None,
+) -> None:
     """Points binned into an image: the mean colour of each cell, opaque by the logarithm of its weight.
 
-    Cells are coarser where there are few points, so that single ones can be seen; 590,490 points take a second.
+    The image fills the limits of the axes; points beyond them are left out. Cells are coarser where there are few
+    points, so that single ones can be seen; 590,490 points take a second.
     """
-    _triangle(axes)
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     points, colors = np.asarray(points), np.asarray(colors)
     bins = int(np.clip(5 * len(points) ** 0.4, 60, 500))
     weights = np.ones(len(points)) if weights is None else np.asarray(weights)
     inside = (points > [left, bottom]).all(1) & (points < [right, top]).all(1)
     cell = ((points[inside] - [left, bottom]) / [right - left, top - bottom] * bins).astype(int)
-    cell = cell[:, 1] * bins + cell[:, 0]
-    total = np.bincount(cell, weights[inside], bins**2)
-    sums = [np.bincount(cell, weights[inside] * channel, bins**2) for channel in colors[inside].T]
-    image = np.zeros((bins**2, 4))
+    image = _cells(cell[:, 1] * bins + cell[:, 0], colors[inside], weights[inside], bins**2)
+    shape = (bins, bins, 4)
+    axes.imshow(image.reshape(shape), extent=(left, right, bottom, top), origin="lower", interpolation="antialiased")
+
+
+def _cells(
+    cell: Int[np.ndarray, " row"], colors: Num[np.ndarray, "row 3"], weights: Num[np.ndarray, " row"], count: int
+) -> Float[np.ndarray, "cell 4"]:
+    """Red, green, blue and opacity of each cell."""
+    total = np.bincount(cell, weights, count)
+    sums = [np.bincount(cell, weights * channel, count) for channel in colors.T]
+    image = np.zeros((count, 4))
     held = total > 0
     image[held, :3] = np.clip(np.stack(sums, 1)[held] / total[held, None], 0, 1)
     level = np.log(total[held])
     low, high = np.quantile(level, [0.0, 0.99]) if held.any() else (0.0, 1.0)
     image[held, 3] = np.clip(0.7 + 0.3 * (level - low) / max(high - low, 1e-9), 0, 1)
-    shape = (bins, bins, 4)
-    axes.imshow(image.reshape(shape), extent=(left, right, bottom, top), origin="lower", interpolation="antialiased")
+    return image
 
 
 @styled

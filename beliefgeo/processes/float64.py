@@ -36,7 +36,8 @@ def _widen(part: Process | Array) -> Process | Array:
         readout = readout / readout[abs(readout).argmax()]
     stationary = _unit_eigenvector(transitions.sum(0).T, initial)
     initial = stationary if abs(stationary - initial).max() < _FLOAT32 else initial
-    return Process(*map(jnp.asarray, (transitions, initial / (initial @ readout), readout)), part.generalised)
+    initial = jnp.asarray(initial / (initial @ readout))
+    return Process(jnp.asarray(transitions), initial, jnp.asarray(readout), part.generalised)
 
 
 def at_default_precision(process: Process) -> Process:

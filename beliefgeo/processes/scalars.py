@@ -4,6 +4,10 @@ Under `vmap` an array `[state]` becomes rows of three; a scalar becomes one long
 arithmetic runs several times faster. Worth it only where V S^2 is small: the compiled code grows with it.
 """
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -87,5 +91,5 @@ def _pick(token: Int[Array, "*time"], values: list) -> Array:
     return chosen
 
 
-def _dot(left: tuple | list, right: tuple | list) -> Array:
-    return sum((a * b for a, b in zip(left[1:], right[1:], strict=True)), left[0] * right[0])
+def _dot(left: Sequence[Array], right: Sequence[Array]) -> Array:
+    return reduce(add, [a * b for a, b in zip(left, right, strict=True)])

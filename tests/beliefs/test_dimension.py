@@ -43,7 +43,8 @@ def test_exponents_of_two_states_by_hand():
 
 
 def test_finite_presentations_have_dimension_zero():
-    for build in (bg.z1r, bg.rrxor, bg.golden_mean):
+    never_synchronises = lambda: bg.hmm([[[0.3, 0], [0, 0.6]], [[0, 0.7], [0.4, 0]]])
+    for build in (bg.z1r, bg.rrxor, bg.days_of_week, never_synchronises):
         assert statistical_complexity_dimension(jax.random.key(0), build(), 200, chains=4).value == 0
 
 

@@ -1,0 +1,153 @@
+"""How fast the theory is, as ratios to what one would otherwise use, measured side by side in one run.
+
+Baselines: a mixed-state presentation grown node by node from a queue, one matrix product per node and token, merged by
+rounding in a dictionary, as today's toolkits do; `emic`, which computes the measures of an epsilon-machine it is given
+(ours start from the process: they find the machine first) and infers one from tokens by CSSR; the serial filter.
+Mess3 to depth 10: 88,573 mixed states, of which ours also expands the last level. 100,000 tokens of z1r. Filters over
+length and batch, compiled before, which takes about a second each. Repetitions are interleaved, so that a slow moment
+of the machine hits all alike; medians are compared.
+
+    pip install -e ".[bench]" && python experiments/benchmark_theory.py
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from emic import EpsilonMachineBuilder
+from emic.analysis import analyze
+from emic.inference import CSSR, CSSRConfig
+
+import beliefgeo as bg
+from beliefgeo import runs
+from beliefgeo.beliefs.causal_states import epsilon_machine
+from beliefgeo.beliefs.inference import infer_causal_states
+from beliefgeo.beliefs.information import crypticity, entropy_rate, excess_entropy, statistical_complexity
+from beliefgeo.beliefs.mixed_states import mixed_state_presentation
+from beliefgeo.beliefs.parallel import filter_beliefs_parallel
+from beliefgeo.processes.quantum import bloch_walk
+
+DEPTH, N_TOKENS = 10, 100_000
+LENGTHS, BATCHES, MOST_TOKENS = (100, 1000, 10_000, 100_000, 1_000_000), (1, 64), 1_000_000
+
+
+def medians(calls: dict[str, Callable], repetitions: int) -> dict[str, float]:
+    """Median seconds of each call, interleaved, after one call to compile."""
+    seconds = {name: [] for name in calls}
+    for call in calls.values():
+        jax.block_until_ready(call())
+    for _ in range(repetitions):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            jax.block_until_ready(call())
+            seconds[name].append(time.perf_counter() - began)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def presentation_by_queue(process: bg.Process, max_depth: int) -> dict[tuple, int]:
+    """Beliefs, rounded, and their depths, by a breadth-first search over single nodes."""
+    matrices, initial = np.asarray(process.transitions, np.float64), np.asarray(process.initial, np.float64)
+    known, queue = {tuple(initial.round(9)): 0}, deque([(initial, 0)])
+    while queue:
+        belief, depth = queue.popleft()
+        for matrix in matrices if depth < max_depth else ():
+            joint = belief @ matrix
+            if (probability := joint.sum()) > 0:
+                successor = joint / probability
+                if (key := tuple(successor.round(9))) not in known:
+                    known[key] = depth + 1
+                    queue.append((successor, depth + 1))
+    return known
+
+
+def presenting() -> dict[str, float]:
+    """Seconds for the mixed states of mess3 to DEPTH; checks that both find as many."""
+    process = bg.mess3()
+    calls = {
+        "queue of nodes": lambda: presentation_by_queue(process, DEPTH),
+        "mixed_state_presentation": lambda: mixed_state_presentation(process, DEPTH),
+    }
+    count = len(calls["mixed_state_presentation"]().beliefs)
+    assert count == len(calls["queue of nodes"]()) == 88_573
+    return medians(calls, repetitions=5)
+
+
+def measuring(process: bg.Process) -> dict[str, float]:
+    """Seconds for h, C_mu, E and crypticity; checks that both agree."""
+    machine = epsilon_machine(process)
+    builder = EpsilonMachineBuilder()
+    for token, state, following in np.argwhere(np.asarray(machine.transitions) > 0).tolist():
+        builder.add_transition(str(state), token, str(following), float(machine.transitions[token, state, following]))
+    law = {str(state): float(p) for state, p in enumerate(machine.initial)}
+    given = builder.with_start_state("0").with_stationary_distribution(law).build()
+    measures = (entropy_rate, statistical_complexity, excess_entropy, crypticity)
+    calls = {
+        "emic analyze (epsilon-machine given)": lambda: analyze(given),
+        "the four measures, from the process": lambda: [float(measure(process)) for measure in measures],
+        "epsilon_machine, from the process": lambda: epsilon_machine(process).transitions,
+    }
+    theirs, ours = analyze(given), np.array(calls["the four measures, from the process"]()) / np.log(2)
+    both = (theirs.entropy_rate, theirs.statistical_complexity, theirs.excess_entropy, theirs.crypticity)
+    print(f"bits: ours {ours.round(6).tolist()}, emic {np.round(both, 6).tolist()}")
+    return medians(calls, repetitions=25)
+
+
+def inferring() -> dict[str, float]:
+    """Seconds to infer z1r from N_TOKENS tokens; says how many states each finds."""
+    tokens = np.asarray(bg.sample(jax.random.key(0), bg.z1r(), N_TOKENS).tokens)
+    listed = tokens.tolist()
+    calls = {
+        "emic CSSR": lambda: CSSR(CSSRConfig(max_history=6, significance=1e-3)).infer(listed),
+        "infer_causal_states": lambda: infer_causal_states(tokens, 6),
+    }
+    found = len(calls["emic CSSR"]().machine.states), calls["infer_causal_states"]().process.n_states
+    print(f"states of z1r: emic CSSR {found[0]}, infer_causal_states {found[1]}")
+    return medians(calls, repetitions=5)
+
+
+def filtering(process: bg.Process, length: int, batch: int) -> dict[str, float]:
+    """Seconds to filter a batch of sequences, serially and in parallel over time; checks that both agree.
+
+    The process is an argument of the compiled function or, faster, one of its constants.
+    """
+    keys = jax.random.split(jax.random.key(0), batch)
+    tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, length).tokens
+    functions = {"serial": bg.filter_beliefs, "parallel": filter_beliefs_parallel}
+    calls = {}
+    for name, function in functions.items():
+        argument = jax.jit(jax.vmap(function, (None, 0)))
+        constant = jax.jit(jax.vmap(lambda word, function=function: function(process, word)))
+        calls[name] = lambda argument=argument: argument(process, tokens)
+        calls[f"{name}, constant process"] = lambda constant=constant: constant(tokens)
+    totals = [np.asarray(call().log_probabilities, np.float64).sum(1) for call in calls.values()]
+    np.testing.assert_allclose(totals, totals[:1] * 4, rtol=1e-5)
+    return medians(calls, repetitions=11)
+
+
+def main() -> None:
+    """Measure, print the ratios to the first of each group, and keep them."""
+    results = {}
+    groups = {f"mess3 to depth {DEPTH}, 88,573 mixed states": presenting}
+    groups |= {f"measures of {p.__name__}": lambda p=p: measuring(p()) for p in (bg.golden_mean, bg.even, bg.rrxor)}
+    groups[f"inference of z1r from {N_TOKENS:,} tokens"] = inferring
+    sizes = [(length, batch) for batch in BATCHES for length in LENGTHS if length * batch <= MOST_TOKENS]
+    for build in (bg.mess3, bloch_walk):
+        for length, batch in sizes:
+            name = f"filter of {build.__name__}, {batch} x {length:,}"
+            groups[name] = lambda b=build, l=length, n=batch: filtering(b(), l, n)
+    for group, measure in groups.items():
+        seconds = measure()
+        baseline = next(iter(seconds.values()))
+        results[group] = {n: {"milliseconds": 1e3 * s, "times faster": baseline / s} for n, s in seconds.items()}
+        table = [(n, f"{r['milliseconds']:.2f}", f"{r['times faster']:.2f}") for n, r in results[group].items()]
+        runs.print_table(group, ("", "milliseconds", "times faster"), table)
+    folder = Path(__file__).parent / "results" / "benchmark_theory"
+    folder.mkdir(parents=True, exist_ok=True)
+    runs.write_json(folder / "metrics.json", {"results": results, "device": runs.device(), "versions": runs.versions()})
+
+
+if __name__ == "__main__":
+    main()

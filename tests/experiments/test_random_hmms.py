@@ -1,0 +1,121 @@
+"""Verdicts on processes whose beliefs are known, and the experiment as a user runs it: a subprocess, tiny."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo.plots import random_hmms as plots
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "random_hmms.py"
+EXPERIMENT = runpy.run_path(str(SCRIPT))
+CONFIG = EXPERIMENT["Config"](length=200, chains=8)
+
+
+@pytest.mark.parametrize(
+    ("process", "verdict", "low", "high"),
+    [
+        (bg.z1r(), "finite", 0, 0),
+        (bg.rrxor(), "finite", 0, 0),
+        (bg.sns(), "dimension 0", 0, 0),  # a word that tells the state, and countably many beliefs since
+        # Unifilar, and both tokens permute the states: the observer is sure only in the limit.
+        (bg.hmm([[[0.3, 0], [0, 0.6]], [[0, 0.7], [0.4, 0]]]), "dimension 0", 0, 0),
+        # Contracts so strongly that it closes within the tolerance; its words all leave different beliefs.
+        (bg.hmm([[[0.4, 0.2], [0.35, 0.18]], [[0.1, 0.3], [0.117, 0.353]]]), "fractal", 0.01, 0.3),
+        # The exponents' sum is ln det T^(x) + 3h = -3.287; by symmetry they are equal, so d = h / 1.644 = 0.483.
+        (bg.mess3(), "fractal", 0.45, 0.51),
+        # Words double at each token, the segment shrinks by a fifth only: the images overlap.
+        (bg.hmm([[[0.49, 0.01], [0.01, 0.39]], [[0.49, 0.01], [0.01, 0.59]]]), "fills the simplex", 1, 1),
+    ],
+)
+def test_verdicts(process, verdict, low, high):
+    judged = EXPERIMENT["judge"](jax.random.key(0), process, CONFIG)
+    assert judged.verdict == verdict
+    assert low <= judged.dimension <= high
+
+
+def test_kaplan_yorke_by_hand():
+    dimension = EXPERIMENT["kaplan_yorke"]
+    assert dimension(0.5, np.array([-1.0, -2.0])) == 0.5
+    assert dimension(1.5, np.array([-1.0, -2.0])) == 1.25
+    assert dimension(3.5, np.array([-1.0, -2.0])) == 2
+    assert dimension(0.5, np.array([-np.inf, -np.inf])) == 0
+
+
+@pytest.mark.parametrize("name", ["three edges a state", "two edges a state"])
+def test_sparse_processes_keep_their_edges_and_meet_again(name):
+    family = EXPERIMENT["FAMILIES"][name]
+    for key in jax.random.split(jax.random.key(1), 10):
+        transitions = np.asarray(EXPERIMENT["draw"](key, family, 4, 3).transitions)
+        assert ((transitions > 0).sum((0, 2)) == family.edges).all()
+        assert transitions.any((1, 2)).all()
+        assert (np.linalg.matrix_power(np.eye(4) + transitions.sum(0), 4) > 0).all()
+
+
+def test_heat_maps_show_their_numbers_and_leave_what_is_missing_blank():
+    values = {"a": np.array([[0.0, 0.25], [np.nan, 1.0]]), "b": np.full((2, 2), 0.5)}
+    figure = plots.heat_maps(
+        (2, 3), (2, 5), {"share": values, "dimension": {name: 2 * one for name, one in values.items()}}
+    )
+    shown = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert shown == [["0.00", "0.25", "", "1.00"], ["0.50"] * 4, ["0.00", "0.50", "", "2.00"], ["1.00"] * 4]
+    assert [axes.images[0].get_clim() for axes in figure.axes] == [(0, 1), (0, 1), (0, 2), (0, 2)]
+    assert [label.get_text() for label in figure.axes[2].get_xticklabels()] == ["2", "5"]
+
+
+def test_a_gallery_shows_each_cloud_in_the_simplex_and_a_part_of_it_magnified():
+    cloud = np.eye(3)[[0, 1, 2, 0]] * 0.1 + 0.3  # a triangle a tenth as large
+    whole, part = plots.belief_gallery([("title", cloud)]).axes
+    assert whole.get_title() == "title" and whole.get_xlim() == (-0.56, 0.56)
+    np.testing.assert_allclose(whole.collections[0].get_offsets()[2], [0, 0.1 / np.sqrt(3)], atol=1e-7)  # its tip
+    np.testing.assert_allclose(part.collections[0].get_offsets(), [[-0.05, -0.05 / np.sqrt(3)]] * 2, atol=1e-7)
+    assert part.get_title() == "45 times larger"  # 1.12 / (0.1 / 4)
+
+
+def words_that_tell_the_state(process):
+    """Whether some word leaves one possible state, by search among sets of states."""
+    edges = np.asarray(process.transitions) > 0
+    start = (True,) * process.n_states
+    seen, new = {start}, [start]
+    while new:
+        states = np.array(new.pop())
+        moved = {tuple(edges[x][states].any(0).tolist()) for x in range(len(edges))} - seen
+        seen |= moved
+        new += moved
+    return any(sum(states) == 1 for states in seen)
+
+
+def test_dimension_0_by_exponents_means_that_some_word_resets():
+    family = EXPERIMENT["FAMILIES"]["three edges a state"]
+    for key in jax.random.split(jax.random.key(2), 20):
+        process = EXPERIMENT["draw"](key, family, 4, 3)
+        judged = EXPERIMENT["judge"](key, process, CONFIG)
+        assert words_that_tell_the_state(process) <= (judged.dimension == 0)
+
+
+def test_a_small_run(tmp_path):
+    sizes = ["--processes", "8", "--length", "100", "--checked", "2", "--points", "5000"]
+    script = [sys.executable, str(SCRIPT), "quick", *sizes, "--out", str(tmp_path)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    names = {"config.json", "metrics.json", "shares.png", "gallery.png", "check.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert len(metrics["cells"]) == 8
+    for cell in metrics["cells"]:
+        shares = {verdict: found["share"] for verdict, found in cell["shares"].items()}
+        assert abs(sum(shares.values()) - 1) < 1e-12
+        if cell["family"].startswith("every edge"):  # infinite, and of positive dimension, almost surely
+            assert shares["finite"] == shares["dimension 0"] == 0
+            assert 0 < cell["dimension, mean"] <= cell["states"] - 1
+        if cell["family"] == "two edges a state" and cell["states"] == 2:
+            assert shares["finite"] + shares["dimension 0"] == 1  # each token tells the state, or moves one for one
+    for one in metrics["checks"]:
+        assert abs(one["formula"] - one["sampled"]) < 0.2
