@@ -2,7 +2,8 @@
 
 Baselines: a mixed-state presentation grown node by node from a queue, one matrix product per node and token, merged by
 rounding in a dictionary, as today's toolkits do; `emic`, which computes the measures of an epsilon-machine it is given
-(ours start from the process: they find the machine first) and infers one from tokens by CSSR; the serial filter.
+(ours start from the process: they find the machine first) and infers one from tokens by CSSR; the joint of five
+factors sampled as one dense process; the serial filter.
 Mess3 to depth 10: 88,573 mixed states, of which ours also expands the last level. 100,000 tokens of z1r. Filters over
 length and batch, compiled before, which takes about a second each. Repetitions are interleaved, so that a slow moment
 of the machine hits all alike; medians are compared.
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from emic import EpsilonMachineBuilder
 from emic.analysis import analyze
@@ -28,9 +30,11 @@ from beliefgeo.beliefs.inference import infer_causal_states
 from beliefgeo.beliefs.information import crypticity, entropy_rate, excess_entropy, statistical_complexity
 from beliefgeo.beliefs.mixed_states import mixed_state_presentation
 from beliefgeo.beliefs.parallel import filter_beliefs_parallel
+from beliefgeo.processes.factored import factored_mess3_bloch
 from beliefgeo.processes.quantum import bloch_walk
 
 DEPTH, N_TOKENS = 10, 100_000
+FACTOR_BATCH, FACTOR_LENGTH = 256, 64
 LENGTHS, BATCHES, MOST_TOKENS = (100, 1000, 10_000, 100_000, 1_000_000), (1, 64), 1_000_000
 
 
@@ -108,6 +112,33 @@ def inferring() -> dict[str, float]:
     return medians(calls, repetitions=5)
 
 
+def dense_sample(key: jax.Array, process: bg.Process, evidence: jax.Array) -> tuple[jax.Array, ...]:
+    """Tokens, beliefs and log-probabilities of one joint process, `evidence` = T^(x) w worked out beforehand."""
+
+    def step(belief, uniform):
+        law = evidence @ belief
+        cumulative = jnp.cumsum(law)
+        token = jnp.sum(cumulative[:-1] <= uniform * cumulative[-1])
+        return belief @ process.transitions[token] / law[token], (token, belief, law[token])
+
+    _, (tokens, beliefs, probabilities) = jax.lax.scan(step, process.initial, jax.random.uniform(key, (FACTOR_LENGTH,)))
+    return tokens, beliefs, jnp.log(probabilities)
+
+
+def composing() -> dict[str, float]:
+    """Seconds to sample five factors, 432 tokens, together on 243 joint states and factor by factor."""
+    factored = factored_mess3_bloch()
+    joint = factored.joint()
+    keys = jax.random.split(jax.random.key(0), FACTOR_BATCH)
+    dense = jax.jit(jax.vmap(dense_sample, (0, None, None)))
+    apart = jax.jit(jax.vmap(lambda key: bg.sample(key, factored, FACTOR_LENGTH)))
+    evidence = joint.transitions @ joint.readout
+    calls = {"the dense joint": lambda: dense(keys, joint, evidence), "sample(product)": lambda: apart(keys)}
+    entropies = [-float(np.mean(drawn[2])) for drawn in (dense(keys, joint, evidence), apart(keys))]
+    np.testing.assert_allclose(*entropies, rtol=0.02)  # sampling error of 16,384 tokens
+    return medians(calls, repetitions=5)
+
+
 def filtering(process: bg.Process, length: int, batch: int) -> dict[str, float]:
     """Seconds to filter a batch of sequences, serially and in parallel over time; checks that both agree.
 
@@ -133,6 +164,7 @@ def main() -> None:
     groups = {f"mess3 to depth {DEPTH}, 88,573 mixed states": presenting}
     groups |= {f"measures of {p.__name__}": lambda p=p: measuring(p()) for p in (bg.golden_mean, bg.even, bg.rrxor)}
     groups[f"inference of z1r from {N_TOKENS:,} tokens"] = inferring
+    groups[f"five factors, {FACTOR_BATCH} x {FACTOR_LENGTH}, tokens with beliefs"] = composing
     sizes = [(length, batch) for batch in BATCHES for length in LENGTHS if length * batch <= MOST_TOKENS]
     for build in (bg.mess3, bloch_walk):
         for length, batch in sizes:

@@ -1,13 +1,12 @@
 """How many dimensions the beliefs of a process fill: a fractal's, where there are infinitely many."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
-from scipy.stats import linregress
 
 from beliefgeo.beliefs.causal_states import is_unifilar, merge_states, require_ergodic
 from beliefgeo.beliefs.estimates import Estimate, interval
@@ -130,7 +129,10 @@ def _slope(points: ArrayLike, scales: ArrayLike | None, measure) -> FittedDimens
             break
         measured.append((-np.log(share), measure(counts)))
     x, y = np.array(measured).reshape(-1, 2).T
-    if len(x) < 2:
-        raise ValueError(f"a dimension needs two scales or more; {len(points)} points resolve {len(x)}: sample more")
-    fit: Any = linregress(x, y)  # scipy gives no types
-    return FittedDimension(float(fit.slope), float(fit.stderr), x, y)
+    if len(x) < 3:
+        raise ValueError(f"a dimension needs three scales or more; {len(points)} points resolve {len(x)}: sample more")
+    centred = x - x.mean()
+    slope = centred @ y / (centred @ centred)
+    residual = y - y.mean() - slope * centred
+    error = np.sqrt(residual @ residual / (len(x) - 2) / (centred @ centred))
+    return FittedDimension(float(slope), float(error), x, y)

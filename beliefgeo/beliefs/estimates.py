@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from beliefgeo.beliefs.information import entropy
 from beliefgeo.processes.process import Observer
@@ -51,5 +51,5 @@ def _mean_uncertainties(
 def interval(values: Float[np.ndarray, " chain"]) -> Estimate:
     """The mean of independent values and its 95% interval by Student's t."""
     mean, error = values.mean(), values.std(ddof=1) / np.sqrt(len(values))
-    reach = student.ppf(0.975, len(values) - 1) * error
+    reach = stdtrit(len(values) - 1, 0.975) * error
     return Estimate(float(mean), float(mean - reach), float(mean + reach))

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from beliefgeo.processes.process import ArrayLike, Process, hmm
 
@@ -203,7 +203,7 @@ def _agreement(one: Int[np.ndarray, "word token"], others: Int[np.ndarray, "stat
     statistic = 2 * (pair * np.log(ratio)).sum((-2, -1))
     freedom = (columns > 0).sum((-2, -1)) - 1
     tested = (freedom > 0) & (rows > 0).all((-2, -1))
-    p_values = np.where(tested, chi2.sf(statistic, np.maximum(freedom, 1)), 1)
+    p_values = np.where(tested, chdtrc(np.maximum(freedom, 1), statistic), 1)
     return p_values.min(1) * np.maximum(tested.sum(1), 1)
 
 

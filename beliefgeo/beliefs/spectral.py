@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from beliefgeo.beliefs.inference import check_sequences, window_codes
 from beliefgeo.processes.process import ArrayLike, Process
@@ -89,7 +89,7 @@ def spectral_learn(
     held_out, errors = _held_out(windows, shape, roots)
     possible = correlations > _ROUNDING
     if rank is None:
-        real = possible & (held_out > student.isf(significance, _BLOCKS // 2 - 1) * errors)
+        real = possible & (held_out > stdtrit(_BLOCKS // 2 - 1, 1 - significance) * errors)
         rank = int(np.cumprod(real).sum())
     elif not 1 <= rank <= possible.sum():
         raise ValueError(f"rank must lie in 1..{possible.sum()}, the rank of the empirical Hankel matrix; got {rank}")

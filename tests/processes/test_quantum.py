@@ -206,15 +206,21 @@ def test_parameters_are_differentiable_under_jit(name, x64):
 
 def test_a_process_of_negative_probabilities_is_refused_with_the_word():
     # T^(1) undoes more than T^(0) leaves: from the second state word 1 1 comes out negative.
-    process = bg.ghmm([[[0.6, 0.5], [0.2, 0.1]], [[0.2, -0.3], [0.2, 0.5]]], readout=[1, 1])
+    transitions = jnp.array([[[0.6, 0.5], [0.2, 0.1]], [[0.2, -0.3], [0.2, 0.5]]])
+    unchecked = lambda initial: bg.Process(transitions, initial, jnp.ones(2))
+    process = unchecked(bg.stationary_distribution(unchecked(jnp.zeros(2))))
     exact = oracle.joint_probability(process, (1, 1))
-    with pytest.raises(ValueError, match=rf"word \[1, 1\] has probability {exact:.3g}; .*check transitions"):
+    assert exact < 0
+    message = rf"word \[1, 1\] has probability {exact:.3g}; .*check transitions"
+    with pytest.raises(ValueError, match=message):
         check_word_probabilities(process)
+    with pytest.raises(ValueError, match=message):
+        bg.ghmm(transitions, readout=[1, 1])
     check_word_probabilities(process, 1)
     # A Bloch walk with Kraus operators that do not fit: stronger than a state can bear, seen after two tokens.
     strong = bloch_walk(1.0, 1.0).transitions.at[0, 2, 0].mul(4).at[1, 2, 0].mul(4)
     with pytest.raises(ValueError, match=r"word \[0, 1\] has probability -0.188;"):
-        check_word_probabilities(bg.ghmm(strong, readout=[1, 0, 0]))
+        bg.ghmm(strong, readout=[1, 0, 0])
 
 
 def test_the_check_lets_impossible_words_and_large_vocabularies_pass():
