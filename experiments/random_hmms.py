@@ -33,7 +33,7 @@ import beliefgeo as bg
 from beliefgeo import cli, runs
 from beliefgeo.analysis.geometry import simplex_coordinates
 from beliefgeo.beliefs.causal_states import is_unifilar
-from beliefgeo.beliefs.dimension import information_dimension, lyapunov_exponents
+from beliefgeo.beliefs.dimension import information_dimension, kaplan_yorke, lyapunov_exponents
 from beliefgeo.beliefs.mixed_states import blackwell_samples
 from beliefgeo.plots import random_hmms as plots
 
@@ -157,13 +157,6 @@ def judge(key: jax.Array, process: bg.Process, config: Config) -> Judgement:
     erasing = dimension == 0 and (np.asarray(process.transitions) == 0).any()
     verdict = VERDICTS[1 if erasing else 3 if room.mean() >= 0 else 2]
     return Judgement(verdict, dimension, bool(abs(room.mean()) < 2 * error))
-
-
-def kaplan_yorke(entropy_rate: float, exponents: np.ndarray) -> float:
-    """d = k + (h + sum_{i<=k} lambda_i) / |lambda_{k+1}|, k the most exponents that keep the numerator nonnegative."""
-    left = entropy_rate + np.concatenate([[0], np.cumsum(exponents)])
-    k = int((left >= 0).sum()) - 1
-    return float(k if k == len(exponents) else k + left[k] / -exponents[k])
 
 
 def count(judged: list[Judgement]) -> dict:

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from beliefgeo.beliefs.merging import group_close
 from beliefgeo.beliefs.mixed_states import closed_classes, mixed_state_presentation
 from beliefgeo.processes.float64 import as_float64, at_default_precision
-from beliefgeo.processes.process import Observer, Process, hmm
+from beliefgeo.processes.process import Observer, Process, hmm, stationary_distribution
 
 
 def precision(*processes: Observer) -> float:
@@ -90,7 +90,7 @@ def equal_futures(
     while True:
         member = (label[:, None] == np.arange(label.max() + 1)).astype(float)
         signature = (transitions @ member).transpose(1, 0, 2).reshape(len(label), -1)
-        # A multiple of the label keeps classes apart that were so before.
+        # The label as a column keeps classes apart that were so before.
         first = group_close(np.concatenate([signature, label[:, None]], 1), tolerance)
         refined = np.unique(first, return_inverse=True)[1]
         if refined.max() == label.max():
@@ -234,11 +234,8 @@ def require_ergodic(process: Observer, who: str) -> Process:
             f"{who} needs an ergodic process, with one stationary law; this one has {unit} closed classes: take each "
             "component by itself"
         )
-    readout = np.asarray(wide.readout)
-    system = np.eye(len(total)) - total + np.outer(readout, readout)
     with jax.enable_x64(True):
-        stationary = jnp.asarray(np.linalg.solve(system.T, readout))
-    return Process(wide.transitions, stationary, wide.readout, wide.generalised)
+        return Process(wide.transitions, stationary_distribution(wide), wide.readout, wide.generalised)
 
 
 def _span(vector: np.ndarray, matrices: np.ndarray, tolerance: float) -> np.ndarray:

@@ -78,10 +78,15 @@ def statistical_complexity_dimension(
     if not wide.generalised and is_unifilar(merge_states(process)):  # also where an observer never synchronises
         return Estimate(0.0, 0.0, 0.0)
     rates, exponents = lyapunov_exponents(key, process, length, chains=chains)
-    return interval(np.array([_kaplan_yorke(*pair) for pair in zip(rates, exponents, strict=True)]))
+    return interval(np.array([kaplan_yorke(*pair) for pair in zip(rates, exponents, strict=True)]))
 
 
-def _kaplan_yorke(entropy_rate: float, exponents: Float[np.ndarray, " exponent"]) -> float:
+def kaplan_yorke(entropy_rate: float, exponents: Float[np.ndarray, " exponent"]) -> float:
+    """The formula of `statistical_complexity_dimension`, of an entropy rate and exponents in falling order.
+
+    >>> kaplan_yorke(0.5, np.array([-0.25, -0.5]))
+    1.5
+    """
     remaining = entropy_rate + np.concatenate([[0], np.cumsum(exponents)])
     count = int((remaining >= 0).sum()) - 1  # the sums fall, as every exponent is negative
     return float(count if count == len(exponents) else count + remaining[count] / -exponents[count])
