@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,6 +29,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.training import Metrics, Training, TrainState
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
 from beliefgeo.processes.process import ArrayLike
@@ -70,7 +72,7 @@ class LoadedRun(NamedTuple):
     """A trained network: call it with tokens `[time]` for `(logits, activations)`."""
 
     config: dict[str, Any]
-    network: Transformer
+    network: nn.Module
     params: Any
     step: int
 
@@ -110,23 +112,30 @@ def open_run(folder: str | Path, config: Any) -> Path:
     return folder
 
 
-def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan) -> TrainState:
+def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sources: Any = None) -> TrainState:
     """Train to the end of the plan, all seeds in one program; continue where an earlier call stopped.
 
     Ends with the same parameters bit for bit whether or not it was interrupted: chunks begin at multiples of
-    `plan.chunk`, and a checkpoint holds everything a later step depends on.
+    `plan.chunk`, and a checkpoint holds everything a later step depends on, but the sources.
+
+    Args:
+        folder: from `open_run`.
+        training: from `training`.
+        key: gives every seed its own.
+        plan: how far.
+        sources: what each seed's data are drawn from, seeds on a leading axis of every leaf; the same every call.
 
     Raises:
         FloatingPointError: the loss or a parameter is no longer finite; the last good checkpoint stays.
     """
-    kept, keys = plan.snapshot_steps(), _seed_keys(key, plan)
+    kept, starts = plan.snapshot_steps(), (_seed_keys(key, plan), sources)
     init, advance = jax.vmap(training.init), jax.jit(jax.vmap(training.advance))
     with _manager(folder, kept) as manager:
         if manager.latest_step() is None:
-            state = jax.jit(init)(keys)
+            state = jax.jit(init)(*starts)
             _save(manager, state, folder)
         else:
-            state = _restore(manager, manager.latest_step(), jax.eval_shape(init, keys))
+            state = _restore(manager, manager.latest_step(), jax.eval_shape(init, *starts))._replace(source=sources)
         start = int(state.step[0])
         _truncate_history(folder, start)
         if start == plan.steps:
@@ -151,9 +160,11 @@ def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan) -> Tr
     return state
 
 
-def snapshots(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan) -> Iterator[tuple[int, Any]]:
-    """(step, params with a leading seed axis) of each snapshot, the untrained network first."""
-    abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan))
+def snapshots(
+    folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sources: Any = None
+) -> Iterator[tuple[int, Any]]:
+    """(step, params with a leading seed axis) of each snapshot, the untrained one first; arguments as in `train`."""
+    abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan), sources)
     with _manager(folder, plan.snapshot_steps()) as manager:
         for step in plan.snapshot_steps():
             yield step, _restore(manager, step, abstract).params
@@ -172,7 +183,7 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
     if not (folder / "config.json").exists():
         raise ValueError(f"{folder} holds no run (no config.json): give the folder that an experiment printed")
     config = json.loads((folder / "config.json").read_text())
-    network = Transformer(TransformerConfig(**config["network"]))
+    network = network_of(config["network"])
     with _manager(folder, []) as manager:
         steps = sorted(manager.all_steps())
         step = max(steps, default=None) if step is None else step
@@ -186,6 +197,13 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
         )
         params = manager.restore(step, args=ocp.args.Composite(params=ocp.args.StandardRestore(params)))["params"]
     return LoadedRun(config, network, jax.tree.map(lambda leaf: leaf[seed], params), step)
+
+
+def network_of(sizes: dict[str, Any]) -> Transformer | Recurrent:
+    """The network that a `config.json` describes."""
+    if "cell" in sizes:
+        return Recurrent(RecurrentConfig(**sizes))
+    return Transformer(TransformerConfig(**sizes))
 
 
 def history(folder: Path) -> dict[str, np.ndarray]:

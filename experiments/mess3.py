@@ -81,7 +81,7 @@ def main(preset: str, config: Config, out: Path) -> None:
     plan = runs.Plan(config.steps, config.chunk, config.batch * context, config.snapshots, config.seeds)
     rows = prefixes(process, bg.words(process, context))
 
-    def draw(key):
+    def draw(key, _):
         keys = jax.random.split(key, config.batch)
         drawn = jax.vmap(bg.sample, (0, None, None))(keys, process, context + 1)
         return Batch(drawn.tokens, -drawn.log_probabilities[:, 1:].mean())

@@ -114,7 +114,7 @@ def network_loss(folder: Path, process: bg.Process, config: Config) -> dict:
     plan = runs.Plan(config.steps, config.chunk, config.batch * context, 2, config.seeds)
     rows = prefixes(process, bg.words(process, context - 1), bos=process.vocab_size)
 
-    def draw(key):
+    def draw(key, _):
         keys = jax.random.split(key, config.batch)
         drawn = jax.vmap(bg.sample, (0, None, None))(keys, started, context + 1)
         return Batch(drawn.tokens, -drawn.log_probabilities[:, 1:].mean())

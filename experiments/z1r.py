@@ -90,7 +90,7 @@ def main(preset: str, config: Config, out: Path) -> None:
     rows = prefixes(process, bg.words(process, context - 1), bos=bos)
     plan = runs.Plan(config.steps, config.chunk, config.batch * context, 2, config.seeds)
 
-    def draw(key):
+    def draw(key, _):
         keys = jax.random.split(key, config.batch)
         drawn = jax.vmap(bg.sample, (0, None, None))(keys, started, context + 1)
         return Batch(drawn.tokens, -drawn.log_probabilities[:, 1:].mean())

@@ -28,7 +28,7 @@ class Config:
 
 
 def trainer():
-    def draw(key):
+    def draw(key, _):
         drawn = jax.vmap(bg.sample, (0, None, None))(jax.random.split(key, 8), bg.golden_mean(), 5)
         return Batch(drawn.tokens, -drawn.log_probabilities[:, 1:].mean())
 

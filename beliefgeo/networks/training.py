@@ -11,10 +11,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 
 class Batch(NamedTuple):
-    """Token sequences to learn, and the loss that the best possible predictor has on these very tokens."""
+    """Token sequences to learn, and the loss that the best possible predictor has on these very tokens.
+
+    Weights sum to 1 over the sequences, such as the probabilities of all words; by default every sequence counts alike.
+    """
 
     tokens: Int[Array, "batch time_plus_1"]
     floor: Float[Array, ""]
+    weights: Float[Array, " batch"] | None = None
 
 
 class TrainState(NamedTuple):
@@ -24,6 +28,8 @@ class TrainState(NamedTuple):
     optimizer: Any
     step: Int[Array, ""]
     key: PRNGKeyArray
+    source: Any = None
+    """What the data are drawn from, where it differs between networks trained side by side."""
 
 
 class Metrics(NamedTuple):
@@ -37,16 +43,16 @@ class Metrics(NamedTuple):
 
 
 class Training(NamedTuple):
-    """`init(key) -> TrainState` and `advance(state) -> (TrainState, Metrics)`, pure: jit and vmap them as you like."""
+    """`init(key, source)` -> `TrainState`, `advance(state) -> (TrainState, Metrics)`, pure: jit and vmap them."""
 
-    init: Callable[[PRNGKeyArray], TrainState]
+    init: Callable[..., TrainState]
     advance: Callable[[TrainState], tuple[TrainState, Metrics]]
 
 
 def training(
     network: nn.Module,
     optimizer: optax.GradientTransformation,
-    draw: Callable[[PRNGKeyArray], Batch],
+    draw: Callable[[PRNGKeyArray, Any], Batch],
     *,
     steps: int,
 ) -> Training:
@@ -55,11 +61,12 @@ def training(
     Args:
         network: reads tokens `[time]`, returns `(logits [time, vocab], activations)`.
         optimizer: any optax optimiser, its schedule included.
-        draw: key -> `Batch`; a sequence of time + 1 tokens gives time predictions.
+        draw: (key, source) -> `Batch`; a sequence of time + 1 tokens gives time predictions. The source is whatever
+            `init(key, source)` was given, such as the process of one of several settings trained in one program.
         steps: optimiser steps in one `advance` (one compiled scan).
 
     >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
-    >>> draw = lambda key: Batch(jax.random.randint(key, (8, 6), 0, 2), jnp.log(2.0))
+    >>> draw = lambda key, _: Batch(jax.random.randint(key, (8, 6), 0, 2), jnp.log(2.0))
     >>> network = Transformer(TransformerConfig(vocab_size=2, layers=1, width=16, mlp_width=16))
     >>> init, advance = training(network, optax.adam(1e-2), draw, steps=2)
     >>> state, metrics = jax.jit(advance)(init(jax.random.key(0)))
@@ -67,22 +74,23 @@ def training(
     (2, (2,))
     """
 
-    def init(key: PRNGKeyArray) -> TrainState:
+    def init(key: PRNGKeyArray, source: Any = None) -> TrainState:
         params_key, data_key = jax.random.split(key)
-        tokens = draw(data_key).tokens[0, :-1]
+        tokens = draw(data_key, source).tokens[0, :-1]
         params = network.init(params_key, tokens)
-        return TrainState(params, optimizer.init(params), jnp.int32(0), data_key)
+        return TrainState(params, optimizer.init(params), jnp.int32(0), data_key, source)
 
-    def loss(params: Any, tokens: Int[Array, "batch time_plus_1"]) -> Float[Array, ""]:
-        logits, _ = jax.vmap(network.apply, (None, 0))(params, tokens[:, :-1])
-        return optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:]).mean()
+    def loss(params: Any, batch: Batch) -> Float[Array, ""]:
+        logits, _ = jax.vmap(network.apply, (None, 0))(params, batch.tokens[:, :-1])
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch.tokens[:, 1:])
+        return losses.mean() if batch.weights is None else batch.weights @ losses.mean(1)
 
     def update(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
-        batch = draw(jax.random.fold_in(state.key, state.step))
-        value, gradient = jax.value_and_grad(loss)(state.params, batch.tokens)
+        batch = draw(jax.random.fold_in(state.key, state.step), state.source)
+        value, gradient = jax.value_and_grad(loss)(state.params, batch)
         changes, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, changes)
-        new = TrainState(params, optimizer_state, state.step + 1, state.key)
+        new = TrainState(params, optimizer_state, state.step + 1, state.key, state.source)
         return new, Metrics(value, value - batch.floor)
 
     def advance(state: TrainState) -> tuple[TrainState, Metrics]:

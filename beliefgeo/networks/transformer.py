@@ -1,5 +1,6 @@
 """A causal transformer on one sequence of tokens; batches and seeds by `jax.vmap`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ Activations = dict[str, Array]
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Sizes of a decoder-only, pre-LayerNorm transformer; the defaults are those of Shai et al. 2405.15943."""
+    """Sizes of a decoder-only transformer, pre-LayerNorm or none; the defaults are those of Shai et al. 2405.15943."""
 
     vocab_size: int = 3
     """Number of tokens it reads and predicts."""
@@ -28,9 +29,11 @@ class TransformerConfig:
     head_width: int = 8
     """Width of each head, independent of the model's width."""
     mlp_width: int = 256
-    """Hidden width of each block's MLP."""
+    """Hidden width of each block's MLP; 0 for blocks of attention only."""
     activation: Literal["relu", "gelu"] = "relu"
     """Nonlinearity of the MLP."""
+    layer_norm: bool = True
+    """Normalise what each attention, each MLP and the unembedding read; without, they read the residual itself."""
 
 
 class Transformer(nn.Module):
@@ -38,7 +41,8 @@ class Transformer(nn.Module):
 
     Activations by site: `embed [time, width]`; `resid_pre`, `resid_mid`, `resid_post [layer, time, width]`;
     `attn_pattern [layer, head, time, time]` (row: reader, column: read); `final_norm [time, width]`. Sites a caller
-    does not use are never computed under jit.
+    does not use are never computed under jit. In blocks without an MLP `resid_post` is `resid_mid`; without LayerNorm
+    `final_norm` is the last `resid_post`.
 
     >>> network = Transformer(TransformerConfig())
     >>> tokens = jnp.array([0, 1, 2])
@@ -69,7 +73,7 @@ class Transformer(nn.Module):
         for layer in range(config.layers):
             residual, site = _Block(config, name=f"block_{layer}")(residual)
             sites.append(site)
-        final_norm = nn.LayerNorm(name="final_norm")(residual)
+        final_norm = _norm(config, "final_norm")(residual)
         logits = nn.Dense(config.vocab_size, name="unembed")(final_norm)
         by_layer = jax.tree.map(lambda *layers: jnp.stack(layers), *sites)
         return logits, {"embed": embed, **by_layer, "final_norm": final_norm}
@@ -80,12 +84,18 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, residual: Float[Array, "time width"]) -> tuple[Float[Array, "time width"], Activations]:
-        attended, pattern = _Attention(self.config, name="attention")(nn.LayerNorm(name="attention_norm")(residual))
-        middle = residual + attended
-        hidden = nn.Dense(self.config.mlp_width, name="mlp_in")(nn.LayerNorm(name="mlp_norm")(middle))
-        nonlinearity = {"relu": nn.relu, "gelu": nn.gelu}[self.config.activation]
-        after = middle + nn.Dense(self.config.width, name="mlp_out")(nonlinearity(hidden))
+        config = self.config
+        attended, pattern = _Attention(config, name="attention")(_norm(config, "attention_norm")(residual))
+        after = middle = residual + attended
+        if config.mlp_width:
+            hidden = nn.Dense(config.mlp_width, name="mlp_in")(_norm(config, "mlp_norm")(middle))
+            nonlinearity = {"relu": nn.relu, "gelu": nn.gelu}[config.activation]
+            after = middle + nn.Dense(config.width, name="mlp_out")(nonlinearity(hidden))
         return after, {"resid_pre": residual, "resid_mid": middle, "resid_post": after, "attn_pattern": pattern}
+
+
+def _norm(config: TransformerConfig, name: str) -> Callable[[Array], Array]:
+    return nn.LayerNorm(name=name) if config.layer_norm else lambda residual: residual
 
 
 class _Attention(nn.Module):

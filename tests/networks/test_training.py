@@ -16,7 +16,7 @@ NETWORK = Transformer(
 )
 
 
-def draw(key, batch=32):
+def draw(key, _, batch=32):
     drawn = jax.vmap(bg.sample, (0, None, None))(jax.random.split(key, batch), bg.golden_mean(), 6)
     return Batch(drawn.tokens, -drawn.log_probabilities[:, 1:].mean())
 
@@ -30,7 +30,7 @@ def test_one_advance_is_the_loop_of_its_steps():
 
     params, moments = start.params, start.optimizer
     for step in range(3):
-        batch = few(jax.random.fold_in(start.key, step))
+        batch = few(jax.random.fold_in(start.key, step), None)
 
         def loss(params, tokens=batch.tokens):
             terms = []

@@ -112,3 +112,21 @@ def test_too_long_or_batched_tokens(built):
         network.apply(params, jnp.zeros(7, int))
     with pytest.raises(ValueError, match=r"got shape \(2, 3\)"):
         network.apply(params, jnp.zeros((2, 3), int))
+
+
+def test_attention_only_without_layer_norm_is_linear_in_the_values():
+    """One head: logits = (embed + pattern embed W_V W_O + biases) W_U, with nothing else in between."""
+    config = TransformerConfig(
+        vocab_size=4, context=6, layers=1, width=12, heads=1, head_width=5, mlp_width=0, layer_norm=False
+    )
+    network = Transformer(config)
+    params = network.init(jax.random.key(0), TOKENS)
+    weights = params["params"]
+    assert set(weights) == {"embed", "positions", "block_0", "unembed"} and set(weights["block_0"]) == {"attention"}
+    logits, sites = network.apply(params, TOKENS)
+    np.testing.assert_array_equal(sites["resid_post"], sites["resid_mid"])
+    np.testing.assert_array_equal(sites["final_norm"], sites["resid_post"][0])
+    attention, embed = weights["block_0"]["attention"], sites["embed"]
+    mixed = sites["attn_pattern"][0, 0] @ embed @ attention["value"]["kernel"][:, 0]
+    final = embed + mixed @ attention["output"]["kernel"][0]
+    np.testing.assert_allclose(final @ weights["unembed"]["kernel"], logits, rtol=1e-4, atol=1e-5)

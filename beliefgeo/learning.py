@@ -1,0 +1,173 @@
+"""Networks learn a process: data, optimiser and run folder in one call, activations of every seed in another."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int
+
+from beliefgeo import runs
+from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, optimal_loss, prefixes
+from beliefgeo.beliefs.trees import words
+from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
+from beliefgeo.networks.training import Batch, training
+from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from beliefgeo.processes.process import Observer, vocabulary
+from beliefgeo.processes.sampling import sample
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train, and how."""
+
+    steps: int = 3000
+    """Optimiser steps, a multiple of `chunk`."""
+    batch: int = 64
+    """Sequences in a step."""
+    learning_rate: float = 2e-3
+    """Peak learning rate."""
+    optimizer: Literal["nadam", "adam", "adamw", "sgd"] = "nadam"
+    """nadam warms up over a twentieth of the steps and decays to zero along a cosine; the others keep their rate."""
+    data: Literal["samples", "words"] = "samples"
+    """samples: fresh ones in every step. words: in every step all words, weighted by their exact probabilities."""
+    chunk: int = 100
+    """Steps in one compiled call; reports and checkpoints fall between them."""
+    snapshots: int = 2
+    """About how many log-spaced checkpoints to study, besides the untrained network."""
+    seeds: int = 1
+    """Networks trained side by side in one program."""
+    seed: int = 0
+    """Seed of them all."""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What config.json says of one trained network; `seeds` counts the settings too."""
+
+    data: str
+    context: int
+    bos: bool
+    network: TransformerConfig | RecurrentConfig
+    budget: Budget
+    seeds: int
+
+
+class Learned(NamedTuple):
+    """A trained network and how it came about."""
+
+    network: Transformer | Recurrent
+    snapshots: dict[int, Any]
+    """Training tokens of one network -> params; leaves `[seed, ...]`, or `[setting, seed, ...]`."""
+    history: dict[str, Any]
+    """`runs.history` of the folder, and `tokens` of one network; `loss`, `excess` `[chunk, setting * seed]`."""
+    folder: Path
+
+    @property
+    def trained(self) -> Any:
+        """The params at the end."""
+        return self.snapshots[max(self.snapshots)]
+
+    @property
+    def untrained(self) -> Any:
+        """The same networks' params before the first step."""
+        return self.snapshots[0]
+
+
+def learn(
+    folder: Path,
+    process: Observer | Sequence[Observer],
+    network: TransformerConfig | RecurrentConfig,
+    budget: Budget,
+    *,
+    context: int,
+    data: str,
+    bos: bool = False,
+) -> Learned:
+    """Train a network to predict the next token; continue, or only load, where `folder` holds the same run already.
+
+    Args:
+        folder: one for this network alone.
+        process: what it is trained on; or several of one shape, each learnt by `budget.seeds` networks of their own,
+            all in one program.
+        network: sizes.
+        budget: how long.
+        context: predictions scored in each sequence. Without BOS the network reads tokens 1..context and predicts
+            2..context + 1; with it, BOS and 1..context - 1, and predicts 1..context.
+        data: names the process in config.json: a folder of other data is refused.
+        bos: prepend the token V, one beyond the vocabulary of the process.
+
+    Raises:
+        ValueError: the folder holds another run, or the vocabulary of network and process differ.
+    """
+    settings, one = (process, process[0]) if isinstance(process, Sequence) else (None, process)
+    if network.vocab_size != (needed := vocabulary(one) + bos):
+        raise ValueError(f"vocab_size must be {needed} for {data}{' with BOS' * bos}; got {network.vocab_size}")
+    lanes = len(settings or [one]) * budget.seeds
+    folder = runs.open_run(folder, _Record(data, context, bos, network, budget, lanes))
+    # A process shared by all is a constant of the program; several are its arguments, one a lane.
+    stack = lambda *leaves: jnp.repeat(jnp.stack(leaves), budget.seeds, 0)
+    sources = jax.tree.map(stack, *settings) if settings else None
+    draws = {"samples": _draw_samples, "words": _draw_words}[budget.data]
+    draw = draws(None if settings else one, budget.batch, context, bos)
+    built = Recurrent(network) if isinstance(network, RecurrentConfig) else Transformer(network)
+    trainer = training(built, _optimizer(budget), draw, steps=budget.chunk)
+    key = jax.random.key(budget.seed)
+    per_step = context * jax.eval_shape(draw, key, jax.tree.map(lambda leaf: leaf[0], sources)).tokens.shape[0]
+    plan = runs.Plan(budget.steps, budget.chunk, per_step, budget.snapshots, lanes)
+    runs.train(folder, trainer, key, plan, sources)
+    split = lambda leaf: leaf.reshape(len(settings or ()), budget.seeds, *leaf.shape[1:]) if settings else leaf
+    snapshots = {
+        step * per_step: jax.tree.map(split, params)
+        for step, params in runs.snapshots(folder, trainer, key, plan, sources)
+    }
+    history = runs.history(folder)
+    return Learned(built, snapshots, history | {"tokens": history["step"] * per_step}, folder)
+
+
+def read_networks(
+    network: Transformer | Recurrent,
+    params: dict[str, Any],
+    rows: Prefixes,
+    select: Callable[[dict[str, Array]], Any] = lambda activations: activations["resid_post"][-1],
+) -> dict[str, Evaluation]:
+    """`evaluate` for params `[seed, ...]` of each name; every leaf of the result has seeds on its first axis."""
+    read = jax.jit(lambda every: jax.lax.map(lambda one: evaluate(partial(network.apply, one), rows, select), every))  # pyright: ignore[reportArgumentType]
+    return {name: read(every) for name, every in params.items()}
+
+
+def _optimizer(budget: Budget) -> optax.GradientTransformation:
+    if budget.optimizer == "nadam":
+        rate = optax.warmup_cosine_decay_schedule(0, budget.learning_rate, budget.steps // 20, budget.steps)
+        return optax.nadam(rate)
+    return {"adam": optax.adam, "adamw": optax.adamw, "sgd": optax.sgd}[budget.optimizer](budget.learning_rate)
+
+
+def _draw_samples(process: Observer | None, batch: int, context: int, bos: bool) -> Callable[..., Batch]:
+    def draw(key, source):
+        observer = source if process is None else process
+        drawn = jax.vmap(sample, (0, None, None))(jax.random.split(key, batch), observer, context + (not bos))
+        # Without BOS nothing has been read before the first token, which is not predicted.
+        tokens = _with_bos(drawn.tokens, observer) if bos else drawn.tokens
+        return Batch(tokens, -drawn.log_probabilities[:, not bos :].mean())
+
+    return draw
+
+
+def _draw_words(process: Observer | None, batch: int, context: int, bos: bool) -> Callable[..., Batch]:
+    if process is None:
+        raise ValueError("training on all words takes one process at a time: choose data='samples' for several")
+    start = vocabulary(process) if bos else None
+    floor = optimal_loss(prefixes(process, words(process, context - bos), bos=start)).mean()
+    every = words(process, context + (not bos))
+    tokens = _with_bos(jnp.asarray(every.tokens), process) if bos else jnp.asarray(every.tokens)
+    all_words = Batch(tokens, jnp.float32(floor), jnp.asarray(every.probabilities, jnp.float32))
+    return lambda key, source: all_words
+
+
+def _with_bos(tokens: Int[Array, "word time"], process: Observer) -> Int[Array, "word time_plus_1"]:
+    return jnp.pad(tokens, ((0, 0), (1, 0)), constant_values=vocabulary(process))

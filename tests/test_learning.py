@@ -1,0 +1,96 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo import runs
+from beliefgeo.analysis.evaluation import evaluate, loss_gap, optimal_loss, prefixes
+from beliefgeo.learning import Budget, learn, read_networks
+from beliefgeo.networks.recurrent import RecurrentConfig
+from beliefgeo.networks.transformer import TransformerConfig
+
+SMALL = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
+WITH_BOS = TransformerConfig(vocab_size=3, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
+SHORT = Budget(steps=20, chunk=10, batch=16, seeds=2)
+
+
+def gap(learned, process, params, bos=None):
+    rows = prefixes(process, bg.words(process, 4 - (bos is not None)), bos=bos)
+    return [loss_gap(rows, one).mean() for one in read_networks(learned.network, {"it": params}, rows)["it"].log_laws]
+
+
+@pytest.mark.parametrize("bos", [False, True])
+def test_all_words_in_every_step_give_the_exact_loss(tmp_path, bos):
+    """The excess that training reports is then the exact gap, with BOS and without."""
+    process, budget = bg.golden_mean(), Budget(steps=30, chunk=1, data="words", snapshots=6, learning_rate=0.05)
+    sizes, start = (WITH_BOS, 2) if bos else (SMALL, None)
+    learned = learn(tmp_path / "run", process, sizes, budget, context=4, data="golden_mean", bos=bos)
+    excess, per_step = learned.history["excess"][:, 0], learned.history["tokens"][0]
+    for tokens, params in learned.snapshots.items():
+        if tokens < 30 * per_step:  # the excess of a step is that of the params before it
+            np.testing.assert_allclose(gap(learned, process, params, start), excess[tokens // per_step], atol=2e-6)
+    assert len(learned.snapshots) > 4 and excess[-1] < 0.2 * excess[0]
+
+
+def test_samples_are_scored_where_the_network_predicts(tmp_path):
+    """The floor of fresh samples is the mean of the exact optima after 1..4 tokens, or 0..3 with BOS."""
+    process = bg.even()
+    for bos, sizes in ((False, SMALL), (True, WITH_BOS)):
+        budget = Budget(steps=10, chunk=10, batch=4096)
+        learned = learn(tmp_path / str(bos), process, sizes, budget, context=4, data="even", bos=bos)
+        floor = (learned.history["loss"] - learned.history["excess"]).item()
+        rows = prefixes(process, bg.words(process, 4 - bos), bos=2 if bos else None)
+        assert abs(floor - optimal_loss(rows).mean()) < 0.005  # standard error of 40,960 sequences: .0007
+        assert learned.history["tokens"].tolist() == [10 * 4096 * 4]
+
+
+def test_several_processes_in_one_program(tmp_path):
+    """Leaves [setting, seed]; each setting learns its own process."""
+    coins = [bg.coin(0.1), bg.coin(0.9)]
+    budget = Budget(steps=100, chunk=50, seeds=2, learning_rate=0.03)
+    learned = learn(tmp_path / "run", coins, SMALL, budget, context=4, data="coins")
+    assert learned.trained["params"]["unembed"]["bias"].shape == (2, 2, 2)
+    for setting, coin in enumerate(coins):
+        for params in (jax.tree.map(lambda leaf: leaf[setting], learned.trained),):  # noqa: B023
+            assert max(gap(learned, coin, params)) < 0.01
+            assert min(gap(learned, coins[1 - setting], params)) > 0.5
+    assert runs.load_run(learned.folder, seed=3)(jnp.zeros(4, int))[0].shape == (4, 2)
+
+
+def test_a_recurrent_network_is_loaded_as_one(tmp_path):
+    sizes = RecurrentConfig(vocab_size=2, cell="gru", layers=1, width=4)
+    learned = learn(tmp_path / "run", bg.golden_mean(), sizes, SHORT, context=4, data="golden_mean")
+    loaded, tokens = runs.load_run(learned.folder, seed=1), jnp.array([1, 0, 1])
+    params = jax.tree.map(lambda leaf: leaf[1], learned.trained)
+    np.testing.assert_array_equal(loaded(tokens)[0], learned.network.apply(params, tokens)[0])
+
+
+def test_the_same_call_again_loads_and_trains_nothing(tmp_path, monkeypatch):
+    call = lambda: learn(tmp_path / "run", bg.even(), SMALL, SHORT, context=4, data="even")
+    first = call()
+    monkeypatch.setattr(runs, "_save", lambda *_: pytest.fail("trained again"))
+    again = call()
+    jax.tree.map(np.testing.assert_array_equal, first.trained, again.trained)
+
+
+def test_seeds_on_the_first_axis_of_every_reading(tmp_path):
+    learned = learn(tmp_path / "run", bg.even(), SMALL, SHORT, context=4, data="even")
+    rows = prefixes(bg.even(), bg.words(bg.even(), 4))
+    read = read_networks(learned.network, {"trained": learned.trained, "untrained": learned.untrained}, rows)
+    for name, params in (("trained", learned.trained), ("untrained", learned.untrained)):
+        one = jax.tree.map(lambda leaf: leaf[1], params)
+        alone = evaluate(lambda tokens: learned.network.apply(one, tokens), rows)  # noqa: B023
+        np.testing.assert_allclose(read[name].features[1], alone.features, atol=1e-6)
+
+
+def test_mistakes(tmp_path):
+    with pytest.raises(ValueError, match="vocab_size must be 3 for mess3; got 2"):
+        learn(tmp_path / "a", bg.mess3(), SMALL, SHORT, context=4, data="mess3")
+    with pytest.raises(ValueError, match="vocab_size must be 3 for even with BOS; got 2"):
+        learn(tmp_path / "a", bg.even(), SMALL, SHORT, context=4, data="even", bos=True)
+    with pytest.raises(ValueError, match="one process at a time"):
+        learn(tmp_path / "a", [bg.even()], SMALL, Budget(data="words"), context=4, data="even")
+    learn(tmp_path / "b", bg.even(), SMALL, SHORT, context=4, data="even")
+    with pytest.raises(ValueError, match="another configuration .data is even, asked for golden_mean"):
+        learn(tmp_path / "b", bg.golden_mean(), SMALL, SHORT, context=4, data="golden_mean")
