@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 from beliefgeo.analysis.evaluation import Prefixes
 
 
+@jax.jit
 def shuffle_beliefs(
     key: PRNGKeyArray, beliefs: Float[Array | np.ndarray, "row state"], length: Int[Array | np.ndarray, " row"]
 ) -> Float[Array, "row state"]:
@@ -23,6 +24,52 @@ def shuffle_beliefs(
     drawn = jnp.lexsort((jax.random.uniform(key, length.shape), length))
     beliefs = jnp.asarray(beliefs)
     return jnp.zeros_like(beliefs).at[home].set(beliefs[drawn])
+
+
+def shuffle_prefixes(key: PRNGKeyArray, prefixes: Prefixes) -> Float[Array, "row state"]:
+    """`shuffle_beliefs` of all prefixes."""
+    return shuffle_beliefs(key, prefixes.beliefs, prefixes.length)
+
+
+def shuffle_unseen(key: PRNGKeyArray, prefixes: Prefixes) -> Float[Array, "row state"]:
+    """Beliefs whose part that the next-token law sees stays, the other permuted among prefixes of the same length.
+
+    A probe that scores better on the beliefs than on these knows more than the next-token law. The sum of a
+    belief's entries is seen, for laws sum to 1; where everything is, as in Mess3, nothing moves.
+
+    Raises:
+        ValueError: laws that are not linear in the beliefs, as in a product of factors.
+
+    >>> from beliefgeo.analysis.evaluation import prefixes
+    >>> from beliefgeo.beliefs.trees import words
+    >>> from beliefgeo.processes.classical import rrxor
+    >>> rows = prefixes(rrxor(), words(rrxor(), 3))
+    >>> moved = shuffle_unseen(jax.random.key(0), rows) - rows.beliefs
+    >>> [round(float(abs(change).max()), 2) for change in (moved, moved @ seen_projector(rows.beliefs, rows.laws))]
+    [0.5, 0.0]
+    """
+    seen = prefixes.beliefs @ seen_projector(prefixes.beliefs, prefixes.laws)
+    return jnp.asarray(seen) + shuffle_beliefs(key, prefixes.beliefs - seen, prefixes.length)
+
+
+def seen_projector(
+    beliefs: Float[np.ndarray, "row state"], laws: Float[np.ndarray, "row token"]
+) -> Float[np.ndarray, "state state"]:
+    """The orthogonal projector on what the next-token law sees of a belief; eta - eta @ projector it cannot see.
+
+    Of the linear map M with law = eta M on the span of the beliefs, the part of that span orthogonal to the kernel
+    of M: M M^+. In float64, singular values below 1e-5 of the largest taken for 0.
+
+    >>> seen_projector(np.eye(3), np.array([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])).round(2).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.5, 0.5]]
+    """
+    linear = np.linalg.lstsq(beliefs, laws, rcond=1e-5)[0]
+    if (error := abs(beliefs @ linear - laws).max()) > 1e-4:
+        raise ValueError(
+            f"next-token laws must be linear in the beliefs, as for a Process; got an error of {error:.2g}: take the "
+            "joint beliefs of a product, or the laws of one factor"
+        )
+    return linear @ np.linalg.pinv(linear, rcond=1e-5)
 
 
 def shuffle_words(

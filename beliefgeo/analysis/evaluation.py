@@ -12,8 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.beliefs.trees import Words, expand_beliefs
-from beliefgeo.processes.process import Observer
+from beliefgeo.beliefs.filtering import filter_beliefs
+from beliefgeo.beliefs.trees import Words
+from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64
+from beliefgeo.processes.process import Observer, Process
 
 # Words read at once: few enough that a layer stays in the cache of one core, 2.5 times faster than thousands.
 _BATCH = 256
@@ -41,9 +43,13 @@ class Prefixes(NamedTuple):
 
     def subtrees(self, depth: int) -> Int[np.ndarray, " row"]:
         """Fold labels: the rank of the first `depth` tokens, -1 for shorter prefixes."""
-        start = self.tokens.shape[1] - self.length.max(initial=0)
-        _, labels = np.unique(self.tokens[self.word, start : start + depth], axis=0, return_inverse=True)
+        _, labels = np.unique(self.words[self.word, :depth], axis=0, return_inverse=True)
         return np.where(self.length >= depth, labels.reshape(-1), -1)
+
+    @property
+    def words(self) -> Int[np.ndarray, "word time"]:
+        """The tokens of the process alone, without BOS."""
+        return self.tokens[:, self.tokens.shape[1] - self.length.max(initial=0) :]
 
 
 class Evaluation(NamedTuple):
@@ -60,8 +66,12 @@ def prefixes(process: Observer, words: Words, *, bos: int | None = None) -> Pref
 
     Args:
         process: what is observed.
-        words: all words of some length, as `bg.words` gives them.
+        words: all words of some length, as `bg.words` gives them, or sampled ones, as `sampled.sampled_words` does: in
+            lexicographic order, repeated ones side by side.
         bos: the token that the network reads first, if it was trained with one; adds the empty prefix.
+
+    Raises:
+        ValueError: words out of order.
 
     >>> from beliefgeo.beliefs.trees import words
     >>> from beliefgeo.processes.classical import golden_mean
@@ -69,6 +79,7 @@ def prefixes(process: Observer, words: Words, *, bos: int | None = None) -> Pref
     >>> rows.length.tolist(), rows.counts.tolist()
     ([1, 1, 2, 2, 2], [2, 1, 1, 1, 1])
     """
+    _check_order(words.tokens)
     rows = []
     for length in range(0 if bos is not None else 1, words.tokens.shape[1] + 1):
         # Words come in lexicographic order, so those sharing a prefix are neighbours.
@@ -83,10 +94,86 @@ def prefixes(process: Observer, words: Words, *, bos: int | None = None) -> Pref
         tokens, position = words.tokens, length - 1
     else:
         tokens, position = np.pad(words.tokens, ((0, 0), (1, 0)), constant_values=bos), length
+    return Prefixes(tokens, word, position, length, counts, probabilities, beliefs, _laws(process, beliefs))
+
+
+def _laws(process: Observer, beliefs: Float[np.ndarray, "row state"]) -> Float[np.ndarray, "row token"]:
+    wide = as_float64(process)
+    if isinstance(process, Process):
+        return expand_float64(wide, beliefs, epsilon(process))[1]
     with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), process)
-        laws = np.asarray(jax.jit(expand_beliefs)(wide, beliefs).probabilities)
-    return Prefixes(tokens, word, position, length, counts, probabilities, beliefs, laws)
+        return np.asarray(jax.jit(jax.vmap(wide.predict))(beliefs))
+
+
+def _check_order(tokens: Int[np.ndarray, "word time"]) -> None:
+    steps = np.diff(tokens, axis=0)
+    first = np.take_along_axis(steps, (steps != 0).argmax(1)[:, None], 1)
+    if len(wrong := np.flatnonzero(first < 0)):
+        raise ValueError(
+            f"words must be in lexicographic order; got {tokens[wrong[0] + 1].tolist()} after "
+            f"{tokens[wrong[0]].tolist()}: take them from bg.words or analysis.sampled.sampled_words"
+        )
+
+
+def beliefs_after(
+    observer: Observer | Callable[[Int[Array, " time"]], Float[Array, "time_plus_1 state"]], prefixes: Prefixes
+) -> Float[np.ndarray, "row state"]:
+    """What somebody else believes after the same prefixes: other targets for a probe, rows as in `prefixes`.
+
+    Args:
+        observer: of the same vocabulary, such as `bg.markov_approximation(process, 3)`, read in float64; or a
+            function from the tokens of one word to its beliefs, one more than tokens, such as
+            `partial(bg.constrained_beliefs, process)`.
+        prefixes: from `prefixes`.
+
+    Raises:
+        ValueError: a prefix after which the observer has no belief: to it the prefix is impossible.
+
+    >>> from beliefgeo.beliefs.trees import words
+    >>> from beliefgeo.processes.classical import coin, golden_mean
+    >>> rows = prefixes(golden_mean(), words(golden_mean(), 2))
+    >>> beliefs_after(coin(0.5), rows).tolist()
+    [[1.0], [1.0], [1.0], [1.0], [1.0]]
+    """
+    tokens = jnp.asarray(prefixes.words)
+    if isinstance(observer, Observer):
+        with jax.enable_x64(True):
+            wide = as_float64(observer)
+            everything = jax.jit(jax.vmap(lambda word: filter_beliefs(wide, word).beliefs))(tokens)
+    else:
+        everything = jax.jit(jax.vmap(observer))(tokens)
+    beliefs = np.asarray(everything, np.float64)[prefixes.word, prefixes.length]
+    if len(undefined := np.flatnonzero(np.isnan(beliefs).any(1))):
+        prefix = prefixes.words[prefixes.word[undefined[0]], : prefixes.length[undefined[0]]].tolist()
+        raise ValueError(
+            f"{len(undefined)} of {len(beliefs)} prefixes are impossible to this observer, the first {prefix}: its "
+            "beliefs are targets only if it allows every word of the process, in the same vocabulary"
+        )
+    return beliefs
+
+
+def layerwise(
+    activations: dict[str, Array], sites: tuple[str, ...] = ("embed", "resid_post", "final_norm")
+) -> dict[str, Float[Array, "time width"]]:
+    """The sites of any network by name, layer by layer, and all of them concatenated: a `select` for `evaluate`.
+
+    Names: "embed", "layer 1" (resid_post), "layer 1 pre", "layer 1 mid", "final norm", "concatenated".
+
+    Source of the panels: Shai et al. 2405.15943; the twelve sites of its distances are
+    `("resid_pre", "resid_mid", "resid_post")`.
+
+    >>> activations = {"embed": jnp.zeros((5, 8)), "resid_post": jnp.zeros((2, 5, 8)), "final_norm": jnp.zeros((5, 8))}
+    >>> {name: site.shape[1] for name, site in layerwise(activations).items()}
+    {'embed': 8, 'layer 1': 8, 'layer 2': 8, 'final norm': 8, 'concatenated': 32}
+    """
+    named = {}
+    for site in sites:
+        if activations[site].ndim == 2:
+            named[site.replace("_", " ")] = activations[site]
+        else:
+            part = site.removeprefix("resid_").removesuffix("post")
+            named |= {f"layer {layer} {part}".rstrip(): one for layer, one in enumerate(activations[site], 1)}
+    return named | {"concatenated": jnp.concatenate(list(named.values()), axis=-1)}
 
 
 def evaluate(
@@ -117,11 +204,15 @@ def loss_gap(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> Float[n
 
     Exact: between laws, over all prefixes, not between a token drawn and a prediction.
     """
+    totals = np.bincount(prefixes.length, prefixes.probabilities * divergences(prefixes, log_laws))
+    return totals[prefixes.length.min() :]
+
+
+def divergences(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> Float[np.ndarray, " row"]:
+    """KL(P(.|w) || Q(.|w)) after each prefix w, of the exact law P and the predicted one Q. Nats."""
     laws = prefixes.laws
     log_ratio = np.log(np.where(laws > 0, laws, 1)) - np.where(laws > 0, np.asarray(log_laws, np.float64), 0)
-    divergence = (laws * log_ratio).sum(1)
-    totals = np.bincount(prefixes.length, prefixes.probabilities * divergence)
-    return totals[prefixes.length.min() :]
+    return (laws * log_ratio).sum(1)
 
 
 def optimal_loss(prefixes: Prefixes) -> Float[np.ndarray, " length"]:

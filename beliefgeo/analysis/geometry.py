@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.analysis.probes import probe_statistic
 from beliefgeo.processes.process import ArrayLike, as_floats
@@ -84,10 +84,48 @@ def compare_distances(
     >>> round(float(compare_distances(jax.random.key(0), square, -2 * square)), 4)
     1.0
     """
-    left, right = as_floats(left), as_floats(right)
-    if len(left) != len(right):
-        raise ValueError(f"compare_distances needs clouds of the same rows; got {len(left)} and {len(right)}")
-    law = jnp.ones(len(left)) if weights is None else as_floats(weights)
-    one, other = jax.random.choice(key, len(left), (2, pairs), p=law / law.sum())
+    one, other, left, right = _pairs("compare_distances", key, left, right, pairs, weights)
     distance = lambda cloud: jnp.linalg.norm(cloud[one] - cloud[other], axis=-1)
     return jnp.corrcoef(distance(left), distance(right))[0, 1] ** 2
+
+
+def compare_cosines(
+    key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, *, pairs: int = 1_000_000, weights: ArrayLike | None = None
+) -> Float[Array, ""]:
+    """r2 between pairwise cosine similarities in two clouds `[row, axis]` of the same rows, over random pairs.
+
+    The cosine is between vectors from each cloud's weighted mean, so an offset or a scale of a cloud changes nothing;
+    rows at the mean itself have the cosine 0 with all. Arguments as `compare_distances`.
+
+    With the predicted and the true beliefs this is what we take the cosine-similarity R2 of Riechers, Elliott, Shai
+    2025 (2507.07432) to be; whether theirs are centred, it is a squared correlation, and equal pairs count, we do not
+    know.
+
+    >>> square = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> round(float(compare_cosines(jax.random.key(0), square, 3 - 2 * square)), 4)
+    1.0
+    """
+    one, other, left, right = _pairs("compare_cosines", key, left, right, pairs, weights)
+    law = jnp.ones(len(left)) if weights is None else as_floats(weights)
+    cosine = lambda cloud: _cosines(cloud, law, one, other)
+    return jnp.corrcoef(cosine(left), cosine(right))[0, 1] ** 2
+
+
+def _cosines(
+    cloud: Float[Array, "row axis"], law: Float[Array, " row"], one: Int[Array, " pair"], other: Int[Array, " pair"]
+) -> Float[Array, " pair"]:
+    centred = cloud - ((law / law.sum()).astype(cloud.dtype) @ cloud)[None]
+    size = jnp.linalg.norm(centred, axis=-1, keepdims=True)
+    unit = centred / jnp.where(size > 0, size, 1)
+    return (unit[one] * unit[other]).sum(-1)
+
+
+def _pairs(
+    who: str, key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, pairs: int, weights: ArrayLike | None
+) -> tuple[Array, Array, Array, Array]:
+    left, right = as_floats(left), as_floats(right)
+    if len(left) != len(right):
+        raise ValueError(f"{who} needs clouds of the same rows; got {len(left)} and {len(right)}")
+    law = jnp.ones(len(left)) if weights is None else as_floats(weights)
+    one, other = jax.random.choice(key, len(left), (2, pairs), p=law / law.sum())
+    return one, other, left, right

@@ -4,77 +4,23 @@ A report is a nested dictionary of numbers and arrays, ready for `runs.write_jso
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.stats
-from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, Float, Num, PRNGKeyArray
 
-from beliefgeo.analysis.controls import equivalent_window, shuffle_beliefs, shuffle_words, window_curve
+from beliefgeo.analysis.controls import equivalent_window, shuffle_words, window_curve
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, loss_gap, optimal_loss
-from beliefgeo.analysis.probes import Score, cross_validate_probe, fit_probe, score_predictions, score_probe
+from beliefgeo.analysis.held_out import HeldOutScore, held_out_folds, held_out_score, permutation_test
+from beliefgeo.analysis.probes import fit_probe, score_probe
 
 # How the prefixes count, by its name in reports and figures.
 WEIGHTINGS = {"every word and position equally": "counts", "by probability": "probabilities"}
 
-# Folds are made of the subtrees below the words of this many tokens; shorter prefixes only ever train. Several
-# subtrees a fold: with one alone, the few heavy prefixes near its root make even the mean a poor prediction.
-HELD_OUT_DEPTH = 3
-HELD_OUT_FOLDS = 9
-
 # Evaluations of trained networks and of the same networks untrained, seeds on a leading axis of every leaf.
 Networks = Mapping[str, Evaluation]
-
-
-class HeldOutScore(NamedTuple):
-    """Scores over the prefixes no shorter than the subtrees' roots; `mse_per_length[i]` after `length[i]` tokens."""
-
-    mse: float
-    r2: float
-    unexplained: float
-    """1 - R2: the fraction of the beliefs' variance that the probe leaves."""
-    window: float
-    """The tokens of context of which the best function leaves as much (`controls.equivalent_window`)."""
-    length: np.ndarray
-    mse_per_length: np.ndarray
-
-
-def held_out_folds(prefixes: Prefixes) -> Int[np.ndarray, " row"]:
-    """The fold of each prefix, whole subtrees dealt out in turn; -1 for those too short, which only ever train."""
-    subtrees = prefixes.subtrees(HELD_OUT_DEPTH)
-    return np.where(subtrees < 0, -1, subtrees % HELD_OUT_FOLDS)
-
-
-def held_out_score(
-    features: Float[Array, "row feature"],
-    prefixes: Prefixes,
-    weights: Num[np.ndarray, " row"],
-    *,
-    targets: Float[Array | np.ndarray, "row state"] | None = None,
-    offset: bool = True,
-) -> HeldOutScore:
-    """Fit and score by subtree: no prefix is predicted by a probe that saw its first three tokens continued.
-
-    Args:
-        features: activations of each prefix.
-        prefixes: from `evaluation.prefixes`.
-        weights: `prefixes.counts` (every word and position alike) or `prefixes.probabilities`.
-        targets: other targets than the beliefs, such as shuffled ones.
-        offset: fit an affine probe, else a linear one.
-    """
-    dtype = features.dtype
-    targets = jnp.asarray(prefixes.beliefs if targets is None else targets, dtype)
-    folds, weights = held_out_folds(prefixes), np.asarray(weights, float)
-    predictions = cross_validate_probe(features, targets, folds, jnp.asarray(weights, dtype), offset=offset).predictions
-    rows = folds >= 0
-    score = _score(predictions, targets, weights, rows)
-    lengths = np.unique(prefixes.length[rows])
-    by_length = [_score(predictions, targets, weights, rows & (prefixes.length == length)).mse for length in lengths]
-    unexplained = 1 - float(score.r2)
-    window = equivalent_window(unexplained, window_curve(prefixes, weights, rows))
-    return HeldOutScore(float(score.mse), float(score.r2), unexplained, window, lengths, np.array(by_length))
 
 
 def over_seeds(values: Num[np.ndarray, "seed ..."], *, level: float = 0.95) -> dict[str, Any]:
@@ -148,24 +94,16 @@ def held_out_report(
         name: over_seeds(unexplained(probe, "untrained") / unexplained(probe, "trained"))
         for name, probe in probes.items()
     }
-    shuffled = [
-        held_out_score(
-            features[0], prefixes, weights, targets=shuffle_beliefs(one, jnp.asarray(prefixes.beliefs), prefixes.length)
-        )
-        for one in jax.random.split(key, shuffles)
-        for features in list(sites.values())[:1]
-    ]
+    window_of = window_curve(prefixes, weights, held_out_folds(prefixes) >= 0)
+    features = next(iter(sites.values()))[0]
+    shuffled = permutation_test(key, features, prefixes, weights, count=shuffles)
     return {
         "probes": probes,
         "untrained / trained unexplained": ratios,
         "shuffled": {
-            name: over_seeds(np.array([getattr(s, name) for s in shuffled])) for name in ("mse", "r2", "window")
+            "r2": over_seeds(shuffled.shuffled),
+            "window": over_seeds(np.array([equivalent_window(1 - float(r2), window_of) for r2 in shuffled.shuffled])),
+            "p_value": shuffled.p_value,
         },
-        "window_curve": window_curve(prefixes, weights, held_out_folds(prefixes) >= 0),
+        "window_curve": window_of,
     }
-
-
-def _score(predictions: Array, targets: Array, weights: np.ndarray, rows: np.ndarray) -> Score:
-    return score_predictions(
-        predictions[rows], targets[rows], jnp.asarray(weights[rows] / weights[rows].sum(), targets.dtype)
-    )

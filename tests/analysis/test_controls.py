@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.analysis.controls import equivalent_window, shuffle_beliefs, shuffle_words, window_curve, window_groups
+from beliefgeo.analysis.controls import (
+    equivalent_window,
+    seen_projector,
+    shuffle_beliefs,
+    shuffle_unseen,
+    shuffle_words,
+    window_curve,
+    window_groups,
+)
 from beliefgeo.analysis.evaluation import prefixes
 
 
@@ -74,3 +82,30 @@ def test_equivalent_window_interpolates_and_ends():
     assert equivalent_window(1.3, curve) == 0
     assert equivalent_window(1e-9, curve) == equivalent_window(0.0, curve) == 2
     assert np.isnan(equivalent_window(float("nan"), curve))
+
+
+def test_what_the_law_sees_stays_and_the_rest_is_permuted():
+    process = bg.rrxor(0.3, 0.6)
+    rows = prefixes(process, bg.words(process, 6))
+    seen = seen_projector(rows.beliefs, rows.laws)
+    np.testing.assert_allclose(seen, seen.T, atol=1e-9)
+    np.testing.assert_allclose(seen @ seen, seen, atol=1e-9)
+    # The law depends on two numbers, of which one is the sum of a belief's entries.
+    linear = np.asarray(process.transitions).sum(2).T
+    assert np.linalg.matrix_rank(seen, tol=1e-4) == np.linalg.matrix_rank(linear) == 2
+    shuffled = np.asarray(shuffle_unseen(jax.random.key(0), rows))
+    np.testing.assert_allclose(shuffled @ linear, rows.laws, atol=1e-5)
+    unseen, moved = (values @ (np.eye(5) - seen) for values in (rows.beliefs, shuffled))
+    for length in range(1, 7):
+        at = rows.length == length
+        order = lambda cloud: np.sort(cloud @ np.array([0.3, 1.1, -0.7, 2.0, 0.1]))  # noqa: E731
+        np.testing.assert_allclose(order(moved[at]), order(unseen[at]), atol=1e-5)
+    assert abs(moved - unseen).max(1).mean() > 0.1
+
+
+def test_nothing_is_unseen_in_mess3_and_a_product_has_no_linear_law(mess3):
+    np.testing.assert_allclose(shuffle_unseen(jax.random.key(0), mess3), mess3.beliefs, atol=1e-4)
+    process = bg.product([bg.mess3(), bg.z1r()])
+    rows = prefixes(process, bg.words(process, 3))
+    with pytest.raises(ValueError, match="must be linear in the beliefs.*take the joint beliefs"):
+        shuffle_unseen(jax.random.key(0), rows)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.analysis.evaluation import evaluate, loss_gap, optimal_loss, prefixes
+from beliefgeo.analysis.evaluation import beliefs_after, evaluate, layerwise, loss_gap, optimal_loss, prefixes
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from tests import oracle
 from tests.cases import ALL
@@ -145,3 +145,49 @@ def test_select_may_be_a_tree_and_is_aligned_alike():
         for name in ("embed", "final_norm"):
             np.testing.assert_allclose(read.features[name][row], sites[name][-1], atol=1e-5)
         np.testing.assert_allclose(read.log_laws[row], jax.nn.log_softmax(logits[-1]), atol=1e-5)
+
+
+def test_repeated_words_are_counted_and_disordered_ones_refused():
+    process, words = bg.golden_mean(), bg.words(bg.golden_mean(), 2)
+    twice = jax.tree.map(lambda leaf: np.repeat(leaf, [1, 3, 2], axis=0), words)
+    rows = prefixes(process, twice._replace(probabilities=np.full(6, 1 / 6)))
+    # The words are 00, 01 three times, 10 twice: prefixes 0, 1, 00, 01, 10.
+    assert rows.counts.tolist() == [4, 2, 1, 3, 2]
+    np.testing.assert_allclose(rows.probabilities, [4 / 6, 2 / 6, 1 / 6, 3 / 6, 2 / 6])
+    np.testing.assert_allclose(rows.beliefs, [[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], atol=1e-7)
+    backwards = jax.tree.map(lambda leaf: leaf[::-1], words)
+    with pytest.raises(ValueError, match=r"lexicographic order; got \[0, 1\] after \[1, 0\]: take them from"):
+        prefixes(process, backwards)
+
+
+@pytest.mark.parametrize("bos", [None, 9])
+def test_beliefs_of_another_observer(bos):
+    process, other = bg.mess3(), bg.markov_approximation(bg.mess3(), 2)
+    rows = prefixes(process, bg.words(process, 4), bos=bos)
+    believed = beliefs_after(other, rows)
+    constrained = beliefs_after(partial(bg.constrained_beliefs, process), rows)
+    for row in range(0, len(rows.word), 7):
+        word = rows.words[rows.word[row], : rows.length[row]].tolist()
+        np.testing.assert_allclose(believed[row], oracle.belief(other, word), atol=1e-6)
+        expected = bg.constrained_beliefs(process, np.array(word, int))[-1]
+        np.testing.assert_allclose(constrained[row], expected, atol=1e-6)
+    np.testing.assert_allclose(beliefs_after(process, rows), rows.beliefs, atol=1e-12)
+
+
+def test_an_observer_who_thinks_a_word_impossible():
+    rows = prefixes(bg.coin(0.5), bg.words(bg.coin(0.5), 3))
+    with pytest.raises(ValueError, match=r"4 of 14 prefixes are impossible to this observer, the first \[1, 1\]"):
+        beliefs_after(bg.golden_mean(), rows)
+
+
+def test_layers_by_name():
+    network = Transformer(TransformerConfig(context=3, layers=2, width=8, heads=1, head_width=4, mlp_width=8))
+    tokens = jnp.array([0, 2, 1])
+    _, sites = network.apply(network.init(jax.random.key(0), tokens), tokens)
+    six = layerwise(sites)
+    assert list(six) == ["embed", "layer 1", "layer 2", "final norm", "concatenated"]
+    np.testing.assert_array_equal(six["layer 2"], sites["resid_post"][1])
+    np.testing.assert_array_equal(six["concatenated"][:, 8:16], sites["resid_post"][0])
+    panel = layerwise(sites, ("resid_pre", "resid_mid", "resid_post"))
+    assert list(panel)[:3] == ["layer 1 pre", "layer 2 pre", "layer 1 mid"] and panel["concatenated"].shape == (3, 48)
+    np.testing.assert_array_equal(panel["layer 2 mid"], sites["resid_mid"][1])

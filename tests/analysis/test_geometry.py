@@ -3,7 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from beliefgeo.analysis.geometry import compare_distances, principal_components, simplex_coordinates, simplex_vertices
+from beliefgeo.analysis.geometry import (
+    compare_cosines,
+    compare_distances,
+    principal_components,
+    simplex_coordinates,
+    simplex_vertices,
+)
 
 RNG = np.random.default_rng(1)
 
@@ -54,3 +60,20 @@ def test_distances():
     np.testing.assert_allclose(compare_distances(key, cloud, other, weights=weights), 1, rtol=1e-4)
     with pytest.raises(ValueError, match="clouds of the same rows; got 40 and 39"):
         compare_distances(key, cloud, other[1:])
+
+
+def test_cosines():
+    key, cloud = jax.random.key(0), RNG.normal(size=(40, 3))
+    rotation = np.linalg.qr(RNG.normal(size=(3, 3)))[0]
+    np.testing.assert_allclose(compare_cosines(key, cloud, 3 * cloud @ rotation + 1), 1, rtol=1e-4)
+    weights = RNG.uniform(0.1, 1, 40)
+    weights /= weights.sum()
+    other = np.c_[cloud[:, :2], RNG.normal(size=40)]
+    units = [c - weights @ c for c in (cloud, other)]
+    units = [u / np.linalg.norm(u, axis=1, keepdims=True) for u in units]
+    covariance = np.cov(*[(u @ u.T).ravel() for u in units], aweights=np.outer(weights, weights).ravel(), ddof=0)
+    exact = covariance[0, 1] ** 2 / covariance[0, 0] / covariance[1, 1]
+    np.testing.assert_allclose(compare_cosines(key, cloud, other, weights=weights), exact, atol=5e-3)
+    assert np.isfinite(compare_cosines(key, np.r_[cloud, [cloud.mean(0)]], np.r_[other, [[0, 0, 0]]]))
+    with pytest.raises(ValueError, match="compare_cosines needs clouds of the same rows; got 40 and 39"):
+        compare_cosines(key, cloud, other[1:])

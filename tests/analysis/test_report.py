@@ -29,42 +29,6 @@ def networks(mess3):
     return {"trained": evaluation(0.05, 0.01), "untrained": evaluation(1.0, 1.0)}
 
 
-def test_perfect_features_are_a_full_window(mess3):
-    score = report.held_out_score(features_of(mess3, 0.0), mess3, mess3.counts)
-    assert score.unexplained < 1e-8 and score.window == 5.0
-    assert score.length.tolist() == [3, 4, 5, 6]
-    assert (score.mse_per_length < 1e-8).all()
-
-
-def test_scores_are_those_of_held_out_rows(mess3):
-    features = features_of(mess3, 0.3)
-    score = report.held_out_score(features, mess3, mess3.probabilities)
-    rows = mess3.length >= 3
-    shares = mess3.probabilities[rows] / mess3.probabilities[rows].sum()
-    beliefs = mess3.beliefs[rows]
-    variance = (shares[:, None] * (beliefs - shares @ beliefs) ** 2).sum()
-    np.testing.assert_allclose(score.unexplained, 3 * score.mse / variance, rtol=1e-4)
-    by_length = [mess3.probabilities[mess3.length == length].sum() for length in score.length]
-    np.testing.assert_allclose(np.average(score.mse_per_length, weights=by_length), score.mse, rtol=1e-4)
-    # An in-sample fit cannot be worse.
-    fitted = bg.fit_probe(features, mess3.beliefs, mess3.probabilities)
-    in_sample = bg.score_probe(fitted, features, mess3.beliefs, mess3.probabilities)
-    assert score.r2 < in_sample.r2
-
-
-def test_features_that_know_nothing_score_nothing(mess3):
-    noise = jax.random.normal(jax.random.key(0), (len(mess3.word), 30))
-    score = report.held_out_score(noise, mess3, mess3.counts)
-    assert abs(score.r2) < 0.05 and score.window < 0.05
-
-
-def test_folds_are_whole_subtrees(mess3):
-    folds, subtrees = report.held_out_folds(mess3), mess3.subtrees(3)
-    assert sorted(np.unique(folds)) == list(range(-1, 9))
-    assert all(len(np.unique(folds[subtrees == subtree])) == 1 for subtree in range(27))
-    np.testing.assert_array_equal(folds == -1, mess3.length < 3)
-
-
 def test_loss_report(mess3, networks):
     losses = report.loss_report(networks, mess3)
     np.testing.assert_allclose(losses["optimal"], bg.myopic_entropies(bg.mess3(), 7)[1:].mean(), atol=1e-6)
