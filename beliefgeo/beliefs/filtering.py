@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.process import ArrayLike, Observer, take, vocabulary
-from beliefgeo.processes.scalars import ScalarProcess, rows_of
+from beliefgeo.processes.scalars import ScalarProcess
 
 
 class Filtered(NamedTuple):
@@ -124,10 +124,8 @@ def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> tuple[Arr
 
 
 def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tuple[Array, Array]:
-    step = lambda joint, token: (process.advance(joint, token), (process.belief(joint), process.mass(joint)))
-    # One token more is read than there is, which is cheaper than joining a last step on.
-    _, (beliefs, masses) = jax.lax.scan(step, process.initial, jnp.append(tokens, 0))
-    return rows_of(process.initial, beliefs), masses[1:]
+    last, joints = jax.lax.scan(lambda joint, token: (process.advance(joint, token), joint), process.initial, tokens)
+    return process.rows(joints, last)
 
 
 def _sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:

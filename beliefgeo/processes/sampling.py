@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.process import Observer
-from beliefgeo.processes.scalars import ScalarProcess, Scalars, rows_of
+from beliefgeo.processes.scalars import ScalarProcess, Scalars
 
 
 class Sample(NamedTuple):
@@ -89,17 +89,16 @@ def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sam
         return _invert([sum(law[1 : x + 1], law[0]) for x in range(len(law))], uniform)
 
     # Advance with the token drawn before, then draw: carried, the token is computed once; the other order makes XLA
-    # recompute it for every state. One step more is taken than needed, which is cheaper than joining a last one on.
+    # recompute it for every state. The draw of the last step is one too many.
     def step(carry, uniform):
         joint, token = carry
         following = process.advance(joint, token)
-        return (following, draw(following, uniform)), (process.belief(joint), token)
+        return (following, draw(following, uniform)), (joint, token)
 
     start = process.initial, draw(process.initial, noise[0])
-    _, (beliefs, tokens) = jax.lax.scan(step, start, jnp.pad(noise[1:], (0, 2)))
-    tokens = tokens[:-1]
-    probabilities = process.probability(tuple(entries[:-1] for entries in beliefs), tokens)
-    return Sample(tokens, rows_of(process.initial, beliefs), jnp.log(probabilities))
+    (last, _), (joints, tokens) = jax.lax.scan(step, start, jnp.append(noise[1:], 0))
+    beliefs, probabilities = process.rows(joints, last)
+    return Sample(tokens, beliefs, jnp.log(probabilities))
 
 
 def _invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, ""]:

@@ -51,10 +51,6 @@ class ScalarProcess:
             for evidence, size in zip(self.evidence, self.evidence_sizes, strict=True)
         )
 
-    def probability(self, belief: tuple[Float[Array, " time"], ...], token: Int[Array, " time"]) -> Array:
-        """P(token | belief), along a sequence of tokens known to be possible."""
-        return _dot(belief, [_pick(token, list(column)) for column in zip(*self.evidence, strict=True)])
-
     def advance(self, joint: Scalars, token: Int[Array, ""]) -> Scalars:
         """The next joint, belief T^(token): zeros for good once a token was impossible, NaN once one was no token."""
         mass = self.mass(joint)
@@ -68,22 +64,23 @@ class ScalarProcess:
         in_vocabulary = (token >= 0) & (token < len(self.transitions))
         return (jnp.where(in_vocabulary, moved[0], jnp.nan), *moved[1:])
 
-    def mass(self, joint: Scalars) -> Float[Array, ""]:
+    def mass(self, joint: tuple[Float[Array, "*time"], ...]) -> Float[Array, "*time"]:
         """Joint @ readout, the probability of the last token."""
         return _dot(joint, self.readout)
 
-    def belief(self, joint: Scalars) -> Scalars:
-        """Joint / mass; NaN after an impossible token."""
-        mass = self.mass(joint)
-        return tuple(entry / mass for entry in joint)
+    def rows(self, joints: tuple[Float[Array, " time"], ...], last: Scalars) -> tuple[Array, Array]:
+        """The beliefs `[time + 1, state]`, joint / mass, and the masses after the first, the tokens' probabilities.
+
+        From the joint before each token and the `last`. After an impossible token 0 / 0 is NaN. Divided here and not
+        along the way: what is written in a loop over time costs more than its arithmetic.
+        """
+        joints = tuple(map(jnp.append, joints, last))
+        mass = self.mass(joints)
+        divisor = jnp.where(jnp.arange(len(mass)) == 0, 1, mass)  # the initial belief to the last bit
+        return jnp.stack([entries / divisor for entries in joints], 1), mass[1:]
 
 
-def rows_of(initial: Scalars, beliefs: tuple[Float[Array, " time"], ...]) -> Float[Array, "time state"]:
-    """Rows of beliefs from one vector over time per state, the first row `initial` to the last bit."""
-    return jnp.stack(beliefs).T.at[0].set(jnp.stack(initial))
-
-
-def _pick(token: Int[Array, "*time"], values: list) -> Array:
+def _pick(token: Int[Array, ""], values: list) -> Array:
     """values[token], the last one outside the vocabulary: selects vectorise where a gather does not."""
     chosen = values[-1]
     for index, value in reversed(list(enumerate(values[:-1]))):
