@@ -199,6 +199,30 @@ def evaluate(
     return Evaluation(log_laws[:, : prefixes.laws.shape[1]], features)
 
 
+def token_losses(
+    apply: Callable[[Int[Array, " time"]], tuple[Array, Any]],
+    words: Int[Array | np.ndarray, "word time"],
+    *,
+    bos: int | None = None,
+) -> Float[Array, "word predicted"]:
+    """-log Q(x_t | x_1..x_{t-1}) of the tokens of each word, in nats; without BOS of all but the first.
+
+    What a network lost on these very tokens. For its expected loss take `evaluate` and `loss_gap`, which have no noise.
+
+    Args:
+        apply: as in `evaluate`.
+        words: tokens of the process.
+        bos: the token that the network reads first, if it was trained with one.
+    """
+    read = jnp.asarray(words) if bos is None else jnp.pad(words, ((0, 0), (1, 0)), constant_values=bos)
+
+    def lost(tokens):
+        log_laws = jax.nn.log_softmax(apply(tokens[:-1])[0])
+        return -jnp.take_along_axis(log_laws, tokens[1:, None], 1)[:, 0]
+
+    return jax.lax.map(lost, read, batch_size=_BATCH)
+
+
 def loss_gap(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> Float[np.ndarray, " length"]:
     """Expected loss above the optimum after each number of tokens read, sum_w P(w) KL(P(.|w) || Q(.|w)). Nats.
 

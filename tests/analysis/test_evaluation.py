@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.analysis.evaluation import beliefs_after, evaluate, layerwise, loss_gap, optimal_loss, prefixes
+from beliefgeo.analysis.evaluation import (
+    beliefs_after,
+    evaluate,
+    layerwise,
+    loss_gap,
+    optimal_loss,
+    prefixes,
+    token_losses,
+)
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from tests import oracle
 from tests.cases import ALL
@@ -191,3 +199,25 @@ def test_layers_by_name():
     panel = layerwise(sites, ("resid_pre", "resid_mid", "resid_post"))
     assert list(panel)[:3] == ["layer 1 pre", "layer 2 pre", "layer 1 mid"] and panel["concatenated"].shape == (3, 48)
     np.testing.assert_array_equal(panel["layer 2 mid"], sites["resid_mid"][1])
+
+
+@pytest.mark.parametrize("bos", [None, BOS])
+def test_token_losses_are_those_of_the_tokens_that_follow(bos):
+    """A network that predicts the token it has just read: the loss is small exactly where a token repeats."""
+    repeats = lambda tokens: (20.0 * jax.nn.one_hot(tokens, 3), {})
+    words = np.array([[0, 0, 1, 1, 0], [1, 1, 1, 1, 1]])
+    lost = token_losses(repeats, words, bos=bos)
+    expected = np.array([[0, 20, 0, 20], [0, 0, 0, 0]], float)
+    if bos is not None:  # BOS is never followed by BOS
+        expected = np.pad(expected, ((0, 0), (1, 0)), constant_values=20)
+    np.testing.assert_allclose(lost, expected, atol=1e-6)
+
+
+def test_the_mean_token_loss_is_the_optimum_and_the_gap():
+    process, network = bg.even(), Transformer(TransformerConfig(vocab_size=3, context=8, layers=1, width=8))
+    params = network.init(jax.random.key(0), jnp.zeros(8, int))
+    words = bg.words(process, 8)
+    losses = words.probabilities @ np.asarray(token_losses(partial(network.apply, params), words.tokens, bos=BOS))
+    rows = prefixes(process, bg.words(process, 7), bos=BOS)
+    gap = loss_gap(rows, evaluate(partial(network.apply, params), rows).log_laws)
+    np.testing.assert_allclose(losses, gap + optimal_loss(rows), atol=1e-5)

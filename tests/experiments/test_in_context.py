@@ -1,0 +1,102 @@
+"""The experiment as a user runs it: a subprocess, tiny; and its own functions by hand."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo.analysis.evaluation import prefixes
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "in_context.py"
+EXPERIMENT = runpy.run_path(str(SCRIPT), run_name="in_context")
+SMALL = [
+    "quick",
+    "--context",
+    "8",
+    "--steps",
+    "10",
+    "--chunk",
+    "5",
+    "--batch",
+    "8",
+    "--words",
+    "50",
+    "--snapshots",
+    "2",
+]
+
+
+def run(*args):
+    return subprocess.run([sys.executable, str(SCRIPT), *args], capture_output=True, text=True, check=False)
+
+
+def test_loss_along_the_context(tmp_path):
+    done = run(*SMALL, "--sources", "names", "--networks", "gru", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "50 sampled ones stand for them, with standard errors" in done.stdout
+    (folder,) = tmp_path.iterdir()
+    assert {path.stem for path in folder.glob("*.png")} == {"loss", "gap", "sightings"}
+    found = json.loads((folder / "metrics.json").read_text())["sources"]["names"]
+    assert found["entropy rate"] == pytest.approx(0.835876, abs=1e-6)
+    assert found["exact"][0] == pytest.approx(1.445186, abs=1e-6)
+    net = found["networks"]["gru"]
+    assert 0 < net["gap"]["trained"]["mean"] < net["gap"]["untrained"]["mean"]
+    # After the first sighting an ideal observer is sure of the name, which always follows Mr.
+    assert found["exact"][-1] > found["entropy rate"]
+    seen = net["sightings"]["exact"]
+    assert seen[0] > 0.69 and max(seen[1:]) < 1e-6
+    assert list(net["sightings"]["network"]) == ["0", "320", "640"]
+
+
+def test_rates_and_vocabularies():
+    make = EXPERIMENT["source"]
+    coins = make("coins", (0.1, 0.5))
+    assert coins.rate == pytest.approx((np.log(2) - 0.1 * np.log(0.1) - 0.9 * np.log(0.9)) / 2, abs=1e-6)
+    names = make("names", ())
+    assert names.process.vocab_size == 5 and names.rate == pytest.approx(0.835876, abs=1e-6)
+    assert make("even", ()).rate == pytest.approx(2 / 3 * np.log(2), abs=1e-6)
+
+
+def test_laws_of_decay_are_told_apart():
+    read = np.arange(40.0)
+    for name, excess in (("exponential", 0.5 * np.exp(-read / 6)), ("power law", 0.5 / np.maximum(read, 1) ** 1.5)):
+        fit = EXPERIMENT["fits"](excess, excess)
+        assert fit["falls"] == name and fit[name]["r2"] > 0.9999
+        assert fit[name]["slope"] == pytest.approx({"exponential": -1 / 6, "power law": -1.5}[name], rel=1e-6)
+    noisy = 0.5 * np.exp(-read / 6 + 0.1 * np.random.default_rng(0).normal(size=40))
+    low, high = EXPERIMENT["fits"](noisy, noisy)["exponential"]["interval"]
+    assert low < -1 / 6 < high and high - low < 0.02
+    assert EXPERIMENT["fits"](np.zeros(40), np.zeros(40)) == {"falls": "at once"}
+    # The range is that of the exact excess: a network that never falls is fitted there too.
+    stuck = EXPERIMENT["fits"](np.full(40, 0.3), 0.5 * np.exp(-read / 6))
+    assert stuck["positions"] == [2, 33] and stuck["exponential"]["slope"] == pytest.approx(0, abs=1e-9)
+
+
+def test_only_heads_and_tails_matter_to_an_ideal_observer():
+    process = EXPERIMENT["source"]("coins", (0.2, 0.7)).process
+    rows = prefixes(process, bg.words(process, 7), bos=2)
+    explained = EXPERIMENT["explained_by_counts"]
+    assert explained(jnp.log(rows.laws), rows) == pytest.approx(1, abs=1e-9)
+    last = np.where(rows.length > 0, rows.words[rows.word, np.maximum(rows.length - 1, 0)], 0)
+    order = np.stack([0.6 - 0.2 * last, 0.4 + 0.2 * last], 1)
+    assert explained(jnp.log(order), rows) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["default", "--sources", "odd"], "golden_mean"),
+        (["default", "--networks", "lstm"], "transformer"),
+        (["fast"], "error: no preset 'fast'; choose one of quick, default, paper"),
+        (["quick", "--words", "1"], "sampled_words needs a count of 2 or more"),
+    ],
+)
+def test_mistakes(args, message, tmp_path):
+    done = run(*args, "--out", str(tmp_path / "out"))
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,80 @@
+"""The experiment as a user runs it: a subprocess, tiny; and its own functions by hand."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo.analysis.evaluation import prefixes
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "rrxor.py"
+EXPERIMENT = runpy.run_path(str(SCRIPT), run_name="rrxor")
+SMALL = ["quick", "--context", "5", "--steps", "40", "--chunk", "20", "--shuffles", "9", "--snapshots", "2"]
+
+
+def run(*args):
+    return subprocess.run([sys.executable, str(SCRIPT), *args], capture_output=True, text=True, check=False)
+
+
+def test_scores_with_controls(tmp_path):
+    done = run(*SMALL, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    drawn = {path.stem for path in folder.glob("*.png")}
+    assert drawn == {"layers", "distinctions", "distances", "beliefs", "unseen", "training"}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["mixed states"] == 36
+    found = metrics["networks"]["64-wide"]
+    gap = found["loss"]["gap"]
+    assert 0 < gap["trained"]["mean"] < gap["untrained"]["mean"]
+    assert list(found["gap while training"]) == ["0", "6400", "12800"]
+    assert found["gap while training"]["12800"]["mean"] == pytest.approx(gap["trained"]["mean"], rel=1e-5)
+    sites = found["scores"]["trained"]
+    assert list(sites) == [*EXPERIMENT["PUBLISHED_ERROR"], "all twelve"]
+    # More activations than the sites they contain fit better in sample.
+    errors = {site: score["in sample: mse"]["mean"] for site, score in sites.items()}
+    assert errors["concatenated"] < min(errors[site] for site in ("embed", "layer 1", "layer 4", "final norm"))
+    assert found["more than the next-token law"]["trained"]["p_value"]["mean"] >= 0.1 - 1e-9
+    assert "equivalent window" in done.stdout
+
+
+def test_the_next_token_law_alone():
+    """Of the 36 beliefs the first ten tokens reach all but the first, with fewer laws; distances in float64."""
+    rows = prefixes(bg.rrxor(), bg.words(bg.rrxor(), 10))
+    alone = EXPERIMENT["law_alone"](rows)
+    assert alone["distinct beliefs"] == 35  # the stationary one comes before any token
+    assert alone["distinct laws"] < alone["distinct beliefs"]
+    words, beliefs = np.repeat(np.arange(len(rows.counts)), rows.counts), rows.beliefs
+    assert len(words) == 436 * 10
+    one, other = np.random.default_rng(0).choice(words, (2, 400_000))
+    apart = lambda cloud: np.linalg.norm(cloud[one] - cloud[other], axis=1)
+    exact = np.corrcoef(apart(beliefs), apart(rows.laws))[0, 1] ** 2
+    assert float(alone["distances"]) == pytest.approx(exact, abs=0.01)
+    assert float(alone["distances"]) == pytest.approx(0.287, abs=0.01)  # results.md
+
+
+def test_what_is_told_apart():
+    """Activations that are the laws merge equal laws; those that are the beliefs keep them apart."""
+    rows = prefixes(bg.rrxor(), bg.words(bg.rrxor(), 6))
+    equal, merged = "distance, equal belief", "distance, equal law and different belief"
+    laws, beliefs = (EXPERIMENT["told_apart"](jnp.asarray(site), rows) for site in (rows.laws, rows.beliefs))
+    assert laws[merged] < 1e-6 and laws[equal] < 1e-6
+    assert beliefs[merged] > 0.3 and beliefs[equal] < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["default", "--sizes", "96-wide"], "64-wide"),
+        (["fast"], "error: no preset 'fast'; choose one of quick, default, paper"),
+    ],
+)
+def test_mistakes(args, message, tmp_path):
+    done = run(*args, "--out", str(tmp_path / "out"))
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
