@@ -33,8 +33,10 @@ class Budget:
     """Peak learning rate."""
     optimizer: Literal["nadam", "adam", "adamw", "sgd"] = "nadam"
     """nadam warms up over a twentieth of the steps and decays to zero along a cosine; the others keep their rate."""
-    data: Literal["samples", "words"] = "samples"
-    """samples: fresh ones in every step. words: in every step all words, weighted by their exact probabilities."""
+    data: Literal["samples", "laws", "words"] = "samples"
+    """samples: fresh ones in every step. laws: fresh ones, whose targets are the exact laws of the next token: on
+    average the same gradient, without the noise of the token drawn. words: in every step all words, weighted by their
+    exact probabilities."""
     chunk: int = 100
     """Steps in one compiled call; reports and checkpoints fall between them."""
     snapshots: int = 2
@@ -112,7 +114,7 @@ def learn(
     # A process shared by all is a constant of the program; several are its arguments, one a lane.
     stack = lambda *leaves: jnp.repeat(jnp.stack(leaves), budget.seeds, 0)
     sources = jax.tree.map(stack, *settings) if settings else None
-    draws = {"samples": _draw_samples, "words": _draw_words}[budget.data]
+    draws = {"samples": _draw_samples, "laws": _draw_laws, "words": _draw_words}[budget.data]
     draw = draws(None if settings else one, budget.batch, context, bos)
     built = Recurrent(network) if isinstance(network, RecurrentConfig) else Transformer(network)
     trainer = training(built, _optimizer(budget), draw, steps=budget.chunk)
@@ -154,6 +156,18 @@ def _draw_samples(process: Observer | None, batch: int, context: int, bos: bool)
         # Without BOS nothing has been read before the first token, which is not predicted.
         tokens = _with_bos(drawn.tokens, observer) if bos else drawn.tokens
         return Batch(tokens, -drawn.log_probabilities[:, not bos :].mean())
+
+    return draw
+
+
+def _draw_laws(process: Observer | None, batch: int, context: int, bos: bool) -> Callable[..., Batch]:
+    def draw(key, source):
+        observer = source if process is None else process
+        drawn = jax.vmap(sample, (0, None, None))(jax.random.split(key, batch), observer, context + (not bos))
+        laws = jax.vmap(jax.vmap(observer.predict))(drawn.beliefs[:, int(not bos) : -1])
+        floor = jax.scipy.special.entr(laws).sum(-1).mean()
+        tokens = _with_bos(drawn.tokens, observer) if bos else drawn.tokens
+        return Batch(tokens, floor, laws=jnp.pad(laws, ((0, 0), (0, 0), (0, int(bos)))))
 
     return draw
 

@@ -45,6 +45,18 @@ def test_samples_are_scored_where_the_network_predicts(tmp_path):
         assert learned.history["tokens"].tolist() == [10 * 4096 * 4]
 
 
+@pytest.mark.parametrize("bos", [False, True])
+def test_exact_laws_are_targets_where_the_network_predicts(tmp_path, bos):
+    """Before anything is learnt, loss and floor on fresh samples are the exact ones but for the words drawn."""
+    process, sizes, start = bg.even(), *((WITH_BOS, 2) if bos else (SMALL, None))
+    budget = Budget(steps=10, chunk=10, batch=4096, data="laws", learning_rate=1e-9, optimizer="sgd")
+    learned = learn(tmp_path / "run", process, sizes, budget, context=4, data="even", bos=bos)
+    excess = learned.history["excess"].item()
+    rows = prefixes(process, bg.words(process, 4 - bos), bos=start)
+    assert abs(excess - gap(learned, process, learned.untrained, start)[0]) < 0.01
+    assert abs(learned.history["loss"].item() - excess - optimal_loss(rows).mean()) < 0.005
+
+
 def test_several_processes_in_one_program(tmp_path):
     """Leaves [setting, seed]; each setting learns its own process."""
     coins = [bg.coin(0.1), bg.coin(0.9)]

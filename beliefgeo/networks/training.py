@@ -19,6 +19,8 @@ class Batch(NamedTuple):
     tokens: Int[Array, "batch time_plus_1"]
     floor: Float[Array, ""]
     weights: Float[Array, " batch"] | None = None
+    laws: Float[Array, "batch time vocab"] | None = None
+    """The exact law of each token given those before it: the target, where given, instead of the token drawn."""
 
 
 class TrainState(NamedTuple):
@@ -82,7 +84,10 @@ def training(
 
     def loss(params: Any, batch: Batch) -> Float[Array, ""]:
         logits, _ = jax.vmap(network.apply, (None, 0))(params, batch.tokens[:, :-1])
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch.tokens[:, 1:])
+        if batch.laws is None:
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch.tokens[:, 1:])
+        else:
+            losses = optax.softmax_cross_entropy(logits, batch.laws)
         return losses.mean() if batch.weights is None else batch.weights @ losses.mean(1)
 
     def update(state: TrainState, _: None) -> tuple[TrainState, Metrics]:

@@ -1,0 +1,163 @@
+"""Several networks on several processes: what their probes see, how well, and how soon."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, Num
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from beliefgeo.plots.simplex import density
+from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+
+_LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"), (GREY, "v", "-"))
+
+
+def plane_colors(points: Num[AnyArray, "row 2"], weights: Num[AnyArray, " row"]) -> Float[np.ndarray, "row 3"]:
+    """A colour for each place of the plane, by its distance from the mean in standard deviations.
+
+    Red to the right, green upward, blue against both.
+    """
+    cloud, shares = np.asarray(points, float), np.asarray(weights, float) / np.sum(weights)
+    mean = shares @ cloud
+    spread = np.sqrt(shares @ (cloud - mean) ** 2)
+    right, up = (np.tanh((cloud - mean) / np.where(spread > 0, spread, 1)) / 2 + 0.5).T
+    return np.stack([0.85 * right, 0.75 * up, 0.9 - 0.4 * (right + up)], 1)
+
+
+@styled
+def belief_rows(
+    clouds: Mapping[str, Mapping[str, Num[AnyArray, "row 2"]]],
+    weights: Mapping[str, Num[AnyArray, " row"]],
+    outlines: Mapping[str, Num[AnyArray, "corner 2"]],
+) -> Figure:
+    """A row of panels a process: its exact beliefs first, then what probes see, a prefix one colour in its whole row.
+
+    All panels of a row have the same limits: those of the outline, else of the exact beliefs but the least likely
+    half per cent on each side. Points beyond them are left out.
+
+    Args:
+        clouds: process -> title -> points of the same rows, the exact ones first.
+        weights: process -> `[row]`, how much each row counts.
+        outlines: process -> a closed line around all possible beliefs, where there is one.
+    """
+    columns = max(map(len, clouds.values()))
+    figure, axes = panels(len(clouds), columns, PAGE, 0.2 + 1.85 * len(clouds))
+    for index, (process, views) in enumerate(clouds.items()):
+        row = axes[index * columns : (index + 1) * columns]
+        exact = np.asarray(next(iter(views.values())), float)
+        colors, edge = plane_colors(exact, weights[process]), outlines.get(process)
+        likely = _likely(exact, weights[process]) if edge is None else np.asarray(edge, float)
+        for panel, (title, points) in zip(row, views.items(), strict=False):
+            _window(panel, likely)
+            if edge is not None:
+                panel.plot(*likely.T, color="0.75", linewidth=0.6, zorder=0)
+            _draw_cloud(panel, np.asarray(points, float), colors, weights[process])
+            panel.set_title(" ".join(map(_short, title.split())), linespacing=1.25)
+        for empty in row[len(views) :]:
+            empty.remove()
+        row[0].set_ylabel(process, fontsize=9)
+    return figure
+
+
+def _likely(points: Float[np.ndarray, "row 2"], weights: Num[AnyArray, " row"]) -> Float[np.ndarray, "2 2"]:
+    """The lower left and upper right corners of what is left without the outermost half per cent of each axis."""
+    shares = np.asarray(weights, float) / np.sum(weights)
+    order = points.argsort(0)
+    below = shares[order].cumsum(0)
+    quantile = lambda axis, level: points[order[:, axis], axis][min((below[:, axis] < level).sum(), len(points) - 1)]
+    return np.array([[quantile(axis, level) for axis in (0, 1)] for level in (0.005, 0.995)])
+
+
+def _window(axes: Axes, points: Float[np.ndarray, "corner 2"]) -> None:
+    """Square limits around the points, and an empty frame."""
+    low, high = points.min(0), points.max(0)
+    reach = 0.56 * max((high - low).max(), 1e-9)
+    (x, y) = (low + high) / 2
+    axes.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach), aspect="equal", xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color="0.85", linewidth=0.5)
+
+
+def _draw_cloud(
+    axes: Axes, points: Float[np.ndarray, "row 2"], colors: Float[np.ndarray, "row 3"], weights: Num[AnyArray, " row"]
+) -> None:
+    """Few points as dots, the likeliest on top; many as their density."""
+    if len(points) > 2000:
+        density(axes, points, colors, weights)
+    else:
+        order = np.argsort(np.asarray(weights), kind="stable")
+        axes.scatter(*points[order].T, s=5, c=colors[order], linewidths=0, rasterized=True)
+
+
+@styled
+def score_dots(
+    scores: Mapping[str, Mapping[str, Mapping[str, Num[AnyArray, " seed"]]]],
+    published: Mapping[str, Sequence[tuple[float, float]]],
+    label: str,
+) -> Figure:
+    """A panel a process, a column of dots a network: the mean over seeds of each score; grey bands: published ranges.
+
+    Args:
+        scores: process -> network -> name of the score -> its value for each seed.
+        published: process -> lowest and highest published value, one pair for each band.
+        label: of the vertical axis.
+    """
+    figure, axes = panels(1, len(scores), PAGE, 2.5)
+    drawn = {}
+    for panel, (process, networks) in zip(axes, scores.items(), strict=True):
+        for low, high in published[process]:
+            panel.axhspan(low - 0.006, high + 0.006, color="0.87", linewidth=0)
+        names = list(next(iter(networks.values())))
+        for index, name in enumerate(names):
+            color, marker, _ = _LOOKS[index]
+            places = np.arange(len(networks)) + 0.14 * (index - (len(names) - 1) / 2)
+            values = [np.asarray(network[name], float) for network in networks.values()]
+            means = [value.mean() for value in values]
+            filled = color if index < 2 else "white"  # controls are hollow
+            (drawn[name],) = panel.plot(
+                places, means, marker, color=color, markersize=4.5, markerfacecolor=filled, zorder=3
+            )
+            panel.vlines(places, [v.min() for v in values], [v.max() for v in values], color=color, linewidth=0.8)
+        panel.set_xticks(range(len(networks)), [_short(name) for name in networks], rotation=45, ha="right")
+        panel.set(title=process, ylim=(-0.03, 1.04), xlim=(-0.5, len(networks) - 0.5))
+        panel.set_ylabel(label if panel is axes[0] else "")
+        if panel is not axes[0]:
+            panel.set_yticklabels([])
+    figure.legend(drawn.values(), drawn, loc="outside upper center", ncols=len(drawn), columnspacing=1.2)
+    return figure
+
+
+def _short(name: str) -> str:
+    return name.upper() if name in ("lstm", "gru", "rnn") else name
+
+
+@styled
+def fall_curves(
+    curves: Mapping[str, Mapping[str, tuple[Num[AnyArray, " snapshot"], Num[AnyArray, "seed snapshot"]]]],
+    label: str,
+    *,
+    share: float,
+) -> Figure:
+    """A panel a process, a curve a network: a quantity against the share of its training, from untrained to the end.
+
+    Args:
+        curves: process -> network -> tokens, and the quantity at each; seeds are drawn as mean and range.
+        label: of the vertical axis.
+        share: of the training is shaded.
+    """
+    figure, axes = panels(1, len(curves), PAGE, 2.3)
+    drawn = {}
+    for panel, (process, networks) in zip(axes, curves.items(), strict=True):
+        for (color, marker, line), (name, (tokens, values)) in zip(_LOOKS, networks.items(), strict=False):
+            shares, values = np.asarray(tokens, float) / np.max(tokens), np.asarray(values, float)
+            (drawn[_short(name)],) = panel.plot(
+                shares, values.mean(0), color=color, linestyle=line, marker=marker, markersize=2.5, linewidth=1.0
+            )
+            panel.fill_between(shares, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+        panel.axvspan(0, share, color="0.93", linewidth=0, zorder=0)
+        panel.set(yscale="log", title=process, xlabel="share of training", xlim=(-0.03, 1.03), xticks=(0, 0.5, 1))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+        panel.set_ylabel(label if panel is axes[0] else "")
+    figure.legend(drawn.values(), drawn, loc="outside upper center", ncols=len(drawn), handlelength=3)
+    return figure

@@ -1,0 +1,128 @@
+"""Factored beliefs over training: how many dimensions, whose they are, and what probes see of each factor."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from beliefgeo.plots.architectures import plane_colors
+from beliefgeo.plots.simplex import density
+from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+
+_COLORS = (BLUE, GREEN, "#56B4E9", ORANGE, PURPLE)
+_MARKERS = "o^vsD"
+
+
+@styled
+def training_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any], exact: Mapping[str, int]) -> Figure:
+    """Dimensions of the activations, loss gap, and error of each factor's probe against training tokens.
+
+    Args:
+        tokens: 0 first: the untrained network, drawn at the left edge.
+        found: "dimensions" and "gap" `[snapshot]`; "rmse": factor -> `[snapshot]`.
+        exact: components of the "joint" and of the "factored" beliefs.
+    """
+    figure, (left, middle, right) = panels(1, 3, PAGE, 2.4)
+    left.plot(_places(tokens), found["dimensions"], ".-", color=BLUE, label="network")
+    for kind, style in (("joint", "--"), ("factored", ":")):
+        left.axhline(exact[kind], color=GREY, linestyle=style, linewidth=1, label=f"{kind} beliefs: {exact[kind]}")
+    _counts_axis(left, "components for 95% of the variance", 8.0 * max(exact["joint"], max(found["dimensions"])))
+    left.legend(loc="upper right")
+    middle.plot(_places(tokens), found["gap"], ".-", color=BLUE)
+    middle.set(yscale="log", ylabel="loss above the optimum (nats)")
+    for (name, error), color, marker in zip(found["rmse"].items(), _COLORS, _MARKERS, strict=False):
+        right.plot(_places(tokens), error, color=color, marker=marker, markersize=3, linewidth=1, label=name)
+    right.set(ylim=(0, 1.45 * max(map(max, found["rmse"].values()))), ylabel="RMSE of the probed belief")
+    right.legend(loc="upper right", ncols=2, columnspacing=0.8)
+    for axis in (left, middle, right):
+        _training_axis(axis, tokens)
+    return figure
+
+
+@styled
+def subspace_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any]) -> Figure:
+    """What varies with each factor alone: dimensions and overlaps over training, and who overlaps with whom at last.
+
+    Args:
+        tokens: 0 first: the untrained network.
+        found: "each": factor -> dimensions `[snapshot]`; "union", "leading", "whole" `[snapshot]`, the mean overlaps
+            of leading directions and of subspaces; "matrix" `[factor, factor]`, the last overlap of subspaces.
+    """
+    figure, (left, middle, right) = panels(1, 3, PAGE, 2.5)
+    for (name, dimensions), color, marker in zip(found["each"].items(), _COLORS, _MARKERS, strict=False):
+        left.plot(_places(tokens), dimensions, color=color, marker=marker, markersize=3, linewidth=1, label=name)
+    left.plot(_places(tokens), found["union"], "--", color=GREY, label="union")
+    _counts_axis(left, "dimensions, one factor varied", 15.0 * max(found["union"]))
+    left.legend(loc="upper right", ncols=2, columnspacing=0.8)
+    middle.plot(_places(tokens), found["leading"], ".-", color=BLUE, label="leading directions")
+    middle.plot(_places(tokens), found["whole"], "s--", color=ORANGE, markersize=3, label="whole subspaces")
+    middle.set(yscale="log", ylabel="overlap, mean over pairs")
+    middle.set_ylim(None, 20)  # room for the legend: overlaps are 1 or less
+    middle.legend(loc="upper right")
+    for axis in (left, middle):
+        _training_axis(axis, tokens)
+    matrix = np.asarray(found["matrix"])
+    right.imshow(matrix, cmap="Greys", vmin=0, vmax=1)
+    for (row, column), value in np.ndenumerate(matrix):
+        ink = "white" if value > 0.5 else "black"
+        right.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=ink)
+    names = [name.replace("bloch_walk", "bloch") for name in found["each"]]
+    right.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    right.set_yticks(range(len(names)), names)
+    right.set_title("overlap of subspaces at the end")
+    return figure
+
+
+@styled
+def belief_columns(
+    clouds: Mapping[str, Mapping[str, Num[AnyArray, "row 2"]]],
+    weights: Num[AnyArray, " row"],
+    outlines: Mapping[str, Num[AnyArray, "corner 2"]],
+) -> Figure:
+    """A column of panels a factor, a row a kind (exact, probed, ...), a prefix one colour in its whole column.
+
+    Args:
+        clouds: factor -> kind -> points, the exact ones first.
+        weights: `[row]`, how much each row counts.
+        outlines: factor -> a closed line around all possible beliefs. Points far beyond it are left out.
+    """
+    kinds = list(next(iter(clouds.values())))
+    figure, axes = panels(len(kinds), len(clouds), PAGE, 0.25 + len(kinds) * (PAGE / max(len(clouds), 4) + 0.05))
+    for column, (factor, views) in enumerate(clouds.items()):
+        edge, colors = np.asarray(outlines[factor]), plane_colors(next(iter(views.values())), weights)
+        middle, reach = (edge.max(0) + edge.min(0)) / 2, 0.56 * (edge.max(0) - edge.min(0)).max()
+        for row, (kind, points) in enumerate(views.items()):
+            panel = axes[row * len(clouds) + column]
+            (x, y) = middle
+            panel.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach), aspect="equal", xticks=[], yticks=[])
+            panel.spines[:].set(visible=False)
+            panel.plot(*edge.T, color="0.75", linewidth=0.6, zorder=0)
+            density(panel, np.asarray(points), colors, weights)
+            if not row:
+                panel.set_title(factor)
+            if not column:
+                panel.set_ylabel(kind)
+    return figure
+
+
+def _places(tokens: Num[AnyArray, " snapshot"]) -> np.ndarray:
+    """Training tokens, the untrained network at half the first snapshot: 0 has no place on a logarithmic axis."""
+    tokens = np.asarray(tokens, float)
+    return np.where(tokens > 0, tokens, tokens[tokens > 0].min() / 2)
+
+
+def _training_axis(axis: Axes, tokens: Num[AnyArray, " snapshot"]) -> None:
+    axis.set(xscale="log", xlabel="training tokens (first: untrained)")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _counts_axis(axis: Axes, label: str, top: float) -> None:
+    ticks = [1, 3, 10, 30, 100, 300]
+    axis.set(yscale="log", ylabel=label)
+    axis.set_yticks(ticks, [str(tick) for tick in ticks])
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_ylim(1, top)

@@ -1,0 +1,119 @@
+"""The experiment as a user runs it: a subprocess, tiny; and its own functions by value."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo.analysis.evaluation import Evaluation, prefixes
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "experiments" / "quantum.py"
+SMALL = ["quick", "--processes", "frdn", "--networks", "transformer", "rnn", "--context", "4", "--steps", "20"]
+SMALL += ["--chunk", "10", "--layers", "1", "--width", "16", "--heads", "2"]
+
+
+def run(*args):
+    return subprocess.run([sys.executable, str(SCRIPT), *args], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def quantum():
+    spec = importlib.util.spec_from_file_location("quantum", SCRIPT)
+    module = sys.modules["quantum"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["quantum"]
+
+
+def test_every_number_and_figure(tmp_path):
+    done = run(*SMALL, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    names = {path.name for path in folder.iterdir()}
+    pictures = {f"{name}.png" for name in ("beliefs", "scores", "emergence")}
+    assert {"config.json", "metrics.json", "frdn-transformer", "frdn-rnn"} | pictures == names
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics["processes"]) == {"frdn"} and set(metrics["processes"]["frdn"]) == {"transformer", "rnn"}
+    for found in metrics["processes"]["frdn"].values():
+        assert found["tokens"] == 20 * 64 * 4 and found["emergence"]["tokens"][0] == 0
+        loss = found["loss"]
+        for net in ("trained", "untrained"):
+            gap = loss["gap"][net]["mean"]
+            assert gap > 0
+            gained = 1 - gap / (loss["first token"] - loss["optimal"])
+            assert loss["gained"][net]["mean"] == pytest.approx(gained, rel=1e-6)
+        minimal = found["published scoring"]["minimal generator"]
+        assert [minimal[net]["rmse"]["mean"] for net in ("untrained", "trained")] == pytest.approx(
+            [found["emergence"]["rmse"][0][0], found["emergence"]["rmse"][0][-1]]
+        )
+        assert all(found["held out by subtree"][net]["mean"] < 1 for net in ("trained", "untrained"))
+    assert "frdn" in done.stdout and "published" in done.stdout
+
+
+def test_optimum_after_eight_tokens_is_the_published_one(quantum):
+    published = {"bloch_walk": (1.386294, 1.381143), "frdn": (0.692420, 0.655374), "moon": (0.727331, 0.702509)}
+    published["mess3"] = (1.098612, 0.804775)
+    for name, (first, optimal) in published.items():
+        process = quantum.PROCESSES[name]()
+        if name == "bloch_walk":  # 4^8 words: its optimum takes a second by the kernel, longer by prefixes
+            entropies = np.asarray(bg.myopic_entropies(process, 9))
+            assert (entropies[0], entropies[1:].mean()) == pytest.approx((first, optimal), abs=2e-6)
+            continue
+        rows = prefixes(process, bg.words(process, 8))
+        laws = Evaluation(jnp.log(jnp.asarray(rows.laws))[None], None)
+        blind = Evaluation(jnp.broadcast_to(jnp.log(process.predict(process.initial)), rows.laws.shape)[None], None)
+        found = quantum.loss_and_gain({"trained": laws, "untrained": blind}, rows, process)
+        assert (found["first token"], found["optimal"]) == pytest.approx((first, optimal), abs=2e-6)
+        # Who predicts by the exact laws gains everything, who forgets the past nothing.
+        assert found["gained"]["trained"]["mean"] == pytest.approx(1, abs=1e-4)
+        assert found["gained"]["untrained"]["mean"] == pytest.approx(0, abs=1e-4)
+
+
+def test_the_published_probe_finds_a_linear_image_and_not_noise(quantum):
+    process = bg.mess3()
+    rows = prefixes(process, bg.words(process, 5))
+    mixing = jax.random.normal(jax.random.key(0), (3, 6))
+    noise = jax.random.normal(jax.random.key(1), (len(rows.word), 6))
+    features = jnp.stack([jnp.asarray(rows.beliefs, jnp.float32) @ mixing + 3, noise])
+    seen = quantum.probe_as_published(features, rows.beliefs, rows)
+    found = quantum.scores(seen, rows.beliefs, rows)
+    np.testing.assert_allclose(seen[0], rows.beliefs, atol=1e-4)
+    assert found["cosine r2"]["seeds"][0] > 0.9999 and found["rmse"]["seeds"][0] < 1e-4
+    assert found["r2"]["seeds"][1] < 0.2 and found["cosine r2"]["seeds"][1] < 0.2
+
+
+def test_a_probe_that_sees_the_mean_everywhere_scores_nothing(quantum):
+    square = jnp.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    assert quantum.cosine_r2(jnp.ones((4, 2)), square, jnp.ones(4)) == 0
+    assert quantum.cosine_r2(-2 * square, square, jnp.ones(4)) == pytest.approx(1, abs=1e-5)
+    assert quantum.centred_cosine_r2(jnp.ones((4, 2)), square, jnp.ones(4)) == 0
+    assert quantum.centred_cosine_r2(3 - 2 * square, square, jnp.ones(4)) == pytest.approx(1, abs=1e-5)
+
+
+def test_how_far_the_error_has_fallen_by_a_fifth(quantum):
+    found = quantum.emergence([0, 10, 20, 21, 100], [np.array([value]) for value in (1.0, 0.5, 0.3, 0.2, 0.1)])
+    early = found["by the first fifth"]
+    assert early["tokens"] == 20
+    assert early["share of the fall"]["mean"] == pytest.approx(0.7 / 0.9)
+    assert early["fall"]["mean"] == pytest.approx(0.7) and found["fall by the end"]["mean"] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--heads", "3"], "error: width must be a multiple of heads (3); got 64"),
+        (["--processes", "sun"], "bloch_walk"),
+    ],
+)
+def test_mistakes(args, message, tmp_path):
+    done = run(*args, "--out", str(tmp_path / "out"))
+    assert done.returncode != 0 and message in done.stderr + done.stdout and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

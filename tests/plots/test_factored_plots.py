@@ -1,0 +1,44 @@
+import numpy as np
+
+from beliefgeo.plots import factored
+
+TOKENS = np.array([0, 100, 1000])
+
+
+def test_the_untrained_network_stands_left_of_the_first_snapshot():
+    found = {"dimensions": [60, 3, 11], "gap": [0.3, 0.1, 0.01], "rmse": {"mess3 1": [0.2, 0.1, 0.05]}}
+    left, middle, right = factored.training_panels(TOKENS, found, {"joint": 140, "factored": 10}).axes
+    lines = {line.get_label(): line for line in left.lines}
+    np.testing.assert_array_equal(lines["network"].get_xdata(), [50, 100, 1000])
+    np.testing.assert_array_equal(lines["network"].get_ydata(), [60, 3, 11])
+    assert {"joint beliefs: 140", "factored beliefs: 10"} < set(lines)
+    np.testing.assert_allclose(middle.lines[0].get_ydata(), [0.3, 0.1, 0.01])
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [0.2, 0.1, 0.05])
+
+
+def test_subspaces_of_each_factor_and_their_overlaps():
+    matrix = np.array([[1.0, 0.25], [0.25, 1.0]])
+    found = {
+        "each": {"mess3 1": [60, 3, 2], "bloch_walk 1": [50, 4, 2]},
+        "union": [70, 5, 4],
+        "leading": [0.5, 0.1, 0.01],
+        "whole": [0.9, 0.5, 0.1],
+        "matrix": matrix,
+    }
+    left, middle, right = factored.subspace_panels(TOKENS, found).axes
+    assert [line.get_label() for line in left.lines] == ["mess3 1", "bloch_walk 1", "union"]
+    np.testing.assert_allclose(middle.lines[1].get_ydata(), [0.9, 0.5, 0.1])
+    np.testing.assert_array_equal(right.images[0].get_array(), matrix)
+    assert [text.get_text() for text in right.texts] == ["1.00", "0.25", "0.25", "1.00"]
+
+
+def test_a_column_a_factor_and_a_row_a_kind():
+    points = np.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]])
+    square = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    clouds = {name: {"exact": points, "trained": points / 2} for name in ("one", "two")}
+    figure = factored.belief_columns(clouds, np.ones(3), {"one": square, "two": 2 * square})
+    assert [axis.get_title() for axis in figure.axes] == ["one", "two", "", ""]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["exact", "", "trained", ""]
+    np.testing.assert_allclose(figure.axes[1].get_xlim(), [-2.24, 2.24])
+    for axis in figure.axes:
+        assert (np.asarray(axis.images[0].get_array())[..., 3] > 0).sum() == 3

@@ -1,0 +1,50 @@
+import numpy as np
+
+from beliefgeo.plots import heads
+
+
+def test_excess_is_drawn_in_ten_thousandths_with_its_interval():
+    networks = {
+        1: {"seeds": np.array([3e-4, 5e-4]), "mean": 4e-4, "interval": np.array([2e-4, 6e-4])},
+        2: {"seeds": np.array([1e-4, 1e-4]), "mean": 1e-4, "interval": np.array([1e-4, 1e-4])},
+    }
+    case = heads.Excess(networks, {1: 2e-4, 2: 5e-5}, 2)
+    figure = heads.excess_by_heads({"a": case, "b": case})
+    assert len(figure.axes) == 2 and [panel.get_title() for panel in figure.axes] == ["a", "b"]
+    panel = figure.axes[0]
+    lines = [np.asarray(line.get_ydata(), float) for line in panel.lines]
+    assert any(len(line) == 2 and np.allclose(line, [4, 1]) for line in lines)  # the means
+    assert any(len(line) == 2 and np.allclose(line, [2, 0.5]) for line in lines)  # the ideal layer
+    (bars,) = panel.collections
+    np.testing.assert_allclose(bars.get_segments()[0][:, 1], [2, 6])
+
+
+def test_patterns_have_a_line_for_each_head_and_seed():
+    measured = np.arange(12.0).reshape(2, 2, 3) / 12  # [seed, head, lag]
+    patterns = {"even": np.array([2.0, 0, 1]), "odd": np.array([0, 1.0, 0])}
+    figure = heads.attention_patterns({"a": (measured, patterns)})
+    lines = [np.asarray(line.get_ydata(), float) for line in figure.axes[0].lines]
+    np.testing.assert_allclose(lines[0], [2 / 3, 1 / 3])  # a share of one; the zeros are left out
+    np.testing.assert_allclose(lines[1], [1])
+    np.testing.assert_allclose(lines[2:6], [measured[0, 0], measured[1, 0], measured[0, 1], measured[1, 1]])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["head 1", "head 2", "predicted patterns"]
+
+
+def test_weights_beside_the_powers_of_zeta():
+    measured = np.arange(12.0).reshape(2, 2, 3)
+    figure = heads.factor_weights({"a": heads.Weights(measured, -measured, (0.5, -0.5))})
+    lines = [np.asarray(line.get_ydata(), float) for line in figure.axes[0].lines[1:]]
+    np.testing.assert_allclose(lines[0], measured[0, 0])
+    np.testing.assert_allclose(lines[2], -measured[0, 0])
+    np.testing.assert_allclose(lines[4], [1, 0.5, 0.25])
+    np.testing.assert_allclose(lines[9], [1, -0.5, 0.25])
+
+
+def test_learning_curves_are_means_of_seeds():
+    tokens, excess = np.array([10, 100]), np.array([[1.0, 3.0], [0.1, 0.3]])
+    figure = heads.learning_curves({"a": {1: (tokens, excess), 2: (tokens, excess / 2)}})
+    first, second = figure.axes[0].lines
+    np.testing.assert_allclose(first.get_ydata(), [2, 0.2])
+    np.testing.assert_allclose(second.get_ydata(), [1, 0.1])
+    assert first.get_label() == "heads: 1" and figure.axes[0].get_yscale() == "log"
