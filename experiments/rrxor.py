@@ -261,7 +261,7 @@ def figures(folder: Path, metrics: dict, probed: dict, rows: Prefixes) -> None:
     size = sizes[-1]
     r2 = lambda name, what: network[size]["scores"][name][TWELVE][f"in sample: r2 of distances, {what}"]["seeds"][0]
     pairs = {
-        f"{name}, {what}\nr$^2$ = {r2(name, what):.3f}": (cloud, probed[size]["points"][name])
+        f"{name}\n{what}\nr$^2$ = {r2(name, what):.3f}": (cloud, probed[size]["points"][name])
         for name in ("trained", "untrained")
         for what, cloud in (("true beliefs", rows.beliefs), ("next-token laws", rows.laws))
     }

@@ -67,8 +67,7 @@ def sightings_panels(networks: Mapping[str, Mapping], published: tuple[float, Se
         for k, color in enumerate((BLUE, ORANGE, GREEN, PURPLE)):
             axis.plot(tokens[1:], losses[1:, k], ".-", color=color, label=f"sighting {k + 1}")
             axis.plot(published[0], published[1][k], "D", mfc="none", color=color, markersize=4)
-        axis.axhline(found["exact"][0], color=GREY, linestyle=":", linewidth=1)
-        axis.annotate("exact, first", (tokens[1], found["exact"][0]), fontsize=7, color=GREY, va="top")
+        axis.axhline(found["exact"][0], color=GREY, linestyle=":", linewidth=1, label="exact, sighting 1")
         axis.set(xscale="log", yscale="log", xlabel="training tokens", title=title)
     axes[0].plot([], [], "D", mfc="none", color=GREY, label="published")
     axes[0].set_ylabel("loss on the name (nats)")

@@ -112,9 +112,9 @@ def colored_clouds(
     for axis, (title, points) in zip(axes, clouds.items(), strict=True):
         drawn = axis.scatter(*np.asarray(points)[:, :2].T, c=values, s=5, cmap="viridis", linewidths=0, alpha=0.8)
         axis.set(title=title, aspect="equal", xticks=[], yticks=[])
-    first = next(iter(clouds.values()))
-    low, high = np.asarray(first).min(0)[:2], np.asarray(first).max(0)[:2]
-    margin = 0.25 * (high - low)
+    every = np.concatenate([np.asarray(points)[:, :2] for points in clouds.values()])
+    low, high = every.min(0), every.max(0)
+    margin = 0.05 * (high - low)
     for axis in axes:
         axis.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
     if drawn is not None:
