@@ -90,12 +90,27 @@ def compare_distances(
 
 
 def compare_cosines(
-    key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, *, pairs: int = 1_000_000, weights: ArrayLike | None = None
+    key: PRNGKeyArray,
+    left: ArrayLike,
+    right: ArrayLike,
+    *,
+    pairs: int = 1_000_000,
+    weights: ArrayLike | None = None,
+    centred: bool = True,
 ) -> Float[Array, ""]:
     """r2 between pairwise cosine similarities in two clouds `[row, axis]` of the same rows, over random pairs.
 
     The cosine is between vectors from each cloud's weighted mean, so an offset or a scale of a cloud changes nothing;
-    rows at the mean itself have the cosine 0 with all. Arguments as `compare_distances`.
+    rows at the mean itself have the cosine 0 with all. 0 where the cosines of the left cloud do not vary, as those of a
+    probe that sees the mean everywhere.
+
+    Args:
+        key: draws the pairs.
+        left: `[row, axis]`, what is predicted.
+        right: `[row, axis]`, the truth.
+        pairs: how many.
+        weights: `[row]`; default equal.
+        centred: False takes the vectors from zero, where an offset counts.
 
     With the predicted and the true beliefs this is what we take the cosine-similarity R2 of Riechers, Elliott, Shai
     2025 (2507.07432) to be; whether theirs are centred, it is a squared correlation, and equal pairs count, we do not
@@ -107,16 +122,16 @@ def compare_cosines(
     """
     one, other, left, right = _pairs("compare_cosines", key, left, right, pairs, weights)
     law = jnp.ones(len(left)) if weights is None else as_floats(weights)
-    cosine = lambda cloud: _cosines(cloud, law, one, other)
-    return jnp.corrcoef(cosine(left), cosine(right))[0, 1] ** 2
+    origin = lambda cloud: centred * ((law / law.sum()).astype(cloud.dtype) @ cloud)
+    seen, true = (_cosines(cloud - origin(cloud)[None], one, other) for cloud in (left, right))
+    return jnp.where(seen.std() > 1e-6, jnp.corrcoef(seen, true)[0, 1] ** 2, 0)
 
 
 def _cosines(
-    cloud: Float[Array, "row axis"], law: Float[Array, " row"], one: Int[Array, " pair"], other: Int[Array, " pair"]
+    vectors: Float[Array, "row axis"], one: Int[Array, " pair"], other: Int[Array, " pair"]
 ) -> Float[Array, " pair"]:
-    centred = cloud - ((law / law.sum()).astype(cloud.dtype) @ cloud)[None]
-    size = jnp.linalg.norm(centred, axis=-1, keepdims=True)
-    unit = centred / jnp.where(size > 0, size, 1)
+    size = jnp.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit = vectors / jnp.where(size > 0, size, 1)
     return (unit[one] * unit[other]).sum(-1)
 
 

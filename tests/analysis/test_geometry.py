@@ -77,3 +77,17 @@ def test_cosines():
     assert np.isfinite(compare_cosines(key, np.r_[cloud, [cloud.mean(0)]], np.r_[other, [[0, 0, 0]]]))
     with pytest.raises(ValueError, match="compare_cosines needs clouds of the same rows; got 40 and 39"):
         compare_cosines(key, cloud, other[1:])
+
+
+def test_cosines_from_zero():
+    square = jnp.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    cosines = lambda left, right, **how: float(compare_cosines(jax.random.key(0), left, right, **how))
+    assert cosines(-2 * square, square, centred=False) == pytest.approx(1, abs=1e-5)
+    # By brute force over all ordered pairs, with an offset that only cosines about the mean forget.
+    cloud, other = np.asarray(square), np.asarray(square) * [3, 1] + [1, 0]
+    units = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in (cloud, other)]
+    exact = np.corrcoef(*[(unit @ unit.T).ravel() for unit in units])[0, 1] ** 2
+    assert cosines(square, other, centred=False) == pytest.approx(exact, abs=5e-3)
+    assert cosines(square + 5, square) == pytest.approx(1, abs=1e-4)
+    # Who sees the mean everywhere explains nothing.
+    assert cosines(jnp.ones((4, 2)), square) == cosines(jnp.ones((4, 2)), square, centred=False) == 0

@@ -1,0 +1,105 @@
+"""Probes scored on the very rows they were fitted to, as papers do: for comparison with their numbers only.
+
+The cut-off is chosen by cross-validation, yet over folds of random rows, so that each is predicted by a probe that saw
+its kin. For what a network holds take `held_out`.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
+
+from beliefgeo.analysis.cross_validation import RCONDS
+from beliefgeo.analysis.geometry import compare_cosines
+from beliefgeo.analysis.probes import (
+    Probe,
+    ProbeStatistic,
+    check_regression,
+    merge_statistics,
+    probe_statistic,
+    score_predictions,
+    solve_probe,
+)
+from beliefgeo.processes.process import ArrayLike
+
+
+def fit_probe_by_folds(
+    features: ArrayLike,
+    targets: ArrayLike,
+    folds: Sequence[Int[np.ndarray, " _"]],
+    weights: ArrayLike | None = None,
+) -> Probe:
+    """The affine probe of all rows, its cut-off the one that predicts left-out folds best.
+
+    Least over the cut-offs: the mean over folds of each fold's weighted mean squared error, predicted by the probe of
+    all other folds. A sum over rows would let the fold of the likeliest prefix decide alone.
+
+    Args:
+        features: `[row, feature]`.
+        targets: `[row, target]`.
+        folds: the rows of each, such as `np.array_split(np.random.default_rng(0).permutation(n_rows), 10)`.
+        weights: `[row]`; default equal.
+
+    Raises:
+        ValueError: mismatched rows, NaN, negative weights, fewer than two folds, or one without weight.
+
+    Source: the probes of Riechers, Elliott, Shai 2025 (2507.07432); how they weigh their folds is not known.
+
+    >>> x = jnp.arange(6.0)[:, None]
+    >>> probe = fit_probe_by_folds(x, 2 * x + 1, np.array_split(np.arange(6), 3))
+    >>> probe.kernel.round(4).tolist(), probe.bias.round(4).tolist()
+    ([[2.0]], [1.0])
+    """
+    features, targets, weights = check_regression(features, targets, weights)
+    rows = [(features[fold], targets[fold], weights[fold]) for fold in folds]
+    if len(rows) < 2 or not all(weight.sum() > 0 for _, _, weight in rows):
+        raise ValueError(f"a cut-off is chosen over two folds or more, each of positive weight; got {len(rows)} folds")
+    parts = [probe_statistic(*fold) for fold in rows]
+    errors = [_errors(_stacked(parts[:out] + parts[out + 1 :]), *fold) for out, fold in enumerate(rows)]
+    return _fit(_stacked(parts), features.shape[1], RCONDS[int(jnp.stack(errors).mean(0).argmin())])
+
+
+def in_sample_scores(
+    seen: Float[Array, "row target"],
+    targets: Float[Array | np.ndarray, "row target"],
+    weights: Num[Array | np.ndarray, " row"],
+    *,
+    pairs: int = 200_000,
+) -> dict[str, Float[Array, ""]]:
+    """RMSE, R2 and cosine R2 of probed beliefs: `compare_cosines` from zero, and again from the means.
+
+    Args:
+        seen: what a probe sees.
+        targets: the beliefs it was fitted to.
+        weights: at any scale.
+        pairs: of rows, drawn by weight, whose cosines are compared; the same ones every time.
+    """
+    targets, weights = jnp.asarray(targets, seen.dtype), jnp.asarray(weights, seen.dtype)
+    score = score_predictions(seen, targets, weights)
+    cosines = partial(compare_cosines, jax.random.key(0), seen, targets, pairs=pairs, weights=weights)
+    return {
+        "rmse": score.rmse,
+        "r2": score.r2,
+        "cosine r2": cosines(centred=False),
+        "centred cosine r2": cosines(centred=True),
+    }
+
+
+@jax.jit
+def _errors(others: ProbeStatistic, features: Array, targets: Array, weights: Array) -> Float[Array, " cut_off"]:
+    """The mean squared error on one fold of the probe of all others, for each cut-off."""
+    statistic, shares = merge_statistics(others), weights / weights.sum()
+    probe = lambda rcond: solve_probe(statistic, features.shape[1], offset=True, rcond=rcond)
+    return jax.vmap(lambda rcond: shares @ ((probe(rcond)(features) - targets) ** 2).sum(1))(jnp.array(RCONDS))
+
+
+@partial(jax.jit, static_argnames="n_features")
+def _fit(parts: ProbeStatistic, n_features: int, rcond: jax.typing.ArrayLike) -> Probe:
+    return solve_probe(merge_statistics(parts), n_features, offset=True, rcond=rcond)
+
+
+def _stacked(parts: list[ProbeStatistic]) -> ProbeStatistic:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)

@@ -1,0 +1,56 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo.analysis.cross_validation import RCONDS
+from beliefgeo.analysis.in_sample import fit_probe_by_folds, in_sample_scores
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("features", [4, 30])  # as many rows as needed, and far too few
+def test_the_cut_off_against_explicit_loops(x64, features):
+    x = RNG.normal(size=(60, features)) @ RNG.normal(size=(features, features)) + 5
+    y, w = x[:, :2] @ RNG.normal(size=(2, 3)) + 2 * RNG.normal(size=(60, 3)), RNG.uniform(0.1, 3, 60)
+    w[0] = 100  # one likely row decides no more than its fold
+    folds, errors = np.array_split(RNG.permutation(60), 7), []
+    for rcond in RCONDS:
+        of_folds = []
+        for fold in folds:
+            others = np.setdiff1d(np.arange(60), fold)
+            probe = bg.fit_probe(x[others], y[others], w[others], rcond=rcond)
+            of_folds.append(np.average(((np.asarray(probe(x[fold])) - y[fold]) ** 2).sum(1), weights=w[fold]))
+        errors.append(np.mean(of_folds))
+    expected = bg.fit_probe(x, y, w, rcond=RCONDS[int(np.argmin(errors))])
+    found = fit_probe_by_folds(x, y, folds, w)
+    np.testing.assert_allclose(found(x), expected(x), atol=1e-9)
+
+
+def test_a_fold_must_have_weight():
+    x, halves = np.arange(4.0)[:, None], np.array_split(np.arange(4), 2)
+    with pytest.raises(ValueError, match="two folds or more, each of positive weight; got 1 folds"):
+        fit_probe_by_folds(x, x, [np.arange(4)])
+    with pytest.raises(ValueError, match="each of positive weight"):
+        fit_probe_by_folds(x, x, halves, np.array([0, 0, 1, 1]))
+
+
+def test_scores_by_hand():
+    seen = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    truth = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    found = in_sample_scores(jnp.asarray(seen), truth, np.array([1, 1, 2]))
+    # One quarter of the weight is wrong by 1 in both entries; three quarters of it are (0, 1).
+    assert float(found["rmse"]) == pytest.approx(0.5)
+    assert float(found["r2"]) == pytest.approx(1 - 0.5 / (2 * 0.25 * 0.75))
+    # Cosines are 1 where two rows are equal, else 0: over the pairs of 4 words each is 1 in this table or 0.
+    words = [0, 1, 2, 2]
+    equal = lambda cloud: [(cloud[i] == cloud[j]).all() for i in words for j in words]
+    exact = np.corrcoef(equal(seen), equal(truth))[0, 1] ** 2
+    assert float(found["cosine r2"]) == pytest.approx(exact, abs=0.01)
+
+
+def test_cosines_from_zero_depend_on_the_offset_and_those_from_the_mean_do_not():
+    cloud = jax.random.normal(jax.random.key(0), (40, 3))
+    moved = in_sample_scores(cloud + 3, cloud, np.ones(40))
+    assert float(moved["centred cosine r2"]) == pytest.approx(1, abs=1e-4) and moved["cosine r2"] < 0.9
