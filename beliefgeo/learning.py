@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,9 @@ from beliefgeo.networks.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.processes.process import Observer, vocabulary
 from beliefgeo.processes.sampling import sample
+
+# Of params: "trained", "untrained", or the training tokens of a snapshot.
+Name = TypeVar("Name", str, int)
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,11 @@ def learn(
 
 def read_networks(
     network: Transformer | Recurrent,
-    params: dict[str, Any],
+    params: dict[Name, Any],
     rows: Prefixes,
     select: Callable[[dict[str, Array]], Any] = lambda activations: activations["resid_post"][-1],
-) -> dict[str, Evaluation]:
-    """`evaluate` for params `[seed, ...]` of each name; every leaf of the result has seeds on its first axis."""
+) -> dict[Name, Evaluation]:
+    """`evaluate` for params `[seed, ...]` of each name or snapshot; every leaf of the result has seeds first."""
     read = jax.jit(lambda every: jax.lax.map(lambda one: evaluate(partial(network.apply, one), rows, select), every))  # pyright: ignore[reportArgumentType]
     return {name: read(every) for name, every in params.items()}
 

@@ -74,10 +74,15 @@ def held_out_score(
     unexplained = shares @ error / (shares @ ((truth - shares @ truth) ** 2).sum(1))
     lengths = np.unique(prefixes.length[rows])
     totals = [np.bincount(prefixes.length, shares * value)[lengths] for value in (error, np.ones(len(error)))]
-    window = equivalent_window(unexplained, window_curve(prefixes, weights, rows))
+    window = equivalent_window(unexplained, held_out_curve(prefixes, weights))
     n_targets = truth.shape[1]
     by_length = totals[0] / totals[1] / n_targets
     return HeldOutScore(shares @ error / n_targets, 1 - unexplained, unexplained, window, lengths, by_length)
+
+
+def held_out_curve(prefixes: Prefixes, weights: Num[np.ndarray, " row"]) -> Float[np.ndarray, " window"]:
+    """`window_curve` of the prefixes that a held-out score counts: what `equivalent_window` compares it with."""
+    return window_curve(prefixes, weights, held_out_folds(prefixes) >= 0)
 
 
 class PermutationTest(NamedTuple):

@@ -3,18 +3,29 @@
 A report is a nested dictionary of numbers and arrays, ready for `runs.write_json`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.stats
-from jaxtyping import Array, Float, Num, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
+from scipy.spatial.distance import cdist
 
-from beliefgeo.analysis.controls import equivalent_window, shuffle_words, window_curve
+from beliefgeo.analysis.controls import equivalent_window, seen_projector, shuffle_words, window_curve
+from beliefgeo.analysis.cross_validation import cross_validated_r2
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, loss_gap, optimal_loss
-from beliefgeo.analysis.held_out import HeldOutScore, held_out_folds, held_out_score, permutation_test
+from beliefgeo.analysis.geometry import compare_distances
+from beliefgeo.analysis.held_out import (
+    HeldOutScore,
+    held_out_curve,
+    held_out_folds,
+    held_out_score,
+    permutation_test,
+)
 from beliefgeo.analysis.probes import fit_probe, score_probe
+from beliefgeo.analysis.sampled import sampled_loss_gap
 
 # How the prefixes count, by its name in reports and figures.
 WEIGHTINGS = {"every word and position equally": "counts", "by probability": "probabilities"}
@@ -35,6 +46,108 @@ def over_seeds(values: Num[np.ndarray, "seed ..."], *, level: float = 0.95) -> d
         return {"mean": mean, "interval": None, "seeds": values}
     half = scipy.stats.t.ppf((1 + level) / 2, n - 1) * values.std(0, ddof=1) / np.sqrt(n)
     return {"mean": mean, "interval": np.stack([mean - half, mean + half]), "seeds": values}
+
+
+def seeds_report(each: Sequence[Any]) -> Any:
+    """`over_seeds`, in float64, of every number in reports of one shape, one report a seed.
+
+    Args:
+        each: nested dictionaries of the same names; whatever is no dictionary is a number or an array of them.
+
+    >>> seeds_report([{"loss": {"gap": 1.0}}, {"loss": {"gap": 3.0}}])["loss"]["gap"]["seeds"].tolist()
+    [1.0, 3.0]
+    """
+    if not isinstance(each[0], Mapping):
+        return over_seeds(np.array(each, float))
+    return {name: seeds_report([one[name] for one in each]) for name in each[0]}
+
+
+def mean_gaps(network: Evaluation, prefixes: Prefixes) -> Float[np.ndarray, " seed"]:
+    """How far each seed is above the optimum, exactly, on average over the numbers of tokens read. Nats."""
+    return np.array([loss_gap(prefixes, laws).mean() for laws in network.log_laws])
+
+
+def gain_report(networks: Networks, prefixes: Prefixes, first: float, *, sampled: bool = False) -> dict[str, Any]:
+    """How far above the optimum each network is, and the share it gains of what the past can tell.
+
+    gained = 1 - gap / (first - optimum): 0 who forgets the past, 1 who knows all it tells about the next token.
+
+    Args:
+        networks: seeds on the first axis of every leaf.
+        prefixes: from `evaluation.prefixes`.
+        first: the entropy of a token when nothing is known of the past, `bg.myopic_entropies(process, 1)[0]`. Nats.
+        sampled: the words were drawn: their standard error, of the first seed; None where they are all words.
+    """
+    optimal = optimal_loss(prefixes).mean()
+    gaps = {name: mean_gaps(network, prefixes) for name, network in networks.items()}
+    error = lambda network: sampled_loss_gap(prefixes, network.log_laws[0]).mean_error if sampled else None
+    return {
+        "first token": first,
+        "optimal": optimal,
+        "gap": {name: over_seeds(gap) for name, gap in gaps.items()},
+        "gained": {name: over_seeds(1 - gap / (first - optimal)) for name, gap in gaps.items()},
+        "standard error": {name: error(network) for name, network in networks.items()},
+    }
+
+
+def law_report(prefixes: Prefixes) -> dict[str, Any]:
+    """How far the exact next-token law goes, every word and position equally: what a network that knew no more had.
+
+    How many beliefs and laws there are, R2 of the affine probe of the beliefs, and r2 of their distances.
+    """
+    laws, beliefs, counts = prefixes.laws, prefixes.beliefs, prefixes.counts
+    return {
+        "distinct beliefs": len(np.unique(beliefs.round(9), axis=0)),
+        "distinct laws": len(np.unique(laws.round(9), axis=0)),
+        "probe r2": score_probe(fit_probe(laws, beliefs, counts), laws, beliefs, counts).r2,
+        "distances": compare_distances(jax.random.key(0), laws, beliefs, weights=counts),
+    }
+
+
+def parts_report(features: Float[Array, "row feature"], prefixes: Prefixes) -> dict[str, Any]:
+    """Held-out R2 of the beliefs, and of their parts that the next-token law sees and that it cannot see.
+
+    Args:
+        features: activations of each prefix.
+        prefixes: from `evaluation.prefixes`.
+
+    Raises:
+        ValueError: laws that are not linear in the beliefs; see `controls.seen_projector`.
+    """
+    seen = prefixes.beliefs @ seen_projector(prefixes.beliefs, prefixes.laws)
+    targets = np.stack([prefixes.beliefs, seen, prefixes.beliefs - seen])
+    score = lambda sets, weights: cross_validated_r2(features, sets, held_out_folds(prefixes), weights)
+    window = lambda r2, weights: equivalent_window(1 - float(r2), held_out_curve(prefixes, weights))
+    by_count, seen_r2, unseen_r2 = score(targets, prefixes.counts)
+    (by_probability,) = score(targets[:1], prefixes.probabilities)
+    return {
+        "held out: r2": by_count,
+        "held out: window": window(by_count, prefixes.counts),
+        "held out, by probability: r2": by_probability,
+        "held out, by probability: window": window(by_probability, prefixes.probabilities),
+        "held out: r2 of the part that the next-token law sees": seen_r2,
+        "held out: r2 of the part that it cannot see": unseen_r2,
+    }
+
+
+def distance_report(features: Float[Array, "row feature"], prefixes: Prefixes) -> dict[str, float]:
+    """Mean distances of activations after two pasts that agree, as fractions of that after pasts of different laws.
+
+    Over pairs of prefixes of equal length. Equal law, different belief: near 0 where the two are merged. Equal belief:
+    near 0 if the activations hold nothing else. NaN where there is no such pair, as of the former in Mess3.
+    """
+    same_law, same_belief = _pairs_alike(prefixes.laws), _pairs_alike(prefixes.beliefs)
+    pairs = _pairs_alike(prefixes.length[:, None]) & ~np.eye(len(prefixes.length), dtype=bool)
+    distance = cdist(features, features)
+    mean = lambda chosen: distance[pairs & chosen].mean() if (pairs & chosen).any() else np.nan
+    return {
+        "distance, equal belief": mean(same_belief) / mean(~same_law),
+        "distance, equal law and different belief": mean(same_law & ~same_belief) / mean(~same_law),
+    }
+
+
+def _pairs_alike(values: Num[np.ndarray, "row column"]) -> Bool[np.ndarray, "row other"]:
+    return np.all(abs(values[:, None] - values[None]) < 1e-6, axis=-1)
 
 
 def loss_report(networks: Networks, prefixes: Prefixes) -> dict[str, Any]:
@@ -94,7 +207,7 @@ def held_out_report(
         name: over_seeds(unexplained(probe, "untrained") / unexplained(probe, "trained"))
         for name, probe in probes.items()
     }
-    window_of = window_curve(prefixes, weights, held_out_folds(prefixes) >= 0)
+    window_of = held_out_curve(prefixes, weights)
     features = next(iter(sites.values()))[0]
     shuffled = permutation_test(key, features, prefixes, weights, count=shuffles)
     return {
