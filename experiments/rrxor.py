@@ -21,20 +21,17 @@ Interrupt it and start it again with the same command: it continues. A finished 
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import jax
-import numpy as np
-from scipy.spatial.distance import cdist
 
 import beliefgeo as bg
 from beliefgeo import cli, runs
 from beliefgeo.analysis import report
-from beliefgeo.analysis.controls import equivalent_window, seen_projector, shuffle_unseen, window_curve
-from beliefgeo.analysis.cross_validation import cross_validated_r2
-from beliefgeo.analysis.evaluation import Prefixes, layerwise, loss_gap, prefixes
+from beliefgeo.analysis.controls import shuffle_unseen
+from beliefgeo.analysis.evaluation import Prefixes, layerwise, prefixes
 from beliefgeo.analysis.geometry import compare_distances, principal_components
-from beliefgeo.analysis.held_out import PermutationTest, held_out_folds, permutation_test
+from beliefgeo.analysis.held_out import permutation_test
 from beliefgeo.learning import Budget, Learned, learn, read_networks
 from beliefgeo.networks.transformer import TransformerConfig
 from beliefgeo.plots import layers
@@ -55,10 +52,11 @@ PUBLISHED_ERROR = {
     "final norm": 0.0295,
     "concatenated": 0.0035,
 }
+PUBLISHED_DISTANCE_R2 = {"true beliefs": 0.95, "next-token laws": 0.31}
 TWELVE = "all twelve"
+NETS = ("trained", "untrained")
 # In-sample fits with as many activations as prefixes: directions below this are the rounding of float32.
 RCOND = 1e-5
-PUBLISHED_DISTANCE_R2 = {"true beliefs": 0.95, "next-token laws": 0.31}
 
 
 @dataclass(frozen=True)
@@ -88,238 +86,157 @@ def main(preset: str, config: Config, out: Path) -> None:
     folder = runs.open_run(runs.run_folder(out, preset, config), config)
     process = bg.rrxor()
     rows = prefixes(process, bg.words(process, config.context))
-    learned = {
-        size: learn(
-            folder / size,
-            process,
-            NETWORKS[size],
-            config.budget,
-            context=config.context,
-            data="rrxor",
-        )
-        for size in config.sizes
-    }
-    results, probed = {}, {}
-    for size, one in learned.items():
-        results[size], probed[size] = study(one, rows, config)
+    results, pictures, seconds = {}, {}, {}
+    for size in config.sizes:
+        learned = learn(folder / size, process, NETWORKS[size], config.budget, context=config.context, data="rrxor")
+        results[size], pictures[size] = study(learned, rows, config)
+        seconds[size] = learned.history["seconds"].sum()
+    figures(folder, results, pictures, rows)
     metrics = {
         "preset": preset,
         "config": asdict(config),
         "mixed states": len(bg.mixed_state_presentation(process).beliefs),
-        "next-token law": law_alone(rows),
+        "next-token law": report.law_report(rows),
         "networks": results,
         "device": runs.device(),
         "versions": runs.versions(),
+        "seconds": {"training": seconds, "all": time.perf_counter() - began},
     }
-    figures(folder, metrics, probed, rows)
-    seconds = {size: one.history["seconds"].sum() for size, one in learned.items()}
-    metrics["seconds"] = {"training": seconds, "all": time.perf_counter() - began}
     runs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)
 
 
 def sites(activations: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """The six sites of the error bars and their concatenation, and the twelve of the distance panel."""
-    return layerwise(activations) | {
-        TWELVE: layerwise(activations, ("resid_pre", "resid_mid", "resid_post"))["concatenated"]
-    }
+    twelve = layerwise(activations, ("resid_pre", "resid_mid", "resid_post"))["concatenated"]
+    return layerwise(activations) | {TWELVE: twelve}
 
 
 def study(learned: Learned, rows: Prefixes, config: Config) -> tuple[dict, dict]:
     """Everything about one size of network; and for the figures, the beliefs that probes see, and a test."""
-    networks = read_networks(learned.network, {"trained": learned.trained, "untrained": learned.untrained}, rows, sites)
-    scores = {
-        name: {
-            site: over_seeds([measure(one, rows) for one in network.features[site]])
-            for site in (*PUBLISHED_ERROR, TWELVE)  # the order of reading
-        }
-        for name, network in networks.items()
-    }
-    tests = {
-        name: [unseen_test(one, rows, config) for one in network.features["concatenated"]]
-        for name, network in networks.items()
-    }
+    nets = read_networks(learned.network, {"trained": learned.trained, "untrained": learned.untrained}, rows, sites)
+    shots = read_networks(learned.network, learned.snapshots, rows)
+    # Beliefs against beliefs whose part invisible to the next-token law is shuffled, held out.
+    key, shuffles = jax.random.key(config.budget.seed), config.shuffles
+    test = lambda features: permutation_test(key, features, rows, rows.counts, shuffle_unseen, count=shuffles)
+    tests = {net: [test(one) for one in read.features["concatenated"]] for net, read in nets.items()}
+    tested = lambda one: {"r2": one.r2, "largest shuffled r2": one.shuffled.max(), "p_value": one.p_value}
     result = {
         "training_tokens": max(learned.snapshots),
-        "loss": report.loss_report(networks, rows),
-        "gap while training": {tokens: gap(learned, params, rows) for tokens, params in learned.snapshots.items()},
-        "scores": scores,
+        "loss": report.loss_report(nets, rows),
+        "gap while training": {
+            tokens: report.over_seeds(report.mean_gaps(shot, rows)) for tokens, shot in shots.items()
+        },
+        "scores": {
+            net: {
+                site: report.seeds_report([measure(one, rows) for one in read.features[site]])
+                for site in (*PUBLISHED_ERROR, TWELVE)  # the order of reading
+            }
+            for net, read in nets.items()
+        },
         "more than the next-token law": {
-            name: over_seeds(
-                [{"r2": t.r2, "largest shuffled r2": t.shuffled.max(), "p_value": t.p_value} for t in each]
-            )
-            for name, each in tests.items()
+            net: report.seeds_report([tested(one) for one in each]) for net, each in tests.items()
         },
     }
-    points = {
-        name: np.array(bg.fit_probe(one, rows.beliefs, rows.counts, rcond=RCOND)(one))
-        for name, one in ((name, network.features[TWELVE][0]) for name, network in networks.items())
-    }
+    first = {net: read.features[TWELVE][0] for net, read in nets.items()}
+    points = {net: fit(features, rows)(features) for net, features in first.items()}
     return result, {"points": points, "test": tests["trained"][0]}
 
 
-def measure(features: jax.Array, rows: Prefixes) -> dict[str, float]:
-    """One site of one network: as published, held out, and what it tells apart."""
-    key, probe = jax.random.key(0), bg.fit_probe(features, rows.beliefs, rows.counts, rcond=RCOND)
-    fitted = bg.score_probe(probe, features, rows.beliefs, rows.counts)
-    distances = lambda cloud: compare_distances(key, probe(features), cloud, weights=rows.counts)
-    seen = rows.beliefs @ seen_projector(rows.beliefs, rows.laws)
-    targets = np.stack([rows.beliefs, seen, rows.beliefs - seen])
-    folds = held_out_folds(rows)
-    by_count, seen_r2, unseen_r2 = cross_validated_r2(features, targets, folds, rows.counts)
-    by_probability = cross_validated_r2(features, targets[:1], folds, rows.probabilities)[0]
-    window = lambda r2, weights: equivalent_window(1 - float(r2), window_curve(rows, weights, folds >= 0))
-    return {
-        "in sample: mse": fitted.mse,
-        "in sample: r2": fitted.r2,
+def measure(features: jax.Array, rows: Prefixes) -> dict:
+    """One site of one network: a probe on the rows of its fit, as published; held out; and what is told apart."""
+    probe = fit(features, rows)
+    score = bg.score_probe(probe, features, rows.beliefs, rows.counts)
+    distances = lambda truth: compare_distances(jax.random.key(0), probe(features), truth, weights=rows.counts)
+    in_sample = {
+        "in sample: mse": score.mse,
+        "in sample: r2": score.r2,
         "in sample: r2 of distances, true beliefs": distances(rows.beliefs),
         "in sample: r2 of distances, next-token laws": distances(rows.laws),
-        "held out: r2": by_count,
-        "held out: window": window(by_count, rows.counts),
-        "held out, by probability: r2": by_probability,
-        "held out, by probability: window": window(by_probability, rows.probabilities),
-        "held out: r2 of the part that the next-token law sees": seen_r2,
-        "held out: r2 of the part that it cannot see": unseen_r2,
-        **told_apart(features, rows),
     }
+    return in_sample | report.parts_report(features, rows) | report.distance_report(features, rows)
 
 
-def told_apart(features: jax.Array, rows: Prefixes) -> dict[str, float]:
-    """Mean distances of activations, as fractions of that between pasts of equal length and different laws.
-
-    Equal law, different belief: near 0 where the two are merged. Equal belief: near 0 if the site holds nothing else.
-    """
-    near = lambda values: (abs(values[:, None] - values[None]) < 1e-6).all(-1)
-    same_law, same_belief = near(rows.laws), near(rows.beliefs)
-    pairs = (rows.length[:, None] == rows.length[None]) & ~np.eye(len(rows.length), dtype=bool)
-    distance = cdist(features, features)
-    mean = lambda chosen: distance[pairs & chosen].mean()
-    return {
-        "distance, equal belief": mean(same_belief) / mean(~same_law),
-        "distance, equal law and different belief": mean(same_law & ~same_belief) / mean(~same_law),
-    }
+def fit(features: jax.Array, rows: Prefixes) -> bg.Probe:
+    """The probe of the beliefs, every word and position counted equally."""
+    return bg.fit_probe(features, rows.beliefs, rows.counts, rcond=RCOND)
 
 
-def unseen_test(features: jax.Array, rows: Prefixes, config: Config) -> PermutationTest:
-    """Beliefs against beliefs whose part invisible to the next-token law is shuffled, held out."""
-    key = jax.random.key(config.budget.seed)
-    return permutation_test(key, features, rows, rows.counts, shuffle_unseen, count=config.shuffles)
-
-
-def gap(learned: Learned, params: Any, rows: Prefixes) -> dict:
-    """Exact nats above the optimum, mean over the context."""
-    laws = read_networks(learned.network, {"it": params}, rows)["it"].log_laws
-    return report.over_seeds(np.array([loss_gap(rows, one).mean() for one in laws]))
-
-
-def law_alone(rows: Prefixes) -> dict:
-    """How far the exact next-token law goes: distinct ones, its affine probe of the beliefs, its distances."""
-    probe = bg.fit_probe(rows.laws, rows.beliefs, rows.counts)
-    return {
-        "distinct beliefs": len(np.unique(rows.beliefs.round(9), axis=0)),
-        "distinct laws": len(np.unique(rows.laws.round(9), axis=0)),
-        "probe r2": bg.score_probe(probe, rows.laws, rows.beliefs, rows.counts).r2,
-        "distances": compare_distances(jax.random.key(0), rows.laws, rows.beliefs, weights=rows.counts),
-    }
-
-
-def over_seeds(each: list[dict[str, Any]]) -> dict[str, Any]:
-    """Every number of the dictionaries over seeds."""
-    return {name: report.over_seeds(np.array([float(one[name]) for one in each])) for name in each[0]}
-
-
-def figures(folder: Path, metrics: dict, probed: dict, rows: Prefixes) -> None:
+def figures(folder: Path, results: dict, pictures: dict, rows: Prefixes) -> None:
     """Draw scores site by site, distances, the beliefs that probes see, the test and the training."""
     save = lambda name, figure: figure.savefig(folder / f"{name}.png")
-    sizes = list(metrics["networks"])
-    network = {size: metrics["networks"][size] for size in sizes}
-    curve = lambda size, name, score: {
-        site: found[score]["seeds"] for site, found in network[size]["scores"][name].items()
+    scores = {size: found["scores"] for size, found in results.items()}
+    probes = {
+        "mean squared error": {net: (net, "in sample: mse") for net in NETS},
+        "R$^2$ of the beliefs": {net: (net, "held out: r2") for net in NETS},
     }
-    both = lambda size, score: {name: curve(size, name, score) for name in ("trained", "untrained")}
-    scored = {f"{size}, in sample": both(size, "in sample: mse") for size in sizes}
-    scored |= {f"{size}, held out": both(size, "held out: r2") for size in sizes}
     published = {"128-wide, in sample": PUBLISHED_ERROR}
-    labels = ("mean squared error", "R$^2$ of the beliefs")
-    save("layers", layers.by_site(scored, columns=len(sizes), labels=labels, published=published, log=(0,)))
-
-    seen, unseen = (f"held out: r2 of the part that {what}" for what in ("the next-token law sees", "it cannot see"))
-    merged = ("distance, equal law and different belief", "distance, equal belief")
-    told = {
-        f"{size}": {
-            "seen by the next-token law": curve(size, "trained", seen),
-            "unseen": curve(size, "trained", unseen),
-        }
-        for size in sizes
+    save("layers", layers.by_site(scores, probes, titles=("in sample", "held out"), published=published, log=(0,)))
+    distinctions = {
+        "held-out R$^2$ of the part": {
+            "seen by the next-token law": ("trained", "held out: r2 of the part that the next-token law sees"),
+            "unseen": ("trained", "held out: r2 of the part that it cannot see"),
+        },
+        "distance / that of\ndifferent laws": {
+            pasts: ("trained", f"distance, {pasts}") for pasts in ("equal law and different belief", "equal belief")
+        },
     }
-    told |= {
-        f"{size} ": {name.removeprefix("distance, "): curve(size, "trained", name) for name in merged} for size in sizes
-    }
-    labels = ("held-out R$^2$ of the part", "distance / that of\ndifferent laws")
-    save("distinctions", layers.by_site(told, columns=len(sizes), labels=labels))
+    save("distinctions", layers.by_site(scores, distinctions))
 
-    size = sizes[-1]
-    r2 = lambda name, what: network[size]["scores"][name][TWELVE][f"in sample: r2 of distances, {what}"]["seeds"][0]
+    size = list(results)[-1]
+    points = pictures[size]["points"]
+    r2 = lambda net, truth: scores[size][net][TWELVE][f"in sample: r2 of distances, {truth}"]["seeds"][0]
+    truths = {"true beliefs": rows.beliefs, "next-token laws": rows.laws}
     pairs = {
-        f"{name}\n{what}\nr$^2$ = {r2(name, what):.3f}": (cloud, probed[size]["points"][name])
-        for name in ("trained", "untrained")
-        for what, cloud in (("true beliefs", rows.beliefs), ("next-token laws", rows.laws))
+        f"{net}\n{truth}\nr$^2$ = {r2(net, truth):.3f}": (cloud, points[net])
+        for net in NETS
+        for truth, cloud in truths.items()
     }
-    axes = [("distance of beliefs", "distance of probed beliefs"), ("distance of laws", "")] * 2
-    save("distances", layers.distance_panels(pairs, axes))
-
+    labels = [("distance of beliefs", "distance of probed beliefs"), ("distance of laws", "")] * 2
+    save("distances", layers.distance_panels(pairs, labels))
     flat = principal_components(rows.beliefs, rows.counts)
-    clouds = {"exact beliefs": flat(rows.beliefs)}
-    clouds |= {f"probe of the {name} network": flat(points) for name, points in probed[size]["points"].items()}
+    clouds = {"exact beliefs": rows.beliefs} | {f"probe of the {net} network": points[net] for net in NETS}
+    clouds = {title: flat(cloud) for title, cloud in clouds.items()}
     save("beliefs", layers.colored_clouds(clouds, rows.laws[:, 1], label="probability of a 1 next"))
 
-    tests = {size: (probed[size]["test"].r2, probed[size]["test"].shuffled) for size in sizes}
+    tests = {size: (picture["test"].r2, picture["test"].shuffled) for size, picture in pictures.items()}
     save("unseen", layers.against_chance(tests, xlabel="held-out R$^2$ of the beliefs"))
-    gaps = {
-        size: (list(found)[1:], np.array([one["seeds"] for one in found.values()]).T[:, 1:])
-        for size, found in ((size, network[size]["gap while training"]) for size in sizes)
-    }
+    gaps = {size: found["gap while training"] for size, found in results.items()}
     save("training", layers.learning_curves(gaps, ylabel="loss above the optimum (nats)"))
 
 
 def summary(folder: Path, metrics: dict) -> None:
-    """Ours beside the published numbers, on the terminal."""
+    """Ours beside the published numbers, which belong to the wider network, on the terminal."""
     law = metrics["next-token law"]
-    lines = [("next-token law alone: r2 of distances, true beliefs", ".287", f"{law['distances']:.3f}", "")]
+    lines = [("next-token law alone: r2 of distances, true beliefs", "0.287", f"{law['distances']:.3f}", "")]
     for size, found in metrics["networks"].items():
-        lines += [(size, "", "", ""), *size_lines(found, published=size == "128-wide")]
+        lines.append((size, "", "", ""))
+        for label, published, by_net in shown(found):
+            ours = (f"{float(by_net[net]['mean']):.3g}" for net in NETS)
+            lines.append((f"  {label}", published if size == "128-wide" else "", *ours))
     seconds = sum(metrics["seconds"]["training"].values())
     title = f"{folder}: metrics.json, figures; {seconds:.0f} / {metrics['seconds']['all']:.0f} s training / all"
-    runs.print_table(title, ("", "published", "trained", "untrained"), lines)
+    runs.print_table(title, ("", "published", *NETS), lines)
 
 
-def size_lines(found: dict, *, published: bool) -> list[tuple[str, ...]]:
-    """One network's rows of the table; the published numbers belong to the wider one."""
-    both = lambda of, form: [format(float(of(net)["mean"]), form) for net in ("trained", "untrained")]
-    score = lambda site, name, form=".3f": both(lambda net: found["scores"][net][site][name], form)
-    known = lambda value: format(value, ".4g") if published else ""
-    single = [site for site in PUBLISHED_ERROR if site != "concatenated"]
-    best = max(single, key=lambda site: found["scores"]["trained"][site]["held out: r2"]["mean"])
-    p_value = lambda net: found["more than the next-token law"][net]["p_value"]
+def shown(found: dict) -> list[tuple[str, str, dict]]:
+    """What the table says of one size of network: label, published number, report over seeds of either network."""
+    at = lambda site, score: {net: found["scores"][net][site][score] for net in NETS}
+    p_value = {net: test["p_value"] for net, test in found["more than the next-token law"].items()}
     return [
-        ("  loss above the optimum (nats)", "", *both(lambda net: found["loss"]["gap"][net], ".1e")),
+        ("loss above the optimum (nats)", "", found["loss"]["gap"]),
         *(
-            (f"  in sample, {site}: MSE", known(value), *score(site, "in sample: mse", ".4f"))
-            for site, value in PUBLISHED_ERROR.items()
+            (f"in sample, {site}: MSE", f"{error}", at(site, "in sample: mse"))
+            for site, error in PUBLISHED_ERROR.items()
         ),
         *(
-            (
-                f"  {TWELVE}: r2 of distances, {what}",
-                known(value),
-                *score(TWELVE, f"in sample: r2 of distances, {what}"),
-            )
-            for what, value in PUBLISHED_DISTANCE_R2.items()
+            (f"{TWELVE}: r2 of distances, {truth}", f"{r2}", at(TWELVE, f"in sample: r2 of distances, {truth}"))
+            for truth, r2 in PUBLISHED_DISTANCE_R2.items()
         ),
-        ("  held out, concatenated: R2", "", *score("concatenated", "held out: r2")),
-        ("    equivalent window (tokens)", "", *score("concatenated", "held out: window")),
-        ("    by probability: R2", "", *score("concatenated", "held out, by probability: r2")),
-        (f"  held out, {best}, the best single site: R2", "", *score(best, "held out: r2")),
-        ("  more than the next-token law: p", "", *both(p_value, ".4f")),
+        ("held out, concatenated: R2", "", at("concatenated", "held out: r2")),
+        ("  equivalent window (tokens)", "", at("concatenated", "held out: window")),
+        ("  by probability: R2", "", at("concatenated", "held out, by probability: r2")),
+        ("more than the next-token law: p", "", p_value),
     ]
 
 

@@ -1,6 +1,7 @@
 """Several networks on several processes: what their probes see, how well, and how soon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -92,33 +93,41 @@ def _draw_cloud(
 
 @styled
 def score_dots(
-    scores: Mapping[str, Mapping[str, Mapping[str, Num[AnyArray, " seed"]]]],
-    published: Mapping[str, Sequence[tuple[float, float]]],
+    found: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]],
+    published: Mapping[str, Mapping[str, tuple[float, float]]],
+    score: str,
     label: str,
 ) -> Figure:
-    """A panel a process, a column of dots a network: the mean over seeds of each score; grey bands: published ranges.
+    """A panel a process, a column of dots a network: the mean over seeds of a score; grey bands: published ranges.
+
+    Untrained networks are hollow.
 
     Args:
-        scores: process -> network -> name of the score -> its value for each seed.
-        published: process -> lowest and highest published value, one pair for each band.
+        found: process -> network -> target of the probe -> "trained" and "untrained" -> score -> report over seeds.
+        published: process -> target -> lowest and highest published value; these targets are drawn.
+        score: which of the scores.
         label: of the vertical axis.
     """
-    figure, axes = panels(1, len(scores), PAGE, 2.5)
+    figure, axes = panels(1, len(found), PAGE, 2.5)
     drawn = {}
-    for panel, (process, networks) in zip(axes, scores.items(), strict=True):
-        for low, high in published[process]:
+    for panel, (process, networks) in zip(axes, found.items(), strict=True):
+        for low, high in published[process].values():
             panel.axhspan(low - 0.006, high + 0.006, color="0.87", linewidth=0)
-        names = list(next(iter(networks.values())))
-        for index, name in enumerate(names):
+        dots = [(target, net) for net in ("trained", "untrained") for target in published[process]]
+        for index, (target, net) in enumerate(dots):
             color, marker, _ = _LOOKS[index]
-            places = np.arange(len(networks)) + 0.14 * (index - (len(names) - 1) / 2)
-            values = [np.asarray(network[name], float) for network in networks.values()]
-            means = [value.mean() for value in values]
-            filled = color if index < 2 else "white"  # controls are hollow
-            (drawn[name],) = panel.plot(
-                places, means, marker, color=color, markersize=4.5, markerfacecolor=filled, zorder=3
+            places = np.arange(len(networks)) + 0.14 * (index - (len(dots) - 1) / 2)
+            seeds = [np.asarray(targets[target][net][score]["seeds"], float) for targets in networks.values()]
+            (drawn[target if net == "trained" else f"{target}, untrained"],) = panel.plot(
+                places,
+                [one.mean() for one in seeds],
+                marker,
+                color=color,
+                markersize=4.5,
+                markerfacecolor=color if net == "trained" else "white",
+                zorder=3,
             )
-            panel.vlines(places, [v.min() for v in values], [v.max() for v in values], color=color, linewidth=0.8)
+            panel.vlines(places, [one.min() for one in seeds], [one.max() for one in seeds], color=color, linewidth=0.8)
         panel.set_xticks(range(len(networks)), [_short(name) for name in networks], rotation=45, ha="right")
         panel.set(title=process, ylim=(-0.03, 1.04), xlim=(-0.5, len(networks) - 0.5))
         panel.set_ylabel(label if panel is axes[0] else "")
@@ -134,23 +143,22 @@ def _short(name: str) -> str:
 
 @styled
 def fall_curves(
-    curves: Mapping[str, Mapping[str, tuple[Num[AnyArray, " snapshot"], Num[AnyArray, "seed snapshot"]]]],
-    label: str,
-    *,
-    share: float,
+    curves: Mapping[str, Mapping[str, Mapping[str, Any]]], quantity: str, label: str, *, share: float
 ) -> Figure:
     """A panel a process, a curve a network: a quantity against the share of its training, from untrained to the end.
 
     Args:
-        curves: process -> network -> tokens, and the quantity at each; seeds are drawn as mean and range.
+        curves: process -> network -> "tokens" `[snapshot]` and the quantity `[seed, snapshot]`; seeds are drawn as
+            mean and range.
+        quantity: its name in `curves`.
         label: of the vertical axis.
         share: of the training is shaded.
     """
     figure, axes = panels(1, len(curves), PAGE, 2.3)
     drawn = {}
     for panel, (process, networks) in zip(axes, curves.items(), strict=True):
-        for (color, marker, line), (name, (tokens, values)) in zip(_LOOKS, networks.items(), strict=False):
-            shares, values = np.asarray(tokens, float) / np.max(tokens), np.asarray(values, float)
+        for (color, marker, line), (name, curve) in zip(_LOOKS, networks.items(), strict=False):
+            shares, values = curve["tokens"] / np.max(curve["tokens"]), np.asarray(curve[quantity], float)
             (drawn[_short(name)],) = panel.plot(
                 shares, values.mean(0), color=color, linestyle=line, marker=marker, markersize=2.5, linewidth=1.0
             )

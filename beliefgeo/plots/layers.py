@@ -1,60 +1,66 @@
 """What each site of a network holds: scores site by site, distances against distances, a score against chance."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
 
 _LOOKS = ((BLUE, "o"), (GREY, "s"), (GREEN, "^"), (PURPLE, "v"))
 
-# Panel (its title) -> curve (its label) -> site -> value of each seed.
-BySite = Mapping[str, Mapping[str, Mapping[str, Num[AnyArray, " seed"]]]]
+# Column of panels -> network -> site -> name of a score -> its report over seeds.
+Scores = Mapping[str, Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]]
 
 
 @styled
 def by_site(
-    panels_of: BySite,
+    scores: Scores,
+    rows: Mapping[str, Mapping[str, tuple[str, str]]],
     *,
-    columns: int,
-    labels: Sequence[str],
+    titles: Sequence[str] = (),
     published: Mapping[str, Mapping[str, float]] | None = None,
     log: Sequence[int] = (),
 ) -> Figure:
-    """One panel a quantity, one curve a network or control: seeds as points, their mean as a line.
+    """Scores site by site, one curve a network or score: seeds as points, their mean as a line.
 
     Args:
-        panels_of: title -> curve -> site -> seeds.
-        columns: panels side by side.
-        labels: y label of each row of panels.
-        published: title -> site -> value, drawn as diamonds.
+        scores: column of panels -> network -> site -> name of a score -> its report over seeds.
+        rows: y label of a row of panels -> label of a curve -> the network and the name of the score it shows.
+        titles: what the title of a panel says of its row, after the name of the column.
+        published: title of a panel -> site -> value, drawn as diamonds.
         log: rows of panels with a logarithmic axis.
     """
-    rows = -(-len(panels_of) // columns)
-    figure, axes = panels(rows, columns, PAGE, 0.3 + 2.2 * rows)
-    for index, (axis, (title, curves)) in enumerate(zip(axes, panels_of.items(), strict=False)):
-        sites = list(next(iter(curves.values())))
-        for (color, marker), (name, values) in zip(_LOOKS, curves.items(), strict=False):
-            means = [float(np.mean(values[site])) for site in sites]
-            axis.plot(sites, means, color=color, marker=marker, markersize=4, linewidth=1, label=name)
-            for place, site in enumerate(sites):
-                seeds = np.ravel(values[site])
-                axis.plot([place] * len(seeds), seeds, ".", color=color, markersize=2.5)
-        if points := (published or {}).get(title):
-            axis.plot(
-                list(points), list(points.values()), "D", color=ORANGE, markersize=4, mfc="none", label="published"
-            )
-        axis.set_title(title)
-        axis.set_xticks(range(len(sites)), sites, rotation=35, ha="right", rotation_mode="anchor")
-        if index // columns in log:
-            axis.set_yscale("log")
-        if index % columns == 0:
-            axis.set_ylabel(labels[index // columns])
-        if not index % columns:
-            axis.legend(loc="best")
+    figure, axes = panels(len(rows), len(scores), PAGE, 0.3 + 2.2 * len(rows))
+    for row, (label, curves) in enumerate(rows.items()):
+        for column, (name, networks) in enumerate(scores.items()):
+            axis, title = axes[row * len(scores) + column], ", ".join([name, *titles[row : row + 1]])
+            _draw_curves(axis, {curve: _seeds(networks[net], score) for curve, (net, score) in curves.items()})
+            if points := (published or {}).get(title):
+                axis.plot(
+                    list(points), list(points.values()), "D", color=ORANGE, markersize=4, mfc="none", label="published"
+                )
+            axis.set(title=title, yscale="log" if row in log else "linear")
+        axes[row * len(scores)].set_ylabel(label)
+        axes[row * len(scores)].legend(loc="best")
     return figure
+
+
+def _seeds(sites: Mapping[str, Mapping[str, Any]], score: str) -> dict[str, Num[np.ndarray, " seed"]]:
+    return {site: np.ravel(found[score]["seeds"]) for site, found in sites.items()}
+
+
+def _draw_curves(axis: Axes, curves: Mapping[str, Mapping[str, Num[np.ndarray, " seed"]]]) -> None:
+    for (color, marker), (name, sites) in zip(_LOOKS, curves.items(), strict=False):
+        means = [seeds.mean() for seeds in sites.values()]
+        axis.plot(list(sites), means, color=color, marker=marker, markersize=4, linewidth=1, label=name)
+        for place, seeds in enumerate(sites.values()):
+            axis.plot([place] * len(seeds), seeds, ".", color=color, markersize=2.5)
+    sites = list(next(iter(curves.values())))
+    axis.set_xticks(range(len(sites)), sites, rotation=35, ha="right", rotation_mode="anchor")
 
 
 @styled
@@ -89,13 +95,17 @@ def against_chance(tests: Mapping[str, tuple[float, Num[AnyArray, " shuffle"]]],
 
 
 @styled
-def learning_curves(
-    curves: Mapping[str, tuple[Num[AnyArray, " snapshot"], Num[AnyArray, "seed snapshot"]]], *, ylabel: str
-) -> Figure:
-    """A quantity against training tokens, one curve a network, every seed drawn; both axes logarithmic."""
+def learning_curves(curves: Mapping[str, Mapping[int, Mapping[str, Any]]], *, ylabel: str) -> Figure:
+    """A quantity against training tokens, one curve a network, every seed drawn; both axes logarithmic.
+
+    Args:
+        curves: network -> training tokens -> report over seeds; the untrained network, at 0, has no place on the axis.
+        ylabel: the quantity.
+    """
     figure, (axis,) = panels(1, 1, PAGE / 2, 2.4)
-    for (color, marker), (name, (tokens, values)) in zip(_LOOKS, curves.items(), strict=False):
-        for index, seed in enumerate(np.asarray(values)):
+    for (color, marker), (name, reports) in zip(_LOOKS, curves.items(), strict=False):
+        tokens = [count for count in reports if count > 0]
+        for index, seed in enumerate(np.array([reports[count]["seeds"] for count in tokens]).T):
             axis.plot(tokens, seed, color=color, marker=marker, markersize=3, label=None if index else name)
     axis.set(xscale="log", yscale="log", xlabel="training tokens", ylabel=ylabel)
     axis.legend()

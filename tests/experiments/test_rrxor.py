@@ -1,4 +1,4 @@
-"""The experiment as a user runs it: a subprocess, tiny; and its own functions by hand."""
+"""The experiment as a user runs it: a subprocess, tiny; and its mistakes."""
 
 import json
 import runpy
@@ -6,12 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax.numpy as jnp
-import numpy as np
 import pytest
-
-import beliefgeo as bg
-from beliefgeo.analysis.evaluation import prefixes
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "rrxor.py"
 EXPERIMENT = runpy.run_path(str(SCRIPT), run_name="rrxor")
@@ -42,30 +37,6 @@ def test_scores_with_controls(tmp_path):
     assert errors["concatenated"] < min(errors[site] for site in ("embed", "layer 1", "layer 4", "final norm"))
     assert found["more than the next-token law"]["trained"]["p_value"]["mean"] >= 0.1 - 1e-9
     assert "equivalent window" in done.stdout
-
-
-def test_the_next_token_law_alone():
-    """Of the 36 beliefs the first ten tokens reach all but the first, with fewer laws; distances in float64."""
-    rows = prefixes(bg.rrxor(), bg.words(bg.rrxor(), 10))
-    alone = EXPERIMENT["law_alone"](rows)
-    assert alone["distinct beliefs"] == 35  # the stationary one comes before any token
-    assert alone["distinct laws"] < alone["distinct beliefs"]
-    words, beliefs = np.repeat(np.arange(len(rows.counts)), rows.counts), rows.beliefs
-    assert len(words) == 436 * 10
-    one, other = np.random.default_rng(0).choice(words, (2, 400_000))
-    apart = lambda cloud: np.linalg.norm(cloud[one] - cloud[other], axis=1)
-    exact = np.corrcoef(apart(beliefs), apart(rows.laws))[0, 1] ** 2
-    assert float(alone["distances"]) == pytest.approx(exact, abs=0.01)
-    assert float(alone["distances"]) == pytest.approx(0.287, abs=0.01)  # results.md
-
-
-def test_what_is_told_apart():
-    """Activations that are the laws merge equal laws; those that are the beliefs keep them apart."""
-    rows = prefixes(bg.rrxor(), bg.words(bg.rrxor(), 6))
-    equal, merged = "distance, equal belief", "distance, equal law and different belief"
-    laws, beliefs = (EXPERIMENT["told_apart"](jnp.asarray(site), rows) for site in (rows.laws, rows.beliefs))
-    assert laws[merged] < 1e-6 and laws[equal] < 1e-6
-    assert beliefs[merged] > 0.3 and beliefs[equal] < 1e-6
 
 
 @pytest.mark.parametrize(

@@ -46,23 +46,31 @@ def test_unlikely_beliefs_do_not_set_the_limits():
 
 
 def test_dots_stand_at_the_mean_of_the_seeds_on_the_published_band():
-    transformer = {"minimal": np.array([0.9, 1.0]), "untrained": np.array([0.3])}
-    scores = {"frdn": {"transformer": transformer, "lstm": {name: np.array([0.8]) for name in transformer}}}
-    figure = score_dots(scores, {"frdn": [(0.42, 0.56)]}, "R2")
+    of = lambda *seeds: {"r2": {"seeds": np.array(seeds)}, "mse": {"seeds": np.array([7.0])}}
+    targets = {"minimal": {"trained": of(0.9, 1.0), "untrained": of(0.3)}, "shuffled": {"trained": of(0.0)}}
+    level = {"minimal": {"trained": of(0.8), "untrained": of(0.8)}}
+    found = {"frdn": {"transformer": targets, "lstm": level}}
+    figure = score_dots(found, {"frdn": {"minimal": (0.42, 0.56)}}, "r2", "R2")
     (axes,) = figure.axes
     minimal, untrained = axes.lines
     np.testing.assert_allclose(minimal.get_ydata(), [0.95, 0.8])
     np.testing.assert_allclose(untrained.get_ydata(), [0.3, 0.8])
+    assert minimal.get_markerfacecolor() != "white" == untrained.get_markerfacecolor()
     assert [text.get_text() for text in axes.get_xticklabels()] == ["transformer", "LSTM"]
     band = axes.patches[0].get_extents().transformed(axes.transData.inverted())
     assert band.y0 < 0.42 < 0.56 < band.y1 and band.height < 0.2
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["minimal", "untrained"]
+    assert [text.get_text() for text in legend.get_texts()] == ["minimal", "minimal, untrained"]
 
 
 def test_curves_begin_at_the_untrained_network_and_the_first_part_is_shaded():
     tokens = np.array([0, 1_000_000, 10_000_000])
-    figure = fall_curves({"moon": {"gru": (tokens, np.array([[1.0, 0.3, 0.1], [1.0, 0.1, 0.1]]))}}, "RMSE", share=0.2)
+    figure = fall_curves(
+        {"moon": {"gru": {"tokens": tokens, "rmse": np.array([[1.0, 0.3, 0.1], [1.0, 0.1, 0.1]])}}},
+        "rmse",
+        "RMSE",
+        share=0.2,
+    )
     (axes,) = figure.axes
     np.testing.assert_allclose(axes.lines[0].get_xdata(), [0, 0.1, 1])
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1.0, 0.2, 0.1])

@@ -4,22 +4,42 @@ from beliefgeo.plots import layers
 
 RANDOM = np.random.default_rng(0)
 SITES = ("embed", "layer 1", "final norm")
-CURVES = {name: {site: RANDOM.random(2) for site in SITES} for name in ("trained", "untrained")}
+NETWORKS = {
+    net: {site: {score: {"seeds": RANDOM.random(2)} for score in ("mse", "r2")} for site in SITES}
+    for net in ("trained", "untrained")
+}
 
 
 def test_scores_by_site_are_means_with_every_seed_beside_them():
-    published = {"left": {"embed": 0.5}}
+    rows = {
+        "error": {net: (net, "mse") for net in NETWORKS},
+        "R2": {"only": ("trained", "r2")},
+    }
     figure = layers.by_site(
-        {"left": CURVES, "right": CURVES}, columns=2, labels=["error"], published=published, log=(0,)
+        {"64": NETWORKS, "128": NETWORKS},
+        rows,
+        titles=("in sample", "held out"),
+        published={"64, in sample": {"embed": 0.5}},
+        log=(0,),
     )
-    left, right = figure.axes
-    trained = next(line for line in left.lines if line.get_label() == "trained")
-    np.testing.assert_allclose(trained.get_ydata(), [CURVES["trained"][site].mean() for site in SITES])
-    points = [line.get_ydata() for line in left.lines if len(line.get_xdata()) == 2 and line.get_marker() == "."]
-    assert any(np.allclose(one, CURVES["untrained"]["layer 1"]) for one in points)
+    error, right, r2, _ = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"{n}, {h}" for h in ("in sample", "held out") for n in (64, 128)
+    ]
+    seeds = lambda net, site, score: NETWORKS[net][site][score]["seeds"]
+    for axes, label, net, score in (
+        (error, "trained", "trained", "mse"),
+        (right, "untrained", "untrained", "mse"),
+        (r2, "only", "trained", "r2"),
+    ):
+        line = next(line for line in axes.lines if line.get_label() == label)
+        np.testing.assert_allclose(line.get_ydata(), [seeds(net, site, score).mean() for site in SITES])
+    points = [line.get_ydata() for line in error.lines if len(line.get_xdata()) == 2 and line.get_marker() == "."]
+    assert any(np.allclose(one, seeds("untrained", "layer 1", "mse")) for one in points)
     assert [tick.get_text() for tick in right.get_xticklabels()] == list(SITES)
-    assert "published" in [text.get_text() for text in left.get_legend().get_texts()]
-    assert left.get_yscale() == "log" and left.get_ylabel() == "error"
+    assert "published" in [text.get_text() for text in error.get_legend().get_texts()] and not right.get_legend()
+    assert (error.get_yscale(), error.get_ylabel()) == ("log", "error")
+    assert (r2.get_yscale(), r2.get_ylabel()) == ("linear", "R2")
 
 
 def test_every_pair_of_distances_is_counted():
@@ -37,11 +57,13 @@ def test_a_score_beside_chance():
     assert axis.lines[0].get_xdata()[0] == 0.7
 
 
-def test_each_seed_is_a_learning_curve():
-    tokens, values = np.array([1, 10, 100]), RANDOM.random((2, 3))
-    (axis,) = layers.learning_curves({"net": (tokens, values)}, ylabel="gap").axes
-    np.testing.assert_array_equal([line.get_ydata() for line in axis.lines], values)
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["net"]
+def test_each_seed_is_a_learning_curve_and_the_untrained_network_has_no_place_on_it():
+    reports = {tokens: {"seeds": RANDOM.random(2)} for tokens in (0, 1, 10, 100)}
+    (axis,) = layers.learning_curves({"net": reports}, ylabel="gap").axes
+    for seed, line in enumerate(axis.lines):
+        np.testing.assert_array_equal(line.get_xdata(), [1, 10, 100])
+        np.testing.assert_array_equal(line.get_ydata(), [reports[tokens]["seeds"][seed] for tokens in (1, 10, 100)])
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["net"] and len(axis.lines) == 2
 
 
 def test_clouds_share_axes_and_colours():
