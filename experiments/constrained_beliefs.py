@@ -107,9 +107,9 @@ class Config:
     """The one of one head; the others differ from it as their names say."""
     components: int = 3
     """Principal components from which beliefs are read."""
-    deeper_steps: int = 2000
+    deeper_steps: int = 10_000
     """Optimiser steps of the network of four layers."""
-    budget: Budget = field(default_factory=lambda: Budget(steps=4000, batch=128, seeds=2))
+    budget: Budget = field(default_factory=lambda: Budget(steps=10_000, batch=64, seeds=3))
 
 
 SMALL = TransformerConfig(layers=1, context=7)
