@@ -79,7 +79,7 @@ class Config:
         )
     )
     """It reads BOS and context - 1 tokens; vocab_size: the product of the factors' tokens, and BOS."""
-    budget: Budget = field(default_factory=lambda: Budget(steps=18000, batch=32, data="laws", chunk=100, snapshots=14))
+    budget: Budget = field(default_factory=lambda: Budget(steps=30_000, batch=32, data="laws", chunk=100, snapshots=14))
     """How long to train, and how."""
     words: int = 1500
     """Sampled words on which the network is read."""

@@ -19,7 +19,7 @@ Interrupt it and start it again with the same command: it continues. A finished 
 """
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +32,7 @@ from beliefgeo.analysis.controls import shuffle_unseen
 from beliefgeo.analysis.evaluation import Prefixes, layerwise, prefixes
 from beliefgeo.analysis.geometry import compare_distances, principal_components
 from beliefgeo.analysis.held_out import permutation_test
+from beliefgeo.analysis.sampled import sampled_loss_gap, words_or_sample
 from beliefgeo.learning import Budget, Learned, learn, read_networks
 from beliefgeo.networks.transformer import TransformerConfig
 from beliefgeo.plots import layers
@@ -57,6 +58,7 @@ TWELVE = "all twelve"
 NETS = ("trained", "untrained")
 # In-sample fits with as many activations as prefixes: directions below this are the rounding of float32.
 RCOND = 1e-5
+LISTED = 500  # words; where there are more, sampled ones stand for them
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,13 @@ def main(preset: str, config: Config, out: Path) -> None:
     began = time.perf_counter()
     folder = runs.open_run(runs.run_folder(out, preset, config), config)
     process = bg.rrxor()
-    rows = prefixes(process, bg.words(process, config.context))
+    words, sampled = words_or_sample(jax.random.key(0), process, config.context, LISTED)
+    rows = prefixes(process, words)
     results, pictures, seconds = {}, {}, {}
     for size in config.sizes:
-        learned = learn(folder / size, process, NETWORKS[size], config.budget, context=config.context, data="rrxor")
-        results[size], pictures[size] = study(learned, rows, config)
+        network = replace(NETWORKS[size], context=config.context)
+        learned = learn(folder / size, process, network, config.budget, context=config.context, data="rrxor")
+        results[size], pictures[size] = study(learned, rows, config, sampled=sampled)
         seconds[size] = learned.history["seconds"].sum()
     figures(folder, results, pictures, rows)
     metrics = {
@@ -112,7 +116,7 @@ def sites(activations: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return layerwise(activations) | {TWELVE: twelve}
 
 
-def study(learned: Learned, rows: Prefixes, config: Config) -> tuple[dict, dict]:
+def study(learned: Learned, rows: Prefixes, config: Config, *, sampled: bool) -> tuple[dict, dict]:
     """Everything about one size of network; and for the figures, the beliefs that probes see, and a test."""
     nets = read_networks(learned.network, {"trained": learned.trained, "untrained": learned.untrained}, rows, sites)
     shots = read_networks(learned.network, learned.snapshots, rows)
@@ -124,6 +128,10 @@ def study(learned: Learned, rows: Prefixes, config: Config) -> tuple[dict, dict]
     result = {
         "training_tokens": max(learned.snapshots),
         "loss": report.loss_report(nets, rows),
+        # Between words, of the first network; None where all words were listed and the gap is exact.
+        "standard error of the gap": (
+            sampled_loss_gap(rows, nets["trained"].log_laws[0]).mean_error if sampled else None
+        ),
         "gap while training": {
             tokens: report.over_seeds(report.mean_gaps(shot, rows)) for tokens, shot in shots.items()
         },

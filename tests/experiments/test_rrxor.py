@@ -26,6 +26,7 @@ def test_scores_with_controls(tmp_path):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["mixed states"] == 36
     found = metrics["networks"]["64-wide"]
+    assert found["standard error of the gap"] is None  # every word was listed
     gap = found["loss"]["gap"]
     assert 0 < gap["trained"]["mean"] < gap["untrained"]["mean"]
     assert list(found["gap while training"]) == ["0", "6400", "12800"]
@@ -37,6 +38,14 @@ def test_scores_with_controls(tmp_path):
     assert errors["concatenated"] < min(errors[site] for site in ("embed", "layer 1", "layer 4", "final norm"))
     assert found["more than the next-token law"]["trained"]["p_value"]["mean"] >= 0.1 - 1e-9
     assert "equivalent window" in done.stdout
+
+
+def test_a_context_of_too_many_words_is_sampled(tmp_path):
+    done = run(*SMALL, "--context", "11", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "676 words of length 11 are more than 500: 500 sampled ones stand for them" in done.stdout
+    found = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())["networks"]["64-wide"]
+    assert 0 < found["standard error of the gap"] < found["loss"]["gap"]["trained"]["mean"]
 
 
 @pytest.mark.parametrize(
