@@ -46,14 +46,15 @@ class NoisyProduct(eqx.Module):
     def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
         """(1 - eps) P(x) + eps / V."""
         emissions = [contract("xij,j->xi", factor.transitions, factor.readout) for factor in self.factors]
-        return (1 - self.eps) * self._along(belief, emissions) + self.eps / self.vocab_size
+        law = self._along(belief, emissions)
+        return (1 - self.eps) * law + self.eps * law.mean()
 
     def update(self, belief: Float[Array, " state"], token: Int[Array, ""]) -> Float[Array, " state"]:
         """Bayes: the token was kept, and every factor moved by its own part of it, or it says nothing."""
         digits = zip(self.factors, self.split_token(token), strict=True)
         kept = self._along(belief, [take(factor.transitions, digit).T for factor, digit in digits])
-        replaced = self._along(belief, [factor.transitions.sum(0).T for factor in self.factors])
-        moved = (1 - self.eps) * kept + self.eps / self.vocab_size * replaced
+        replaced = self._along(belief, [factor.transitions.sum(0).T for factor in self.factors]) / self.vocab_size
+        moved = (1 - self.eps) * kept + self.eps * replaced
         return moved / (moved @ self.readout)
 
     def split_belief(self, belief: ArrayLike) -> list[Float[Array, "*batch _"]]:
