@@ -61,6 +61,7 @@ from beliefgeo.processes.compose import relabel as relabel
 from beliefgeo.processes.compose import transduce as transduce
 from beliefgeo.processes.factored import joint as joint
 from beliefgeo.processes.factored import product as product
+from beliefgeo.processes.noisy_product import noisy_product as noisy_product
 from beliefgeo.processes.process import Observer as Observer
 from beliefgeo.processes.process import Process as Process
 from beliefgeo.processes.process import from_moore as from_moore

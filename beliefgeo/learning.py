@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from beliefgeo import runs
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, optimal_loss, prefixes
@@ -143,6 +143,26 @@ def read_networks(
     """`evaluate` for params `[seed, ...]` of each name or snapshot; every leaf of the result has seeds first."""
     read = jax.jit(lambda every: jax.lax.map(lambda one: evaluate(partial(network.apply, one), rows, select), every))  # pyright: ignore[reportArgumentType]
     return {name: read(every) for name, every in params.items()}
+
+
+def read_positions(
+    network: Transformer | Recurrent,
+    params: dict[Any, Any],
+    tokens: Int[Array, "*batch time"],
+    select: Callable[[dict[str, Array]], Array] = lambda activations: activations["resid_post"][-1],
+) -> dict[Any, Float[Array, "seed *batch time width"]]:
+    """Activations at every position of words that share no prefixes, for params `[seed, ...]` of each name or snapshot.
+
+    Args:
+        network: `Learned.network`.
+        params: such as `Learned.snapshots`.
+        tokens: what the network reads, BOS included where it was trained with one.
+        select: which activations, `[time, width]`; default: the last block's output.
+    """
+    words = tokens.reshape(-1, tokens.shape[-1])
+    read = lambda one: jax.lax.map(lambda word: select(network.apply(one, word)[1]), words, batch_size=256)  # pyright: ignore[reportArgumentType, reportIndexIssue]
+    read_seeds = jax.jit(lambda every: jax.lax.map(lambda one: read(one).reshape(*tokens.shape, -1), every))
+    return {name: read_seeds(every) for name, every in params.items()}
 
 
 def _optimizer(budget: Budget) -> optax.GradientTransformation:

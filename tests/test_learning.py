@@ -6,7 +6,7 @@ import pytest
 import beliefgeo as bg
 from beliefgeo import runs
 from beliefgeo.analysis.evaluation import evaluate, loss_gap, optimal_loss, prefixes
-from beliefgeo.learning import Budget, learn, read_networks
+from beliefgeo.learning import Budget, learn, read_networks, read_positions
 from beliefgeo.networks.recurrent import RecurrentConfig
 from beliefgeo.networks.transformer import TransformerConfig
 
@@ -94,6 +94,19 @@ def test_seeds_on_the_first_axis_of_every_reading(tmp_path):
         one = jax.tree.map(lambda leaf: leaf[1], params)
         alone = evaluate(lambda tokens: learned.network.apply(one, tokens), rows)  # noqa: B023
         np.testing.assert_allclose(read[name].features[1], alone.features, atol=1e-6)
+
+
+def test_activations_at_every_position_of_every_word(tmp_path):
+    learned = learn(tmp_path / "run", bg.even(), SMALL, SHORT, context=4, data="even")
+    tokens = jnp.array([[[0, 1, 1], [1, 1, 0]], [[1, 0, 0], [0, 0, 0]]])
+    read = read_positions(learned.network, learned.snapshots, tokens)
+    assert set(read) == set(learned.snapshots)
+    for snapshot, params in learned.snapshots.items():
+        assert read[snapshot].shape[:4] == (2, 2, 2, 3)
+        for seed, row, column in np.ndindex(2, 2, 2):
+            one = jax.tree.map(lambda leaf: leaf[seed], params)  # noqa: B023
+            alone = learned.network.apply(one, tokens[row, column])[1]["resid_post"][-1]
+            np.testing.assert_allclose(read[snapshot][seed, row, column], alone, atol=1e-6)
 
 
 def test_mistakes(tmp_path):

@@ -126,6 +126,27 @@ def _group_means(
     return (sums / np.where(total > 0, total, 1)[:, None])[group]
 
 
+def explained_by(
+    group: Int[np.ndarray, " row"], values: Float[np.ndarray, " row"], weights: Num[np.ndarray, " row"]
+) -> float:
+    """The share of the variance of some values that the group of their row explains: Pearson's correlation ratio.
+
+    1 where rows of a group agree: the values are a function of the group, as an ideal observer's predictions are of
+    a sufficient statistic. 1 - E[Var(value | group)] / Var(value).
+
+    Args:
+        group: `[row]`, labels.
+        values: `[row]`.
+        weights: `[row]`, at any scale.
+
+    >>> round(explained_by(np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 3.0, 5.0]), np.ones(4)), 4)
+    0.8182
+    """
+    shares, column = weights / weights.sum(), np.asarray(values, np.float64)[:, None]
+    scatter = lambda predicted: float(shares @ ((column - predicted) ** 2).sum(1))
+    return 1 - scatter(_group_means(column, shares, group)) / scatter(shares @ column)
+
+
 def equivalent_window(unexplained: float, curve: Float[np.ndarray, " window"]) -> float:
     """The number of tokens of context that leave the same fraction unexplained, interpolated on a log scale.
 

@@ -4,8 +4,13 @@ Source: Shai et al. 2602.02385: N factors with beliefs in d_n dimensions need su
 subspace of its own, and prod_n (d_n + 1) - 1 for a joint belief.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.analysis.geometry import principal_components
 from beliefgeo.processes.process import ArrayLike, as_floats, contract
@@ -45,15 +50,47 @@ def principal_subspace(
     return components.directions[: np.searchsorted(held, fraction * held[-1]) + (held[-1] > 0)]
 
 
+def vary_one(
+    key: PRNGKeyArray, digits: ArrayLike, contexts: int, varied: int
+) -> Int[Array, "factor varying context sample time"]:
+    """Words in which all factors but one are frozen, and that one reads another word, drawn like the frozen one.
+
+    So the factor that varies does so as it does by itself.
+
+    Args:
+        key: chooses the words, each once.
+        digits: `[factor, word, time]`, what each factor reads in some words: `Product.split_token` of them.
+        contexts: words that are frozen.
+        varied: words of which the factor that varies reads its part, the same in every context.
+
+    Returns:
+        What each factor reads where factor `varying` varies; `Product.join_tokens` makes words of it.
+
+    Raises:
+        ValueError: fewer words than contexts + varied.
+
+    >>> digits = vary_one(jax.random.key(0), [[[0], [1], [2]], [[5], [6], [7]]], 1, 2)
+    >>> digits[0, 0, 0].ravel().tolist(), digits[1, 0, 0].ravel().tolist()
+    ([1, 2], [5, 5])
+    """
+    digits = jnp.asarray(digits)
+    if digits.shape[1] < contexts + varied:
+        raise ValueError(f"vary_one needs contexts + varied words ({contexts + varied}) or more; got {digits.shape[1]}")
+    chosen = digits[:, jax.random.choice(key, digits.shape[1], (contexts + varied,), replace=False)]
+    frozen, moving = chosen[:, None, :contexts, None], chosen[:, None, None, contexts:]
+    return jnp.where(jnp.eye(len(digits), dtype=bool)[:, :, None, None, None], moving, frozen)
+
+
 def deviations(features: ArrayLike) -> Float[Array, "row feature"]:
     """Activations about the mean of their frozen context: what the factor that varies alone moves.
 
     Args:
-        features: `[context, sample, feature]`: in each context all factors but one are frozen.
+        features: `[context, sample, ..., feature]`: in each context all factors but one are frozen. Axes in between,
+            such as positions, have means of their own: a context is a frozen word up to a position.
 
     Returns:
-        `[context * sample, feature]`. Its `principal_subspace` is that of the factor; the `effective_dimension` of
-        the deviations of all factors, concatenated, is that of the union of their subspaces.
+        All rows. Their `principal_subspace` is that of the factor; the `effective_dimension` of the deviations of all
+        factors, concatenated, is that of the union of their subspaces.
 
     >>> deviations([[[1.0, 5.0], [3.0, 5.0]], [[0.0, 7.0], [4.0, 7.0]]]).tolist()
     [[-1.0, 0.0], [1.0, 0.0], [-2.0, 0.0], [2.0, 0.0]]
@@ -74,3 +111,34 @@ def subspace_overlap(left: ArrayLike, right: ArrayLike) -> Float[Array, ""]:
     """
     left, right = as_floats(left), as_floats(right)
     return (contract("if,jf->ij", left, right) ** 2).sum() / min(len(left), len(right))
+
+
+def subspace_report(features: ArrayLike) -> dict[str, Any]:
+    """Dimensions of what each factor moves alone and of all of it, and the overlaps of factors.
+
+    Args:
+        features: `[factor, context, sample, ..., feature]`, activations on the words of `vary_one`.
+
+    Returns:
+        "dimensions" `[factor]`, their "sum", the "union"'s; "overlap of leading directions" and "of subspaces", each
+        a "matrix" `[factor, factor]` and its "mean" over pairs.
+
+    >>> report = subspace_report([[[[1.0, 0.0], [-1.0, 0.0]]], [[[0.6, 0.8], [-0.6, -0.8]]]])
+    >>> report["sum"], report["union"], round(report["overlap of subspaces"]["mean"], 4)
+    (2, 2, 0.36)
+    """
+    moved = [deviations(one) for one in as_floats(features)]
+    spaces = [principal_subspace(one) for one in moved]
+    dimensions = np.array([len(space) for space in spaces])
+    return {
+        "dimensions": dimensions,
+        "sum": int(dimensions.sum()),
+        "union": effective_dimension(jnp.concatenate(moved)),
+        "overlap of leading directions": _overlaps([space[:1] for space in spaces]),
+        "overlap of subspaces": _overlaps(spaces),
+    }
+
+
+def _overlaps(subspaces: Sequence[Array]) -> dict[str, Any]:
+    matrix = np.array([[float(subspace_overlap(one, other)) for other in subspaces] for one in subspaces])
+    return {"mean": float(matrix[np.triu_indices(len(matrix), 1)].mean()), "matrix": matrix}

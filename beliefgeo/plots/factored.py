@@ -1,6 +1,6 @@
 """Factored beliefs over training: how many dimensions, whose they are, and what probes see of each factor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,15 @@ _MARKERS = "o^vsD"
 
 
 @styled
-def training_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any], exact: Mapping[str, int]) -> Figure:
+def training_panels(
+    tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any], factors: Sequence[str], exact: Mapping[str, int]
+) -> Figure:
     """Dimensions of the activations, loss gap, and error of each factor's probe against training tokens.
 
     Args:
         tokens: 0 first: the untrained network, drawn at the left edge.
-        found: "dimensions" and "gap" `[snapshot]`; "rmse": factor -> `[snapshot]`.
+        found: "dimensions" `[snapshot]`; "gap": {"mean" `[snapshot]`}; "rmse" `[snapshot, factor]`.
+        factors: their names.
         exact: components of the "joint" and of the "factored" beliefs.
     """
     figure, (left, middle, right) = panels(1, 3, PAGE, 2.4)
@@ -32,11 +35,10 @@ def training_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any]
         left.axhline(exact[kind], color=GREY, linestyle=style, linewidth=1, label=f"{kind} beliefs: {exact[kind]}")
     _counts_axis(left, "components for 95% of the variance", 8.0 * max(exact["joint"], max(found["dimensions"])))
     left.legend(loc="upper right")
-    middle.plot(_places(tokens), found["gap"], ".-", color=BLUE)
+    middle.plot(_places(tokens), found["gap"]["mean"], ".-", color=BLUE)
     middle.set(yscale="log", ylabel="loss above the optimum (nats)")
-    for (name, error), color, marker in zip(found["rmse"].items(), _COLORS, _MARKERS, strict=False):
-        right.plot(_places(tokens), error, color=color, marker=marker, markersize=3, linewidth=1, label=name)
-    right.set(ylim=(0, 1.45 * max(map(max, found["rmse"].values()))), ylabel="RMSE of the probed belief")
+    _factor_lines(right, tokens, found["rmse"], factors)
+    right.set(ylim=(0, 1.45 * np.max(found["rmse"])), ylabel="RMSE of the probed belief")
     right.legend(loc="upper right", ncols=2, columnspacing=0.8)
     for axis in (left, middle, right):
         _training_axis(axis, tokens)
@@ -44,33 +46,33 @@ def training_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any]
 
 
 @styled
-def subspace_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any]) -> Figure:
+def subspace_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any], factors: Sequence[str]) -> Figure:
     """What varies with each factor alone: dimensions and overlaps over training, and who overlaps with whom at last.
 
     Args:
         tokens: 0 first: the untrained network.
-        found: "each": factor -> dimensions `[snapshot]`; "union", "leading", "whole" `[snapshot]`, the mean overlaps
-            of leading directions and of subspaces; "matrix" `[factor, factor]`, the last overlap of subspaces.
+        found: `subspaces.subspace_report`, snapshots along the first axis of every entry.
+        factors: their names.
     """
     figure, (left, middle, right) = panels(1, 3, PAGE, 2.5)
-    for (name, dimensions), color, marker in zip(found["each"].items(), _COLORS, _MARKERS, strict=False):
-        left.plot(_places(tokens), dimensions, color=color, marker=marker, markersize=3, linewidth=1, label=name)
+    _factor_lines(left, tokens, found["dimensions"], factors)
     left.plot(_places(tokens), found["union"], "--", color=GREY, label="union")
     _counts_axis(left, "dimensions, one factor varied", 15.0 * max(found["union"]))
     left.legend(loc="upper right", ncols=2, columnspacing=0.8)
-    middle.plot(_places(tokens), found["leading"], ".-", color=BLUE, label="leading directions")
-    middle.plot(_places(tokens), found["whole"], "s--", color=ORANGE, markersize=3, label="whole subspaces")
+    leading, whole = found["overlap of leading directions"], found["overlap of subspaces"]
+    middle.plot(_places(tokens), leading["mean"], ".-", color=BLUE, label="leading directions")
+    middle.plot(_places(tokens), whole["mean"], "s--", color=ORANGE, markersize=3, label="whole subspaces")
     middle.set(yscale="log", ylabel="overlap, mean over pairs")
     middle.set_ylim(None, 20)  # room for the legend: overlaps are 1 or less
     middle.legend(loc="upper right")
     for axis in (left, middle):
         _training_axis(axis, tokens)
-    matrix = np.asarray(found["matrix"])
+    matrix = np.asarray(whole["matrix"])[-1]
     right.imshow(matrix, cmap="Greys", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix):
         ink = "white" if value > 0.5 else "black"
         right.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=ink)
-    names = [name.replace("bloch_walk", "bloch") for name in found["each"]]
+    names = [name.replace("bloch_walk", "bloch") for name in factors]
     right.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     right.set_yticks(range(len(names)), names)
     right.set_title("overlap of subspaces at the end")
@@ -113,6 +115,13 @@ def _places(tokens: Num[AnyArray, " snapshot"]) -> np.ndarray:
     """Training tokens, the untrained network at half the first snapshot: 0 has no place on a logarithmic axis."""
     tokens = np.asarray(tokens, float)
     return np.where(tokens > 0, tokens, tokens[tokens > 0].min() / 2)
+
+
+def _factor_lines(
+    axis: Axes, tokens: Num[AnyArray, " snapshot"], curves: Num[AnyArray, "snapshot factor"], factors: Sequence[str]
+) -> None:
+    for name, curve, color, marker in zip(factors, np.asarray(curves).T, _COLORS, _MARKERS, strict=False):
+        axis.plot(_places(tokens), curve, color=color, marker=marker, markersize=3, linewidth=1, label=name)
 
 
 def _training_axis(axis: Axes, tokens: Num[AnyArray, " snapshot"]) -> None:

@@ -1,32 +1,32 @@
 """Loss along the context: its excess over the entropy rate, its gap to the optimum, and what is lost on a name."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Num
 from matplotlib.figure import Figure
 
-from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, panels, styled
 
 _LOOKS = {"transformer": (BLUE, "o"), "gru": (ORANGE, "s")}
 
 
 @styled
-def excess_panels(
-    sources: Mapping[str, tuple[Num[AnyArray, " position"], float, Mapping[str, Num[AnyArray, "seed position"]]]],
-) -> Figure:
+def excess_panels(sources: Mapping[str, Mapping[str, Any]]) -> Figure:
     """h_L - h, exact and of each network, one panel a source; both axes logarithmic, L + 1 so that L = 0 is shown.
 
     Args:
-        sources: title -> exact h_L, h, and network -> gap to the optimum at each position.
+        sources: title -> "exact" h_L `[position]`, "entropy rate" h, and "networks": name -> "gap_per_position" ->
+            "trained" -> "mean" `[position]`.
     """
     figure, axes = panels(1, len(sources), PAGE, 2.3)
-    for axis, (title, (exact, rate, gaps)) in zip(axes, sources.items(), strict=True):
-        read, excess = np.arange(len(exact)) + 1, np.asarray(exact) - rate
+    for axis, (title, found) in zip(axes, sources.items(), strict=True):
+        excess = np.asarray(found["exact"]) - found["entropy rate"]
+        read = np.arange(len(excess)) + 1
         axis.plot(read, excess, color=GREY, linewidth=2.5, alpha=0.6, label="exact")
-        for name, gap in gaps.items():
+        for name, network in found["networks"].items():
             color, marker = _LOOKS[name]
-            mean = np.asarray(gap).mean(0) + excess
+            mean = np.asarray(network["gap_per_position"]["trained"]["mean"]) + excess
             axis.plot(read, mean, color=color, marker=marker, markersize=2, linewidth=0.7, label=name)
         axis.set(xscale="log", yscale="log", xlabel="tokens read + 1", title=title)
         axis.set_ylim(1e-4, 3 * excess.max())
@@ -36,14 +36,17 @@ def excess_panels(
 
 
 @styled
-def gap_panels(
-    sources: Mapping[str, Mapping[str, Num[AnyArray, "seed position"]]], *, threshold: float = 0.005
-) -> Figure:
-    """Nats above the optimum after each number of tokens read, one panel a source, every seed a line."""
+def gap_panels(sources: Mapping[str, Mapping[str, Any]], *, threshold: float = 0.005) -> Figure:
+    """Nats above the optimum after each number of tokens read, one panel a source, every seed a line.
+
+    Args:
+        sources: title -> "networks": name -> "gap_per_position" -> "trained" -> "seeds" `[seed, position]`.
+        threshold: a dotted line.
+    """
     figure, axes = panels(1, len(sources), PAGE, 2.2)
-    for axis, (title, gaps) in zip(axes, sources.items(), strict=True):
-        for name, seeds in gaps.items():
-            for index, gap in enumerate(np.asarray(seeds)):
+    for axis, (title, found) in zip(axes, sources.items(), strict=True):
+        for name, network in found["networks"].items():
+            for index, gap in enumerate(np.asarray(network["gap_per_position"]["trained"]["seeds"])):
                 axis.plot(gap, color=_LOOKS[name][0], linewidth=0.8, label=None if index else name)
         axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1, label=f"{threshold} nats")
         axis.set(yscale="log", xlabel="tokens read", title=title)
@@ -57,11 +60,12 @@ def sightings_panels(networks: Mapping[str, Mapping], published: tuple[float, Se
     """Loss on the name at its first four sightings against training tokens, one panel a network.
 
     Args:
-        networks: name -> "exact" `[sighting]` and "network": tokens -> {"mean" `[sighting]`}.
+        networks: name -> "sightings": "exact" `[sighting]` and "network": tokens -> {"mean" `[sighting]`}.
         published: training tokens, and the loss at each sighting after them.
     """
     figure, axes = panels(1, len(networks), PAGE, 2.4)
-    for axis, (title, found) in zip(axes, networks.items(), strict=True):
+    for axis, (title, network) in zip(axes, networks.items(), strict=True):
+        found = network["sightings"]
         tokens = [max(int(step), 1) for step in found["network"]]
         losses = np.array([shot["mean"] for shot in found["network"].values()])
         for k, color in enumerate((BLUE, ORANGE, GREEN, PURPLE)):

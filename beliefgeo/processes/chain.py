@@ -22,7 +22,7 @@ from beliefgeo.processes.factored import (
     split_belief,
     split_token,
 )
-from beliefgeo.processes.process import Observer, Process, concrete, contract, take, vocabulary
+from beliefgeo.processes.process import ArrayLike, Observer, Process, concrete, contract, take, vocabulary
 
 
 class Chain(eqx.Module):
@@ -68,16 +68,16 @@ class Chain(eqx.Module):
             moved.append(_choose(processes, before).update(b, digit))
         return join_beliefs(moved)
 
-    def split_belief(self, belief: Float[Array, "*batch state"]) -> list[Float[Array, "*batch _"]]:
-        """The factors' beliefs, cut from the last axis."""
+    def split_belief(self, belief: ArrayLike) -> list[Float[Array, "*batch _"]]:
+        """The factors' beliefs, cut from the last axis of `[..., state]`."""
         return split_belief(belief, [len(self.first.initial), *[processes[0].n_states for processes in self.later]])
 
-    def split_token(self, token: Int[Array, "*batch"]) -> list[Int[Array, "*batch"]]:
-        """The factors' tokens, -1 each where the token is outside the vocabulary."""
+    def split_token(self, token: ArrayLike) -> list[Int[Array, "*batch"]]:
+        """The factors' tokens, each of the shape of `token`; -1 each where that is outside the vocabulary."""
         return split_token(token, self.vocab_sizes)
 
-    def join_tokens(self, tokens: Sequence[Int[Array, "*batch"]]) -> Int[Array, "*batch"]:
-        """The composite token of the factors' tokens."""
+    def join_tokens(self, tokens: ArrayLike) -> Int[Array, "*batch"]:
+        """The composite token of the factors' tokens `[factor, ...]`."""
         return join_tokens(tokens, self.vocab_sizes)
 
     def joint(self) -> Process:

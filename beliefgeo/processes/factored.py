@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.processes.classical import mess3
-from beliefgeo.processes.process import Observer, Process, ghmm, hmm, vocabulary
+from beliefgeo.processes.process import ArrayLike, Observer, Process, as_floats, ghmm, hmm, vocabulary
 from beliefgeo.processes.quantum import bloch_walk
 
 
@@ -49,16 +49,16 @@ class Product(eqx.Module):
         parts = zip(self.factors, self.split_belief(belief), self.split_token(token), strict=True)
         return join_beliefs([factor.update(b, digit) for factor, b, digit in parts])
 
-    def split_belief(self, belief: Float[Array, "*batch state"]) -> list[Float[Array, "*batch _"]]:
-        """The factors' beliefs, cut from the last axis."""
+    def split_belief(self, belief: ArrayLike) -> list[Float[Array, "*batch _"]]:
+        """The factors' beliefs, cut from the last axis of `[..., state]`."""
         return split_belief(belief, [len(factor.initial) for factor in self.factors])
 
-    def split_token(self, token: Int[Array, "*batch"]) -> list[Int[Array, "*batch"]]:
-        """The factors' tokens, -1 each where the token is outside the vocabulary."""
+    def split_token(self, token: ArrayLike) -> list[Int[Array, "*batch"]]:
+        """The factors' tokens, each of the shape of `token`; -1 each where that is outside the vocabulary."""
         return split_token(token, self.vocab_sizes)
 
-    def join_tokens(self, tokens: Sequence[Int[Array, "*batch"]]) -> Int[Array, "*batch"]:
-        """The composite token of the factors' tokens."""
+    def join_tokens(self, tokens: ArrayLike) -> Int[Array, "*batch"]:
+        """The composite token of the factors' tokens `[factor, ...]`."""
         return join_tokens(tokens, self.vocab_sizes)
 
     def joint(self) -> Process:
@@ -123,8 +123,13 @@ def assemble_joint(transitions: Array, parts: Sequence[Process]) -> Process:
     return hmm(transitions, initial)
 
 
-def split_belief(belief: Float[Array, "*batch state"], sizes: Sequence[int]) -> list[Float[Array, "*batch _"]]:
+def split_belief(belief: ArrayLike, sizes: Sequence[int]) -> list[Float[Array, "*batch _"]]:
     """The factors' beliefs, cut from the last axis."""
+    belief = as_floats(belief)
+    if belief.shape[-1] != sum(sizes):
+        raise ValueError(
+            f"a belief has the {sum(sizes)} entries of the factors' beliefs side by side; got {belief.shape[-1]}"
+        )
     return jnp.split(belief, list(accumulate(sizes))[:-1], axis=-1)
 
 
@@ -134,16 +139,20 @@ def join_beliefs(beliefs: Sequence[Float[Array, " _"]]) -> Float[Array, " state"
     return jnp.where(jnp.isnan(belief).any(), jnp.nan, belief)
 
 
-def split_token(token: Int[Array, "*batch"], vocab_sizes: Sequence[int]) -> list[Int[Array, "*batch"]]:
+def split_token(token: ArrayLike, vocab_sizes: Sequence[int]) -> list[Int[Array, "*batch"]]:
     """The digits of a composite token, -1 each where it is outside the vocabulary."""
+    token = jnp.asarray(token)
     places = [math.prod(vocab_sizes[n + 1 :]) for n in range(len(vocab_sizes))]
     inside = (token >= 0) & (token < math.prod(vocab_sizes))
     return [jnp.where(inside, token // place % size, -1) for place, size in zip(places, vocab_sizes, strict=True)]
 
 
-def join_tokens(tokens: Sequence[Int[Array, "*batch"]], vocab_sizes: Sequence[int]) -> Int[Array, "*batch"]:
+def join_tokens(tokens: ArrayLike, vocab_sizes: Sequence[int]) -> Int[Array, "*batch"]:
     """The composite token of the factors' tokens, Horner's rule in mixed radix."""
-    return reduce(lambda high, low: high * low[1] + low[0], zip(tokens[1:], vocab_sizes[1:], strict=True), tokens[0])
+    digits = jnp.asarray(tokens)
+    if len(digits) != len(vocab_sizes):
+        raise ValueError(f"join_tokens needs one token a factor ({len(vocab_sizes)}); got {len(digits)}")
+    return reduce(lambda high, low: high * low[1] + low[0], zip(digits[1:], vocab_sizes[1:], strict=True), digits[0])
 
 
 def require_observer(who: str, index: int, factor: object) -> Observer:

@@ -6,6 +6,7 @@ import pytest
 import beliefgeo as bg
 from beliefgeo.analysis.controls import (
     equivalent_window,
+    explained_by,
     seen_projector,
     shuffle_beliefs,
     shuffle_unseen,
@@ -109,3 +110,18 @@ def test_nothing_is_unseen_in_mess3_and_a_product_has_no_linear_law(mess3):
     rows = prefixes(process, bg.words(process, 3))
     with pytest.raises(ValueError, match="must be linear in the beliefs.*take the joint beliefs"):
         shuffle_unseen(jax.random.key(0), rows)
+
+
+def test_share_explained_by_groups():
+    rng = np.random.default_rng(0)
+    group, weights = rng.integers(0, 3, 400), rng.random(400)
+    values = np.array([0.0, 1.0, 4.0])[group] + 0.5 * rng.normal(size=400)
+    assert explained_by(group, np.array([0.0, 1.0, 4.0])[group], weights) == pytest.approx(1)
+    # Brute force: the best function of the group is a weighted regression on its indicators.
+    indicators = np.eye(3)[group]
+    fitted = bg.fit_probe(indicators, values[:, None], weights)
+    found = bg.score_probe(fitted, indicators, values[:, None], weights).r2
+    np.testing.assert_allclose(explained_by(group, values, weights), found, rtol=1e-5)
+    repeated = np.repeat(np.arange(400), 2)
+    double = explained_by(group[repeated], values[repeated], weights[repeated] / 2)
+    assert double == pytest.approx(explained_by(group, values, weights))

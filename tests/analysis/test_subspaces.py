@@ -1,7 +1,15 @@
+import jax
 import numpy as np
 import pytest
 
-from beliefgeo.analysis.subspaces import deviations, effective_dimension, principal_subspace, subspace_overlap
+from beliefgeo.analysis.subspaces import (
+    deviations,
+    effective_dimension,
+    principal_subspace,
+    subspace_overlap,
+    subspace_report,
+    vary_one,
+)
 
 RNG = np.random.default_rng(2)
 
@@ -37,3 +45,42 @@ def test_overlap_by_hand():
     assert float(subspace_overlap(axes[:1], axes[:3])) == 1.0
     angle = np.array([[np.cos(0.3), np.sin(0.3), 0, 0]])
     np.testing.assert_allclose(subspace_overlap(axes[:1], angle), np.cos(0.3) ** 2, rtol=1e-6)
+
+
+def test_one_factor_varies_and_the_others_stay():
+    digits = np.arange(2 * 40 * 5).reshape(2, 40, 5)  # every token says whose it is, in which word and where
+    words = np.asarray(vary_one(jax.random.key(1), digits, 3, 7))
+    assert words.shape == (2, 2, 3, 7, 5)
+    words, time = np.divmod(words - 200 * np.arange(2)[:, None, None, None, None], 5)
+    assert (time == np.arange(5)).all()
+    words = words[..., 0]  # [factor, varying, context, sample]
+    for factor in range(2):
+        assert (words[factor, factor] == words[factor, factor, :1]).all()
+        assert (words[factor, 1 - factor] == words[factor, 1 - factor][:, :1]).all()
+    np.testing.assert_array_equal(words[0, 0], words[1, 1])
+    np.testing.assert_array_equal(words[0, 1], words[1, 0])
+    assert len({*words[0, 0, 0], *words[0, 1, :, 0]}) == 10  # no word twice
+    with pytest.raises(ValueError, match=r"vary_one needs contexts \+ varied words \(41\) or more; got 40"):
+        vary_one(jax.random.key(1), digits, 1, 40)
+
+
+def test_every_position_has_a_mean_of_its_own():
+    shift = 100 * RNG.normal(size=(2, 1, 3, 4))
+    moves = RNG.normal(size=(2, 50, 3, 4))
+    moves -= moves.mean(1, keepdims=True)
+    np.testing.assert_allclose(deviations(shift + moves), moves.reshape(-1, 4), atol=1e-4)
+
+
+def test_report_on_factors_with_planes_in_common():
+    """Three factors in planes of six dimensions: the second shares one direction with the first, the third none."""
+    axes = np.eye(6)
+    moves = RNG.normal(size=(3, 4, 500, 2)) * [2.0, 1.0]
+    features = np.stack([moves[0] @ axes[:2], moves[1] @ axes[1:3], moves[2] @ axes[3:5]]) + RNG.normal(size=(4, 1, 6))
+    report = subspace_report(features)
+    assert report["dimensions"].tolist() == [2, 2, 2] and report["sum"] == 6 and report["union"] == 5
+    np.testing.assert_allclose(
+        report["overlap of subspaces"]["matrix"], [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]], atol=1e-4
+    )
+    assert report["overlap of subspaces"]["mean"] == pytest.approx(0.5 / 3, abs=1e-4)
+    # The leading direction of each is its first axis, up to the sample.
+    np.testing.assert_allclose(report["overlap of leading directions"]["matrix"], np.eye(3), atol=0.02)

@@ -9,12 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import beliefgeo as bg
+from beliefgeo.analysis.evaluation import prefixes
 from beliefgeo.learning import Budget
 from beliefgeo.networks.transformer import TransformerConfig
 
@@ -52,67 +51,39 @@ def test_dimensions_over_training(tmp_path, capsys, option):
 
 def test_published_optimum():
     config = EXPERIMENT.PRESETS["default"]
-    rows = SimpleNamespace(laws=np.full((2, 432), 1 / 432), counts=np.ones(2))
-    found = EXPERIMENT.optimum(config, EXPERIMENT.source(config), rows)
+    process = bg.coin(0.5)  # of its prefixes only lengths and probabilities matter here
+    rows = prefixes(process, bg.words(process, 1), bos=2)
+    rows = rows._replace(laws=np.full((len(rows.length), 432), 1 / 432))
+    found = EXPERIMENT.optimum(config, EXPERIMENT.process_of(config), rows)
     assert found["after 0..7 tokens, exact"] == pytest.approx(5.9256, abs=1e-4)
     assert found["over the sampled words"] == pytest.approx(np.log(432))
 
 
-def test_noise_is_that_of_the_joint_process():
-    origin = EXPERIMENT.source(replace(QUICK, noise=0.3))
-    joint = bg.noisy(origin.parts.joint(), 0.3)
-    words = bg.sample(jax.random.key(0), joint, 6).tokens
-    ours, theirs = bg.filter_beliefs(origin.process, words), bg.filter_beliefs(joint, words)
-    np.testing.assert_allclose(ours.beliefs, theirs.beliefs, atol=1e-6)
-    np.testing.assert_allclose(ours.log_probabilities, theirs.log_probabilities, atol=1e-5)
-    law = bg.predict_next_token(origin.process, ours.beliefs[3])
-    np.testing.assert_allclose(law, bg.predict_next_token(joint, theirs.beliefs[3]), atol=1e-6)
-    joint_belief = np.asarray(theirs.beliefs[4]).reshape(3, 3)
-    first, second = origin.beliefs(np.asarray(theirs.beliefs[4:5]))
-    np.testing.assert_allclose(first[0], joint_belief[:, 0], atol=1e-6)  # the trace of the Bloch vector is 1
-    np.testing.assert_allclose(second[0], joint_belief.sum(0), atol=1e-6)
-
-
-def test_one_factor_varies_and_the_others_stay():
-    origin = EXPERIMENT.source(QUICK)
-    words = np.asarray(jax.random.randint(jax.random.key(0), (40, 5), 0, 12))
-    found = EXPERIMENT.vary_one(jax.random.key(1), origin.parts, words, replace(QUICK, contexts=3, varied=7))
-    assert found.shape == (2, 3, 7, 5)
-    mess3, bloch = (np.asarray(digit) for digit in origin.parts.split_token(jnp.asarray(found)))
-    assert (mess3[1] == mess3[1][:, :1]).all() and (bloch[0] == bloch[0][:, :1]).all()
-    assert (mess3[0] == mess3[0][:1]).all() and (bloch[1] == bloch[1][:1]).all()
-    assert len(np.unique(mess3[0][0], axis=0)) > 1
-
-
-def test_factors_in_orthogonal_subspaces_do_not_overlap():
-    words = np.arange(12)[None, None, :, None] * np.ones((2, 3, 1, 1), int)
-    words[0] = words[0] // 4 * 4  # the tokens of mess3 vary, those of bloch_walk stay
-    words[1] = words[1] % 4
-
-    def last(tokens):  # position 0 is BOS
-        read = np.stack([tokens // 4, tokens % 4, 0 * tokens], -1).astype(np.float32)
-        return jnp.pad(read, ((0, 0), (1, 0), (0, 0)))
-
-    found = EXPERIMENT.subspaces(last, words)
-    assert found["dimensions"] == [1, 1] and found["sum"] == 2 and found["union"] == 2
-    np.testing.assert_allclose(found["overlap of subspaces"]["matrix"], np.eye(2), atol=1e-6)
-    assert found["overlap of leading directions"]["mean"] == pytest.approx(0, abs=1e-6)
+def test_tokens_of_a_factor_choose_the_family_member_of_the_next():
+    process = EXPERIMENT.process_of(replace(QUICK, factors=("mess3", "bloch_walk", "mess3"), chain=True))
+    published = EXPERIMENT.process_of(replace(QUICK, factors=("mess3", "bloch_walk", "mess3")))
+    np.testing.assert_allclose(process.initial, published.initial, atol=1e-6)
+    assert [len(processes) for processes in process.later] == [3, 4] and process.vocab_sizes == (3, 4, 3)
+    for processes, factor in zip(process.later, published.factors[1:], strict=True):
+        np.testing.assert_array_equal(processes[1].transitions, factor.transitions)
+        assert abs(processes[0].transitions - processes[2].transitions).max() > 0.01
 
 
 def test_error_of_an_entry():
-    truth = [np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.5], [1.0, -0.5]])]
-    seen = [truth[0] + 0.1, truth[1] + [[0.3, 0.2], [0.3, -0.2]]]
-    assert EXPERIMENT.rmse(seen, truth, np.ones(2)) == pytest.approx([0.1, 0.2])
-    assert EXPERIMENT.rmse(seen, truth, np.array([1, 0])) == pytest.approx([0.1, 0.2])
+    truth = np.array([[1.0, 0.0, 1.0, 0.5], [0.0, 1.0, 1.0, -0.5]])
+    factor = np.array([0, 0, 1, 1])  # the third entry, a trace, never moves and does not count
+    seen = truth + [[0.1, 0.1, 0.3, 0.2], [0.1, 0.1, 0.3, -0.2]]
+    for weights in (np.ones(2), np.array([1, 0])):
+        np.testing.assert_allclose(EXPERIMENT.rmse(seen, truth, factor, weights), [0.1, 0.2])
 
 
 def test_seeds_side_by_side():
-    each = [{"a": 1.0, "b": [1, 2]}, {"a": 3.0, "b": [3, 4]}]
+    each = [{"a": 1.0, "b": np.array([1, 2])}, {"a": 3.0, "b": np.array([3, 4])}]
     found = EXPERIMENT.over_seeds(each)
     assert found["a"]["mean"] == 2 and found["a"]["seeds"].tolist() == [1, 3]
     assert found["b"]["mean"].tolist() == [2, 3]
-    first, second = EXPERIMENT.seeds_of({"w": jnp.array([[1.0], [2.0]])})
-    assert first["w"].tolist() == [1] and second["w"].tolist() == [2]
+    training = EXPERIMENT.over_training({0: found, 10: EXPERIMENT.over_seeds(each[:1])})
+    assert training["a"].tolist() == [2, 1] and training["b"].tolist() == [[2, 3], [1, 2]]
 
 
 @pytest.mark.parametrize(

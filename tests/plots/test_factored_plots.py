@@ -6,8 +6,9 @@ TOKENS = np.array([0, 100, 1000])
 
 
 def test_the_untrained_network_stands_left_of_the_first_snapshot():
-    found = {"dimensions": [60, 3, 11], "gap": [0.3, 0.1, 0.01], "rmse": {"mess3 1": [0.2, 0.1, 0.05]}}
-    left, middle, right = factored.training_panels(TOKENS, found, {"joint": 140, "factored": 10}).axes
+    found = {"dimensions": [60, 3, 11], "gap": {"mean": [0.3, 0.1, 0.01]}, "rmse": np.array([[0.2], [0.1], [0.05]])}
+    exact = {"joint": 140, "factored": 10}
+    left, middle, right = factored.training_panels(TOKENS, found, ["mess3 1"], exact).axes
     lines = {line.get_label(): line for line in left.lines}
     np.testing.assert_array_equal(lines["network"].get_xdata(), [50, 100, 1000])
     np.testing.assert_array_equal(lines["network"].get_ydata(), [60, 3, 11])
@@ -19,14 +20,14 @@ def test_the_untrained_network_stands_left_of_the_first_snapshot():
 def test_subspaces_of_each_factor_and_their_overlaps():
     matrix = np.array([[1.0, 0.25], [0.25, 1.0]])
     found = {
-        "each": {"mess3 1": [60, 3, 2], "bloch_walk 1": [50, 4, 2]},
+        "dimensions": np.array([[60, 50], [3, 4], [2, 2]]),
         "union": [70, 5, 4],
-        "leading": [0.5, 0.1, 0.01],
-        "whole": [0.9, 0.5, 0.1],
-        "matrix": matrix,
+        "overlap of leading directions": {"mean": [0.5, 0.1, 0.01]},
+        "overlap of subspaces": {"mean": [0.9, 0.5, 0.1], "matrix": [np.ones((2, 2)), np.ones((2, 2)), matrix]},
     }
-    left, middle, right = factored.subspace_panels(TOKENS, found).axes
+    left, middle, right = factored.subspace_panels(TOKENS, found, ["mess3 1", "bloch_walk 1"]).axes
     assert [line.get_label() for line in left.lines] == ["mess3 1", "bloch_walk 1", "union"]
+    np.testing.assert_array_equal(left.lines[1].get_ydata(), [50, 4, 2])
     np.testing.assert_allclose(middle.lines[1].get_ydata(), [0.9, 0.5, 0.1])
     np.testing.assert_array_equal(right.images[0].get_array(), matrix)
     assert [text.get_text() for text in right.texts] == ["1.00", "0.25", "0.25", "1.00"]

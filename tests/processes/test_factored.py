@@ -120,6 +120,22 @@ def test_tokens_split_and_join():
         np.testing.assert_array_equal(process.join_tokens(digits), tokens)
         for outside in (-1, process.vocab_size):
             assert [int(digit) for digit in process.split_token(jnp.array(outside))] == [-1, -1, -1]
+        # Lists and NumPy arrays are read like JAX ones, under jit too.
+        lists = [np.asarray(digit).tolist() for digit in process.split_token(np.asarray(tokens).tolist())]
+        assert lists == [
+            np.asarray(digit).tolist() for digit in jax.jit(lambda x, process=process: process.split_token(x))(tokens)
+        ]
+        np.testing.assert_array_equal(process.join_tokens(lists), tokens)
+        np.testing.assert_array_equal(process.join_tokens(np.array(lists)), tokens)
+
+
+def test_beliefs_split():
+    process = small_product()
+    beliefs = np.arange(14.0).reshape(2, 7)  # of 2, 2 and 3 states
+    for given in (beliefs, beliefs.tolist(), jnp.asarray(beliefs)):
+        first, second, third = process.split_belief(given)
+        assert first.tolist() == [[0, 1], [7, 8]] and second.tolist() == [[2, 3], [9, 10]]
+        assert third.tolist() == [[4, 5, 6], [11, 12, 13]]
 
 
 @pytest.mark.parametrize("name", ["product", "chain", "with_bos"])
@@ -238,6 +254,8 @@ class Bystander:
         ),
         (lambda: joint(Bystander()), TypeError, "joint needs a process or a composition .*; got a Bystander"),
         (lambda: product([Bystander()]).joint(), TypeError, "got a Bystander"),
+        (lambda: small_product().split_belief(np.ones(6)), ValueError, "a belief has the 7 entries of .*; got 6"),
+        (lambda: small_chain().join_tokens([0, 1]), ValueError, r"join_tokens needs one token a factor \(3\); got 2"),
     ],
 )
 def test_bad_input(call, error, message):
