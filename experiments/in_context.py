@@ -56,7 +56,7 @@ class Config:
     """Predictions in a sequence, the first after BOS alone."""
     biases: tuple[float, ...] = (0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95)
     """Probability of heads of each coin; all are equally likely."""
-    budget: Budget = Budget(steps=7000, batch=16, learning_rate=1e-2, snapshots=16, seeds=2)
+    budget: Budget = Budget(steps=7000, batch=16, learning_rate=1e-2, data="laws", snapshots=16, seeds=2)
     """How long to train, and how."""
     words: int = 1000
     """Sampled words on which the networks are read."""

@@ -5,10 +5,9 @@ four dimensions otherwise: bloch_walk and frdn are quantum, moon is post-quantum
 Published: R2 between the cosines of probed and of true beliefs .99 to 1.00 for the minimal generator, every process,
 transformer and LSTM; for an order-3 Markov approximation .5 to .88 (mess3), .42 to .56 (quantum), .36 (moon). The
 error of the probe falls by more than 80% within the first fifth of training.
-Expected from `default`: R2 of the probed beliefs .98 to 1.00 but for bloch_walk by the transformer (.45) and the RNN
-(.84), which need more training; 96% or more of the gain in loss but for these two (40%, 81%); cosine R2 about the mean
-.95 to 1.00 on frdn, moon and mess3. Markov-3 is clearly below in transformers only. 20 minutes of training and 8 of
-analysis on half a core.
+Expected from `default`, two networks of a kind: 96.5% to 100% of the gain in loss; cosine R2 of the minimal generator
+.978 to 1.00, but for the transformer on bloch_walk (.93, .97) and frdn (1.00, .93). Markov-3 is clearly below in
+transformers, and on bloch_walk in all. 51 minutes of training and 17 of analysis on half a core.
 
     python experiments/quantum.py                    the default preset
     python experiments/quantum.py quick              a smoke run, two processes, under a minute

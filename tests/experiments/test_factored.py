@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
+from beliefgeo.analysis import report
 from beliefgeo.analysis.evaluation import prefixes
 from beliefgeo.learning import Budget
 from beliefgeo.networks.transformer import TransformerConfig
@@ -79,10 +80,10 @@ def test_error_of_an_entry():
 
 def test_seeds_side_by_side():
     each = [{"a": 1.0, "b": np.array([1, 2])}, {"a": 3.0, "b": np.array([3, 4])}]
-    found = EXPERIMENT.over_seeds(each)
+    found = report.seeds_report(each)
     assert found["a"]["mean"] == 2 and found["a"]["seeds"].tolist() == [1, 3]
     assert found["b"]["mean"].tolist() == [2, 3]
-    training = EXPERIMENT.over_training({0: found, 10: EXPERIMENT.over_seeds(each[:1])})
+    training = EXPERIMENT.over_training({0: found, 10: report.seeds_report(each[:1])})
     assert training["a"].tolist() == [2, 1] and training["b"].tolist() == [[2, 3], [1, 2]]
 
 
