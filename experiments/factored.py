@@ -8,7 +8,8 @@ of the factors' beliefs from .203 to .06 (mess3), .167 to .075 (bloch_walk); dim
 330 in all and 70 of their union at the start, 14 (2, 2, 2, 4, 4) and 12 at the end; overlap of two factors' leading
 directions from .5 to 6e-4. Tokens replaced at random with probability 0, .1, .2, .3, .5: 11, 13, 19, 24, 38 dimensions.
 Factors in a chain: 11 dimensions, where the joint belief needs 148.
-Expected from `default`: see docs/pages/results/factored.md.
+Expected from `default`: 66 components, then 4, then 12; RMSE .021 (mess3) and .057 (bloch_walk); vary-one sum 17, union
+14; overlap 3e-3. 18 minutes of training and two of analysis on one busy core.
 
     python experiments/factored.py                    the default preset
     python experiments/factored.py quick              a smoke run of two factors, under a minute

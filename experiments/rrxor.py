@@ -7,7 +7,9 @@ a network of width 128 after 509M tokens, scored on the data of the fit: distanc
 ones r2 .95, against next-token laws .31; the error of the probe falls from layer to layer, and lies far lower for all
 layers together. With 1,046 distinct prefixes and up to 1,536 activations, an untrained network scores well too: so
 every score stands beside the untrained network's, and held out by subtree.
-Expected from `default`: see docs/pages/results/rrxor.md.
+Expected from `default`: loss 2e-4 nats (64 wide) and 9e-5 (128 wide) above the optimum; r2 of distances .98 and .30;
+held out, all layers together, R2 .70 and .71 (untrained .09 and .08). 44 minutes of training and 29 of analysis on one
+core busy with two other runs.
 
     python experiments/rrxor.py                    the default preset
     python experiments/rrxor.py quick              a smoke run, under a minute

@@ -33,7 +33,7 @@ def training_panels(
     left.plot(_places(tokens), found["dimensions"], ".-", color=BLUE, label="network")
     for kind, style in (("joint", "--"), ("factored", ":")):
         left.axhline(exact[kind], color=GREY, linestyle=style, linewidth=1, label=f"{kind} beliefs: {exact[kind]}")
-    _counts_axis(left, "components for 95% of the variance", 8.0 * max(exact["joint"], max(found["dimensions"])))
+    _counts_axis(left, "components for 95%", 8.0 * max(exact["joint"], max(found["dimensions"])))
     left.legend(loc="upper right")
     middle.plot(_places(tokens), found["gap"]["mean"], ".-", color=BLUE)
     middle.set(yscale="log", ylabel="loss above the optimum (nats)")
