@@ -165,6 +165,16 @@ def read_positions(
     return {name: read_seeds(every) for name, every in params.items()}
 
 
+def unstack(tree: Any) -> list[Any]:
+    """What holds of each seed alone: the trees along the first axis of every leaf.
+
+    >>> unstack({"loss": jnp.array([0.5, 0.25])})
+    [{'loss': Array(0.5, dtype=float32)}, {'loss': Array(0.25, dtype=float32)}]
+    """
+    count = len(jax.tree.leaves(tree)[0])
+    return [jax.tree.map(lambda leaf, index=index: leaf[index], tree) for index in range(count)]
+
+
 def _optimizer(budget: Budget) -> optax.GradientTransformation:
     if budget.optimizer == "nadam":
         rate = optax.warmup_cosine_decay_schedule(0, budget.learning_rate, budget.steps // 20, budget.steps)

@@ -6,7 +6,9 @@ or which process it is (mixtures: as a power law, while many candidates remain).
 of heads and tails matter. A mixture of two texts that differ in one name: the name costs ln 2 when first seen, and
 nothing afterwards, once a network has learnt to look back: a sharp step in its training.
 Published, after 51M tokens: loss on the name at its first four sightings 1.05, .0079, .0023, .0018 (exact first .992).
-Expected from `default`: see docs/pages/results/in_context.md.
+Expected from `default`, after 11M tokens: within 1.5e-4 nats of exact on average, within .004 at each position beyond
+3; the loss falls e-fold in 2.9 (even) and 3.5 tokens (names), as L^-0.89 (coins); second sighting below 1e-4.
+21 minutes of training on one busy core.
 
     python experiments/in_context.py                    the default preset
     python experiments/in_context.py quick              a smoke run, under a minute

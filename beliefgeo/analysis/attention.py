@@ -1,19 +1,21 @@
-"""Attention against theory: how it decays with the lag, and what the tokens it reads say of the beliefs.
+"""Attention by lag: mean patterns, how they fade, and the patterns that theory asks for.
 
-A layer that sums what each token tells of the hidden state, carried on by the mean dynamics T, writes
-r_d = pi + sum_{s <= d} evidence[z_s] T^(d - s). Along a direction u with T u = zeta u the token read `lag` ago then
-weighs zeta^lag. Here that weight is measured. Source: Piotrowski et al. 2502.01954.
+A layer that sums what each token tells of the hidden state, faded by zeta a step, attends to the token read `lag` ago
+in proportion to zeta^lag; as attention is positive, a negative zeta takes a head of even and one of odd lags.
+Source: Piotrowski et al. 2502.01954.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.optimize import linear_sum_assignment
 
 from beliefgeo.analysis.evaluation import Prefixes
-from beliefgeo.processes.process import ArrayLike, as_floats, contract
+from beliefgeo.processes.process import ArrayLike
 
 
 class Decay(NamedTuple):
@@ -22,13 +24,6 @@ class Decay(NamedTuple):
     zeta: float
     error: float
     scale: float
-
-
-class Modes(NamedTuple):
-    """Directions u with T u = zeta u, other than the readout's, largest |zeta| first; a belief's part is belief @ u."""
-
-    zeta: Float[np.ndarray, " mode"]
-    directions: Float[np.ndarray, "state mode"]
 
 
 def attention_rows(activations: dict[str, Array]) -> Float[Array, "time layer head read"]:
@@ -102,117 +97,58 @@ def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
     return Decay(float(zeta), float(error), float(scale))
 
 
-def evidence_modes(mean_dynamics: ArrayLike) -> Modes:
-    """The modes of T = sum_x T^(x) along which evidence fades; those of a repeated zeta are one choice of many.
+def ideal_heads(zeta: float, heads: int, lags: int) -> Float[np.ndarray, "head lag"]:
+    """|zeta|^lag for each head, summing to 1; of two heads for a negative zeta one has the even lags, one the odd.
+
+    >>> ideal_heads(-0.5, 2, 4).tolist()
+    [[0.8, 0.0, 0.2, 0.0], [0.0, 0.8, 0.0, 0.2]]
+    """
+    lag = np.arange(lags)
+    weights = abs(zeta) ** lag * np.ones((heads, 1))
+    if zeta < 0 and heads == 2:
+        weights *= lag % 2 == np.arange(2)[:, None]
+    return weights / weights.sum(1, keepdims=True)
+
+
+def predicted_patterns(zetas: Iterable[float], lags: int) -> dict[str, Float[np.ndarray, " lag"]]:
+    """The positive patterns |zeta|^lag, by name, from which a layer can add up zeta^lag for each of several zetas.
+
+    One for each zeta; for a negative one even and odd lags apart, which also make up the positive zeta of its size.
+
+    Source: a prediction registered by A. Shai.
+
+    >>> {name: pattern.tolist() for name, pattern in predicted_patterns((0.5, -0.5), 3).items()}
+    {'.5^lag, even': [1.0, 0.0, 0.25], '.5^lag, odd': [0.0, 0.5, 0.0]}
+    """
+    zetas, lag, patterns = dict.fromkeys(zetas), np.arange(lags), {}
+    for zeta in zetas:
+        size = f"{abs(zeta):g}".lstrip("0")
+        if zeta < 0:
+            for parity, which in enumerate(("even", "odd")):
+                patterns[f"{size}^lag, {which}"] = abs(zeta) ** lag * (lag % 2 == parity)
+        elif -zeta not in zetas:
+            patterns[f"{size}^lag"] = zeta**lag
+    return patterns
+
+
+def match_patterns(attention: ArrayLike, patterns: ArrayLike) -> Float[np.ndarray, " pattern"]:
+    """The cosine of each pattern with the head that takes its part, from lag 1 on: the residual carries lag 0 too.
+
+    Heads are assigned to patterns so that the cosines have the largest sum.
 
     Args:
-        mean_dynamics: T `[state, next_state]`, of a process or of one factor.
+        attention: `[head, lag]`, no fewer heads than patterns; in any order.
+        patterns: `[pattern, lag]`.
 
     Raises:
-        ValueError: complex modes, which turn as they fade.
+        ValueError: fewer heads than patterns.
 
-    >>> from beliefgeo.processes.classical import mess3
-    >>> evidence_modes(mess3(0.15, 0.6).transitions.sum(0)).zeta.round(3).tolist()
-    [0.55, 0.55]
-    """
-    values, vectors = np.linalg.eig(np.asarray(mean_dynamics, np.float64))
-    kept = np.delete(np.arange(len(values)), abs(values - 1).argmin())
-    kept = kept[np.argsort(-abs(values[kept]), kind="stable")]
-    if abs(np.imag(values)).max() > 1e-6:
-        raise ValueError(f"evidence_modes needs real eigenvalues of the mean dynamics; got {values[kept].round(3)}")
-    return Modes(np.real(values[kept]), np.real(vectors[:, kept]))
-
-
-def layer_norm(residual: ArrayLike, scale: ArrayLike, bias: ArrayLike) -> Float[Array, "... width"]:
-    """What attention reads of a residual `[..., width]`: each vector at mean 0 and variance 1, then scale and bias.
-
-    Args:
-        residual: such as embedding + position.
-        scale: `[width]`, `params["params"]["block_0"]["attention_norm"]["scale"]`.
-        bias: `[width]`, the same.
-
-    >>> layer_norm([1.0, 3.0], [1.0, 1.0], [0.0, 1.0]).round(3).tolist()
-    [-1.0, 2.0]
-    """
-    residual, scale, bias = as_floats(residual), as_floats(scale), as_floats(bias)
-    centred = residual - residual.mean(-1, keepdims=True)
-    unit = centred / jnp.sqrt((centred**2).mean(-1, keepdims=True) + 1e-6)  # the epsilon of flax
-    wide = lambda vector: jnp.expand_dims(vector, range(unit.ndim - 1))
-    return unit * wide(scale) + wide(bias)
-
-
-def head_values(
-    read: ArrayLike, value_kernel: ArrayLike, value_bias: ArrayLike, output_kernel: ArrayLike
-) -> Float[Array, "token head width"]:
-    """What each head adds to the residual for each token it reads in full: (read W_V + b_V) W_O.
-
-    Args:
-        read: `[token, width]`, the normed embedding of each token (its mean over positions).
-        value_kernel: `[width, head, head_width]`, `params["params"]["block_0"]["attention"]["value"]["kernel"]`.
-        value_bias: `[head, head_width]`.
-        output_kernel: `[head, head_width, width]`, `...["attention"]["output"]["kernel"]`.
-    """
-    values = contract("zw,whk->zhk", as_floats(read), as_floats(value_kernel)) + as_floats(value_bias)[None]
-    return contract("zhk,hkw->zhw", values, as_floats(output_kernel))
-
-
-def evidence_cosines(
-    values: ArrayLike, kernel: ArrayLike, evidence: ArrayLike, law: ArrayLike
-) -> Float[Array, " token"]:
-    """For each token the cosine between what a head adds, seen through the probe, and the token's evidence.
-
-    cos(v_z K - sum_z' P(z') v_z' K, e_z - sum_z' P(z') e_z'), K the kernel of the affine probe from resid_mid to the
-    constrained beliefs: the probe is the linear map, and what is common to all tokens goes into its offset. Published:
-    .95 or more.
-
-    Args:
-        values: `[token, width]`: of one head, `head_values(...)[:, head]`, or summed over heads.
-        kernel: K `[width, state]`, `fit_probe(...).kernel`.
-        evidence: `[token, state]`, of `beliefs.constrained.evidence`.
-        law: `[token]`, the law of the first token.
-
-    >>> evidence_cosines([[2.0], [4.0]], [[1.0, -1.0]], [[-1.0, 1.0], [1.0, -1.0]], [0.5, 0.5]).round(3).tolist()
+    >>> match_patterns([[0.2, 0.0, 0.8], [0.1, 0.9, 0.0]], [[1.0, 0.5, 0.0], [1.0, 0.0, 0.25]]).tolist()
     [1.0, 1.0]
     """
-    seen = _centred(contract("zw,wi->zi", as_floats(values), as_floats(kernel)), law)
-    true = _centred(as_floats(evidence), law)
-    return (seen * true).sum(-1) / (jnp.linalg.norm(seen, axis=-1) * jnp.linalg.norm(true, axis=-1))
-
-
-def effective_attention(
-    by_lag: ArrayLike,
-    values: ArrayLike,
-    embedding: ArrayLike,
-    kernel: ArrayLike,
-    evidence: ArrayLike,
-    directions: ArrayLike,
-    law: ArrayLike,
-) -> Float[Array, "mode lag"]:
-    """The weight with which a token read `lag` ago moves the probed residual along each mode; in theory zeta^lag.
-
-    sum_h attention_h[lag] gain_h, and at lag 0 the gain of the token's own embedding, which the residual carries past
-    the heads. A gain is the slope of what is added along the mode, v_z K u, against the evidence e_z u over tokens.
-    Heads of opposite gain make the weight alternate in sign, as a negative zeta asks.
-
-    Args:
-        by_lag: `[head, lag]`, such as `last_row_by_lag(pattern)[0]`.
-        values: `[token, head, width]`, of `head_values`.
-        embedding: `[token, width]`, what the token itself adds to the residual.
-        kernel: K `[width, state]`, of the probe from resid_mid to the constrained beliefs.
-        evidence: `[token, state]`, of `beliefs.constrained.evidence`.
-        directions: u `[state, mode]`, of `evidence_modes`.
-        law: `[token]`, the law of the first token.
-    """
-    by_lag, added = as_floats(by_lag), as_floats(values)
-    added = jnp.concatenate([added, as_floats(embedding)[:, None]], 1)
-    itself = (jnp.arange(by_lag.shape[1]) == 0).astype(by_lag.dtype)
-    heads = jnp.concatenate([by_lag, itself[None]])
-    shares, directions = as_floats(law), as_floats(directions)
-    seen = contract("zhw,wi,im->zhm", added, as_floats(kernel), directions)
-    true = _centred(contract("zi,im->zm", as_floats(evidence), directions), shares)
-    gains = contract("z,zhm,zm->hm", shares, seen, true) / contract("z,zm,zm->m", shares, true, true)[None]
-    return contract("hl,hm->ml", heads, gains)
-
-
-def _centred(arrangement: Float[Array, "token axis"], law: ArrayLike) -> Float[Array, "token axis"]:
-    return arrangement - contract("z,zi->i", as_floats(law), arrangement)[None]
+    attention, patterns = np.asarray(attention), np.asarray(patterns)
+    if len(attention) < len(patterns):
+        raise ValueError(f"each pattern needs a head; got {len(patterns)} patterns and {len(attention)} heads")
+    unit = lambda rows: rows[:, 1:] / np.linalg.norm(rows[:, 1:], axis=1, keepdims=True)
+    cosines = unit(patterns) @ unit(attention).T
+    return cosines[linear_sum_assignment(-cosines)]

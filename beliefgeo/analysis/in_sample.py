@@ -4,26 +4,63 @@ The cut-off is chosen by cross-validation, yet over folds of random rows, so tha
 its kin. For what a network holds take `held_out`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from beliefgeo.analysis.cross_validation import RCONDS
-from beliefgeo.analysis.geometry import compare_cosines
+from beliefgeo.analysis.cross_validation import RCONDS, cross_validated_r2
+from beliefgeo.analysis.geometry import compare_cosines, principal_components
 from beliefgeo.analysis.probes import (
     Probe,
     ProbeStatistic,
     check_regression,
+    fit_probe,
     merge_statistics,
     probe_statistic,
     score_predictions,
     solve_probe,
 )
 from beliefgeo.processes.process import ArrayLike
+
+
+class Reading(NamedTuple):
+    """What an affine probe of a few components sees of some targets, and its R2 on the rows of the fit and held out."""
+
+    seen: Float[Array, "row target"]
+    r2: Float[Array, ""]
+    held_out_r2: Float[Array, ""]
+
+
+def read_components(
+    features: Float[Array, "row feature"],
+    targets: Mapping[str, Float[Array | np.ndarray, "row target"]],
+    folds: Int[np.ndarray, " row"],
+    count: int,
+) -> dict[str, Reading]:
+    """Read several targets from the first principal components of the features, rows counted equally.
+
+    The components are those of all rows, held out or not; they do not depend on the targets.
+
+    Args:
+        features: activations.
+        targets: of one shape, by name.
+        folds: as `cross_validate_probe` takes them, such as `held_out_folds`.
+        count: of components.
+
+    Source: the constrained beliefs of Piotrowski et al. 2502.01954, read from three components.
+    """
+    read = principal_components(features)(features)[:, :count]
+    values = jnp.stack([jnp.asarray(one, features.dtype) for one in targets.values()])
+    held_out = cross_validated_r2(read, values, folds)
+    seen = [fit_probe(read, one)(read) for one in values]
+    equally = jnp.ones(len(read), features.dtype)
+    r2 = [score_predictions(*pair, equally).r2 for pair in zip(seen, values, strict=True)]
+    return {name: Reading(*one) for name, *one in zip(targets, seen, r2, held_out, strict=True)}
 
 
 def fit_probe_by_folds(

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from beliefgeo.plots.simplex import belief_colors
+from beliefgeo.plots.simplex import belief_colors, simplex_panels
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
 
 _HEADS = (BLUE, ORANGE, GREEN, PURPLE)
@@ -56,21 +56,22 @@ def attention_by_lag(networks: Mapping[str, Heads], *, columns: int = 3) -> Figu
 
 
 @styled
-def weights_by_lag(
-    networks: Mapping[str, tuple[Float[AnyArray, "seed lag"], Float[AnyArray, " lag"]]], *, columns: int = 3
-) -> Figure:
-    """One panel a network: what a token's evidence weighs in the sum (mean and range of seeds), theory as circles."""
+def weights_by_lag(networks: Mapping[str, tuple[Float[AnyArray, "seed lag"], float]], *, columns: int = 3) -> Figure:
+    """One panel a network: what a token's evidence weighs in the sum (mean and range of seeds), zeta^lag as circles.
+
+    Args:
+        networks: title -> (weights, zeta).
+        columns: panels in a row.
+    """
     columns = min(columns, len(networks))
     rows = -(-len(networks) // columns)
     figure, axes = panels(rows, columns, PAGE, 0.3 + 1.75 * rows)
-    for index, (panel, (title, (measured, theory))) in enumerate(zip(axes, networks.items(), strict=False)):
+    for index, (panel, (title, (measured, zeta))) in enumerate(zip(axes, networks.items(), strict=False)):
         seeds, lags = np.asarray(measured, float), np.arange(np.shape(measured)[1])
         panel.axhline(0, color="0.8", linewidth=0.6)
         panel.plot(lags, seeds.mean(0), "-", color=BLUE, label="ours")
         panel.fill_between(lags, seeds.min(0), seeds.max(0), color=BLUE, alpha=0.2, linewidth=0)
-        panel.plot(
-            lags, np.asarray(theory), "o", color=GREY, markersize=5, markerfacecolor="none", label="$\\zeta^{lag}$"
-        )
+        panel.plot(lags, zeta**lags, "o", color=GREY, markersize=5, markerfacecolor="none", label="$\\zeta^{lag}$")
         panel.set(title=title, xticks=lags[:: 1 if len(lags) < 8 else 2])
         panel.set_ylabel("weight of the evidence" if index % columns == 0 else "")
         panel.set_xlabel("lag (tokens)" if index + columns >= len(networks) else "")
@@ -132,26 +133,22 @@ def _arrows(axes: Axes, tips: Float[np.ndarray, "token 2"], colors: Sequence[Any
 
 @styled
 def explained_variance(
-    settings: Mapping[str, Mapping[str, tuple[Float[AnyArray, "seed component"], Float[AnyArray, " known"] | None]]],
+    settings: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Mapping[str, Sequence[float]]]],
 ) -> Figure:
-    """One panel a setting: cumulative explained variance by number of components, of each site.
+    """One panel a setting: cumulative explained variance by number of components, of each site that was published.
 
     Args:
-        settings: title -> site -> (ours, published where there is one).
+        settings: title -> (site -> ours, "seeds" of `over_seeds`; site -> published).
     """
     figure, axes = panels(1, len(settings), PAGE, 2.3)
-    for panel, (title, sites) in zip(axes, settings.items(), strict=True):
-        for (site, (ours, published)), color in zip(sites.items(), _HEADS, strict=False):
-            ours = np.asarray(ours, float)
-            count = np.arange(1, ours.shape[1] + 1)
-            panel.plot(count, ours.mean(0), ".-", color=color, label=f"{site}, ours")
-            panel.fill_between(count, ours.min(0), ours.max(0), color=color, alpha=0.2, linewidth=0)
-            if published is not None:
-                known = np.arange(1, len(published) + 1)
-                panel.plot(
-                    known, published, "D--", color=color, linewidth=0.7, markersize=3.5, label=f"{site}, published"
-                )
-                panel.lines[-1].set_markerfacecolor("none")
+    for panel, (title, (ours, published)) in zip(axes, settings.items(), strict=True):
+        for (site, known), color in zip(published.items(), _HEADS, strict=False):
+            seeds = np.asarray(ours[site]["seeds"], float)
+            count = np.arange(1, seeds.shape[1] + 1)
+            panel.plot(count, seeds.mean(0), ".-", color=color, label=f"{site}, ours")
+            panel.fill_between(count, seeds.min(0), seeds.max(0), color=color, alpha=0.2, linewidth=0)
+            marks = {"color": color, "linewidth": 0.7, "markersize": 3.5, "markerfacecolor": "none"}
+            panel.plot(count[: len(known)], known, "D--", **marks, label=f"{site}, published")
         panel.set(title=title, xlabel="components", ylim=(0.25, 1.02), xticks=count)
         panel.set_yticks(
             [0.4, 0.6, 0.8, 1.0], ["", "", "", ""] if panel is not axes[0] else ["0.4", "0.6", "0.8", "1.0"]
@@ -160,3 +157,23 @@ def explained_variance(
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
+
+
+def belief_clouds(
+    clouds: Mapping[str, Float[AnyArray, "row 2"]], r2: Mapping[str, float], beliefs: Float[AnyArray, "row 3"]
+) -> Figure:
+    """A row for constrained and one for true beliefs: exact, and as read after attention and at the output.
+
+    Args:
+        clouds: "constrained", "constrained beliefs from mid", "constrained beliefs from output", and the same of
+            "true", each in the plane of the simplex.
+        r2: of what is read, by the same names.
+        beliefs: the true ones, which colour the rows.
+    """
+    shown = {}
+    for kind in ("constrained", "true"):
+        shown[f"{kind} beliefs\nexact"] = clouds[kind]
+        for site, where in (("mid", "after attention"), ("output", "at the output")):
+            name = f"{kind} beliefs from {site}"
+            shown[f"{kind}, read {where}\nR$^2$ = {r2[name]:.4f}"] = clouds[name]
+    return simplex_panels(shown, belief_colors(beliefs), columns=3)

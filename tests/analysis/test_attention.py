@@ -1,6 +1,5 @@
 from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,18 +8,15 @@ import pytest
 import beliefgeo as bg
 from beliefgeo.analysis.attention import (
     attention_rows,
-    effective_attention,
-    evidence_cosines,
-    evidence_modes,
     fit_decay,
-    head_values,
+    ideal_heads,
     last_row_by_lag,
-    layer_norm,
+    match_patterns,
     mean_by_lag,
     mean_pattern,
+    predicted_patterns,
 )
 from beliefgeo.analysis.evaluation import evaluate, prefixes
-from beliefgeo.beliefs.constrained import evidence
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 
 RNG = np.random.default_rng(3)
@@ -61,67 +57,34 @@ def test_decay_and_its_error():
         fit_decay(even, (0, 1))
 
 
-def test_modes_are_those_of_the_mean_dynamics():
-    total = np.asarray(bg.rrxor(0.3, 0.6).transitions.sum(0), np.float64)
-    symmetric = np.array([[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.3, 0.6]])
-    modes = evidence_modes(symmetric)
-    np.testing.assert_allclose(symmetric @ modes.directions, modes.directions * modes.zeta, atol=1e-12)
-    assert modes.zeta[0] > modes.zeta[1] and abs(modes.directions.sum(0)).max() < 1e-9
-    with pytest.raises(ValueError, match="needs real eigenvalues"):
-        evidence_modes(total)
+def test_ideal_heads_sum_to_one_and_split_by_parity():
+    np.testing.assert_allclose(ideal_heads(0.5, 1, 3), [[4 / 7, 2 / 7, 1 / 7]])
+    np.testing.assert_allclose(ideal_heads(-0.5, 2, 4), [[0.8, 0, 0.2, 0], [0, 0.8, 0, 0.2]])
+    np.testing.assert_allclose(ideal_heads(0.5, 2, 2), [[2 / 3, 1 / 3]] * 2)
+    np.testing.assert_allclose(ideal_heads(-0.5, 1, 2), [[2 / 3, 1 / 3]])
 
 
-def test_values_are_what_the_network_adds():
-    """One token, one block: the attention's output is the sum of the heads' values and the output bias."""
-    config = TransformerConfig(context=1, layers=1, width=8, heads=2, head_width=4, mlp_width=8)
-    network = Transformer(config)
-    params = network.init(jax.random.key(1), jnp.zeros(1, int))
-    params = jax.tree.map(lambda leaf: leaf + 0.1, params)
-    block = params["params"]["block_0"]
-    _, sites = jax.vmap(lambda token: network.apply(params, token[None]))(jnp.arange(3))
-    embed = sites["embed"][:, 0]
-    read = layer_norm(embed, **block["attention_norm"])
-    np.testing.assert_allclose(read, nn.LayerNorm().apply({"params": block["attention_norm"]}, embed), atol=1e-5)
-    value, output = (block["attention"][name] for name in ("value", "output"))
-    values = head_values(read, value["kernel"], value["bias"], output["kernel"])
-    added = sites["resid_mid"][:, 0, 0] - sites["resid_pre"][:, 0, 0]
-    np.testing.assert_allclose(values.sum(1) + output["bias"][None], added, atol=1e-5)
+@pytest.mark.parametrize(
+    ("zetas", "patterns"),
+    [
+        ((0.7, 0.7), [[0.7, 0.49, 0.343]]),
+        ((0.7, 0.3), [[0.7, 0.49, 0.343], [0.3, 0.09, 0.027]]),
+        ((0.7, -0.3), [[0.7, 0.49, 0.343], [0, 0.09, 0], [0.3, 0, 0.027]]),
+        ((0.5, -0.5), [[0, 0.25, 0], [0.5, 0, 0.125]]),
+        ((0.7, -0.7), [[0, 0.49, 0], [0.7, 0, 0.343]]),
+    ],
+)
+def test_the_registered_patterns(zetas, patterns):
+    """1, 2, 3, 2 and 2 heads."""
+    found = predicted_patterns(zetas, 4)
+    np.testing.assert_allclose([pattern[1:] for pattern in found.values()], patterns, atol=1e-12)
 
 
-def ideal(process, width=7):
-    """A probe kernel, and values and modes of a network that writes the evidence so that this probe reads it."""
-    told = np.asarray(evidence(process), np.float64)
-    kernel = RNG.normal(size=(width, told.shape[1]))
-    law = np.asarray(process.predict(process.initial))
-    return told, kernel, told @ np.linalg.pinv(kernel), law, evidence_modes(process.transitions.sum(0))
-
-
-def test_cosines_of_ideal_and_of_turned_values():
-    told, kernel, written, law, _ = ideal(bg.mess3(0.15, 0.6))
-    np.testing.assert_allclose(evidence_cosines(0.3 * written + 5, kernel, told, law), 1, atol=1e-4)
-    # In the plane of the three evidence vectors a turn by 60 degrees has cosine 1/2 with each.
-    turned = -np.roll(told, 1, axis=0) @ np.linalg.pinv(kernel)
-    np.testing.assert_allclose(evidence_cosines(turned, kernel, told, law), 0.5, atol=1e-4)
-
-
-def test_effective_attention_of_ideal_heads():
-    told, kernel, written, law, modes = ideal(bg.mess3(0.15, 0.6))
-    lags = np.arange(5)
-    found = effective_attention(
-        0.55 ** lags[None], written[:, None] + 3, np.zeros((3, 7)), kernel, told, modes.directions, law
-    )
-    np.testing.assert_allclose(found, [0.55**lags] * 2, atol=1e-4)
-    # The residual carries the token itself past a head that never looks at it.
-    past = np.where(lags == 0, 0, 0.55**lags)[None]
-    found = effective_attention(past, written[:, None], written, kernel, told, modes.directions, law)
-    np.testing.assert_allclose(found, [0.55**lags] * 2, atol=1e-4)
-
-
-def test_an_even_and_an_odd_head_make_a_negative_zeta():
-    told, kernel, written, law, modes = ideal(bg.mess3(0.5, 0.6))
-    np.testing.assert_allclose(modes.zeta, -0.5, atol=1e-6)
-    lags = np.arange(6)
-    heads = np.stack([np.where(lags % 2 == parity, 0.5**lags, 0) for parity in (0, 1)])
-    values = np.stack([written, -written], 1)
-    found = effective_attention(heads, values, np.zeros((3, 7)), kernel, told, modes.directions, law)
-    np.testing.assert_allclose([fit_decay(weights, lags).zeta for weights in found], -0.5, atol=1e-4)
+def test_heads_are_matched_in_any_order():
+    even, odd = np.array([[1, 0, 0.5, 0, 0.25], [0, 1, 0, 0.5, 0]])
+    np.testing.assert_allclose(match_patterns([odd, np.ones(5), even], [even, odd]), 1)
+    # (.5, .25) against (1, 1, 1, 1), of which it is one half at lags 2 and 4.
+    half = 0.75 / np.hypot(0.5, 0.25) / 2
+    np.testing.assert_allclose(match_patterns([np.ones(5), odd], [even, odd]), [half, 1])
+    with pytest.raises(ValueError, match="each pattern needs a head; got 2 patterns and 1 heads"):
+        match_patterns([even], [even, odd])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.analysis.cross_validation import RCONDS
-from beliefgeo.analysis.in_sample import fit_probe_by_folds, in_sample_scores
+from beliefgeo.analysis.cross_validation import RCONDS, cross_validate_probe
+from beliefgeo.analysis.in_sample import fit_probe_by_folds, in_sample_scores, read_components
 
 RNG = np.random.default_rng(0)
 
@@ -54,3 +54,26 @@ def test_cosines_from_zero_depend_on_the_offset_and_those_from_the_mean_do_not()
     cloud = jax.random.normal(jax.random.key(0), (40, 3))
     moved = in_sample_scores(cloud + 3, cloud, np.ones(40))
     assert float(moved["centred cosine r2"]) == pytest.approx(1, abs=1e-4) and moved["cosine r2"] < 0.9
+
+
+def test_a_target_is_read_from_the_components_that_hold_it():
+    """Features of three directions with variances 100, 10, 1: two components hold the first two alone."""
+    parts = RNG.normal(size=(300, 3)) * [10, 10**0.5, 1]
+    rotation = np.linalg.qr(RNG.normal(size=(3, 3)))[0]
+    features = jnp.asarray(parts @ rotation + 7, jnp.float32)
+    targets = {"held": parts[:, :2] + 1, "half held": parts[:, 1:] * [1, 10**0.5]}
+    folds = np.arange(300) % 5
+    found = read_components(features, targets, folds, 2)
+    np.testing.assert_allclose(found["held"].seen, targets["held"], atol=0.5)
+    assert found["held"].r2 > 0.999 and found["held"].held_out_r2 > 0.999
+    centred = parts - parts.mean(0)
+    directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    read = centred @ directions.T
+    for name, target in targets.items():
+        design = np.column_stack([np.ones(300), read])
+        seen = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+        np.testing.assert_allclose(found[name].seen, seen, atol=1e-3)
+        r2 = lambda guess, target=target: 1 - ((guess - target) ** 2).sum() / ((target - target.mean(0)) ** 2).sum()
+        assert float(found[name].r2) == pytest.approx(r2(seen), abs=1e-4)
+        held_out = np.asarray(cross_validate_probe(read, target, folds).predictions)
+        assert float(found[name].held_out_r2) == pytest.approx(r2(held_out), abs=1e-3)

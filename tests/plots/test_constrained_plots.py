@@ -30,7 +30,7 @@ def test_attention_shows_its_heads_the_ideal_ones_and_the_published_points():
 
 def test_weights_of_evidence_may_be_negative():
     measured = np.array([[1.0, -0.4, 0.2], [0.8, -0.6, 0.3]])
-    figure = drawn(plots.weights_by_lag({"two heads": (measured, (-0.5) ** np.arange(3))}))
+    figure = drawn(plots.weights_by_lag({"two heads": (measured, -0.5)}))
     _, mean, theory = lines(figure.axes[0])
     np.testing.assert_allclose(mean, [0.9, -0.5, 0.25])
     np.testing.assert_allclose(theory, [1, -0.5, 0.25])
@@ -47,10 +47,22 @@ def test_values_and_evidence_are_each_scaled_to_their_longest_arrow():
 
 
 def test_explained_variance_has_ours_and_the_published():
-    ours, published = np.array([[0.4, 0.8, 1.0], [0.6, 0.8, 1.0]]), np.array([0.465, 0.889])
-    sites = {"mid": (ours, published), "output": (ours, None)}
-    (axes,) = drawn(plots.explained_variance({"setting": sites})).axes
-    mean, known, output = lines(axes)
+    ours, published = np.array([[0.4, 0.8, 1.0], [0.6, 0.8, 1.0]]), [0.465, 0.889]
+    sites = {"mid": {"seeds": ours}, "output": {"seeds": ours / 2}, "final_norm": {"seeds": ours}}
+    (axes,) = drawn(plots.explained_variance({"setting": (sites, {"mid": published, "output": [0.3]})})).axes
+    mean, known, output, known_output = lines(axes)  # sites that were not published are left out
     np.testing.assert_allclose(mean, [0.5, 0.8, 1.0])
     np.testing.assert_allclose(known, published)
-    np.testing.assert_allclose(output, mean)
+    np.testing.assert_allclose(output, mean / 2)
+    np.testing.assert_allclose(known_output, [0.3])
+
+
+def test_belief_clouds_are_exact_then_read_by_site():
+    kinds, sites = ("constrained", "true"), ("mid", "output")
+    names = [f"{kind} beliefs from {site}" for kind in kinds for site in sites]
+    clouds = {name: np.zeros((4, 2)) for name in (*kinds, *names)}
+    r2 = dict(zip(names, (0.91, 0.92, 0.93, 0.94), strict=True))
+    titles = [axes.get_title() for axes in drawn(plots.belief_clouds(clouds, r2, np.eye(3)[[0, 1, 2, 0]])).axes]
+    assert [titles[0], titles[3]] == ["constrained beliefs\nexact", "true beliefs\nexact"]
+    assert titles[1] == "constrained, read after attention\nR$^2$ = 0.9100"
+    assert titles[5] == "true, read at the output\nR$^2$ = 0.9400"

@@ -1,0 +1,152 @@
+"""How many heads an attention layer needs: the least loss that so many can reach, and rules for when fewer suffice."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from beliefgeo.analysis.report import over_seeds
+from beliefgeo.analysis.sampled import sampled_words
+from beliefgeo.beliefs.constrained import evidence
+from beliefgeo.processes.process import Process
+
+# Sampled words of each factor, and random starts, of an ideal layer.
+_WORDS, _STARTS = 500, 2
+
+
+def fewest_by_share(gaps: Mapping[int, float], share: float) -> int:
+    """The fewest heads that lack little of what the most gain: gap(h) - gap(most) <= share (gap(few) - gap(most)).
+
+    Args:
+        gaps: excess losses by number of heads.
+        share: at most so much may be lacking.
+
+    >>> fewest_by_share({1: 10.0, 2: 4.0, 3: 3.0}, 0.2)
+    2
+    """
+    few, most = gaps[min(gaps)], gaps[max(gaps)]
+    return min(heads for heads, gap in gaps.items() if gap - most <= share * (few - most))
+
+
+def fewest_unbeaten(gaps: Mapping[int, Float[np.ndarray, " seed"]]) -> int:
+    """The fewest heads that no larger number beats, at 95%, two-sided, in pairs of networks that saw the same data.
+
+    >>> fewest_unbeaten({1: np.array([5.0, 5.1]), 2: np.array([3.0, 3.1]), 3: np.array([2.0, 4.0])})
+    2
+    """
+    beats = lambda more, heads: over_seeds(gaps[heads] - gaps[more])["interval"][0] > 0
+    return min(heads for heads in gaps if not any(beats(more, heads) for more in gaps if more > heads))
+
+
+def needed_heads(
+    gaps: Mapping[int, Float[np.ndarray, " seed"]], ideal: Mapping[int, float], *, share: float, no_gain: float
+) -> dict[str, Any]:
+    """The fewest heads that suffice, by two rules for the networks and by the first for the ideal layer.
+
+    "by share": `fewest_by_share` of the means, if the most heads surely gain something over the fewest, at 95%. If not,
+    the fewest suffice; or, where the ideal layer gains less than this test can see, it is not resolved: None.
+    "by significance": `fewest_unbeaten`.
+
+    Args:
+        gaps: excess losses of networks by number of heads; seeds of one index saw the same data.
+        ideal: excess losses of the ideal layer, by the same numbers of heads.
+        share: of `fewest_by_share`.
+        no_gain: the ideal layer gains nothing if it gains no more than this share of what the fewest heads leave.
+    """
+    few, most = min(gaps), max(gaps)
+    drop = over_seeds(gaps[few] - gaps[most])
+    low, high = drop["interval"]
+    gain = ideal[few] - ideal[most]
+    gain = gain if gain > no_gain * ideal[few] else 0.0
+    if low > 0:
+        by_share = fewest_by_share({heads: float(seeds.mean()) for heads, seeds in gaps.items()}, share)
+    else:
+        by_share = None if 0 < gain < high - drop["mean"] else few
+    return {
+        "by share": by_share,
+        "by significance": fewest_unbeaten(gaps),
+        "ideal layer": fewest_by_share(ideal, share) if gain else few,
+        "gain of the most heads": drop,
+        "gain of the most heads, ideal layer": gain,
+    }
+
+
+class _Text(NamedTuple):
+    """Words of one factor: what each token tells, the exact laws after it, and what turns beliefs into laws."""
+
+    told: Float[Array, "*factor word time state"]
+    laws: Float[Array, "*factor word time token"]
+    initial: Float[Array, "*factor state"]
+    emissions: Float[Array, "*factor state token"]
+
+
+def ideal_layer_gap(key: PRNGKeyArray, factors: Sequence[Process], heads: int, *, context: int, steps: int) -> float:
+    """The least gap of a layer whose sums are read linearly: patterns free but positive, gains free, no MLP. Nats.
+
+    The belief about factor i is pi_i + sum_s w_i(t - s) evidence_i[z_s], w_i = sum_h gain_hi pattern_h + (lag 0) own_i,
+    as the token itself reaches the sum past the heads; the factors' losses add. With w_i = zeta_i^lag these are the
+    constrained beliefs. Fitted on sampled words of each factor: a few per cent of noise, common to all head counts.
+
+    Args:
+        key: draws the words and the starts.
+        factors: independent ones, of equal numbers of states and tokens.
+        heads: how many patterns.
+        context: tokens read.
+        steps: of Adam.
+    """
+    texts = [_text(key, factor, context) for factor in factors]
+    return float(_fit(key, jax.tree.map(lambda *leaves: jnp.stack(leaves), *texts), heads, steps))
+
+
+def _text(key: PRNGKeyArray, factor: Process, context: int) -> _Text:
+    words = sampled_words(key, factor, _WORDS, context)
+    laws = jnp.einsum("nti,xij->ntx", jnp.asarray(words.beliefs[:, 1:], jnp.float32), factor.transitions)
+    return _Text(evidence(factor)[words.tokens], laws, factor.initial, factor.transitions.sum(2).T)
+
+
+@partial(jax.jit, static_argnames=("heads", "steps"))
+def _fit(key: PRNGKeyArray, texts: _Text, heads: int, steps: int) -> Float[Array, ""]:
+    optimizer = optax.adam(optax.cosine_decay_schedule(0.1, steps))
+
+    def step(state, _):
+        layer, rest = state
+        changes, rest = optimizer.update(jax.grad(_loss)(layer, texts), rest)
+        return (optax.apply_updates(layer, changes), rest), None
+
+    def fit(key):
+        start = _start(key, texts, heads)
+        (layer, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), length=steps)
+        return _loss(layer, texts)  # pyright: ignore[reportArgumentType]
+
+    return jax.lax.map(fit, jax.random.split(key, _STARTS)).min()
+
+
+def _start(key: PRNGKeyArray, texts: _Text, heads: int) -> dict[str, Array]:
+    scores, gains = jax.random.split(key)
+    n_factors, _, context, _ = texts.told.shape
+    return {
+        "scores": jax.random.normal(scores, (heads, context)),
+        "gains": 1 + jax.random.normal(gains, (n_factors, heads)),
+        "own": jnp.zeros(n_factors),
+    }
+
+
+def _loss(layer: dict[str, Array], texts: _Text) -> Float[Array, ""]:
+    """The factors' gaps added up."""
+    weights = layer["gains"] @ jax.nn.softmax(layer["scores"], -1)
+    return jax.vmap(_gap)(weights.at[:, 0].add(layer["own"]), texts).sum()
+
+
+def _gap(weights: Float[Array, " lag"], text: _Text) -> Float[Array, ""]:
+    """KL from the laws to what the sums, each token's evidence weighted by its lag, predict; mean over positions."""
+    position = jnp.arange(len(weights))
+    lag = position[:, None] - position[None]
+    sums = jnp.einsum("ts,nsi->nti", jnp.where(lag >= 0, weights[lag], 0), text.told)
+    predicted = (text.initial[None, None] + sums) @ text.emissions
+    predicted = jnp.maximum(predicted, 1e-6)  # a sum may leave the simplex
+    return (text.laws * (jnp.log(text.laws) - jnp.log(predicted))).sum(2).mean()
