@@ -40,9 +40,11 @@ def heads_report(
 ) -> dict[str, Any]:
     """Each head of the first layer by lag, its fading, its values beside the evidence, and what evidence weighs in all.
 
-    The probe is fitted on words of the full length and one less. Heads are ordered by their attention to even lags, the
-    most first. Fading is fitted from lag 1, as the embedding brings lag 0 too, to 4; of two heads for a negative zeta
-    at lags 2, 4, 6 and 1, 3, 5.
+    What evidence weighs at each lag is found twice, as in `factors_report`: as measured, by regression of the residual
+    on the tokens' evidence, over words of the full length; and by mean attention, from values and embedding. The probe
+    is fitted on words of the full length and one less. Heads are ordered by their attention to even lags, the most
+    first. Fading is fitted from lag 1, as the embedding brings lag 0 too, to 4; of two heads for a negative zeta at
+    lags 2, 4, 6 and 1, 3, 5.
 
     Args:
         process: with real modes.
@@ -62,7 +64,10 @@ def heads_report(
     added = head_values(params).mean(0)  # [head, token, width], over positions
     values = see(added - added.mean(1, keepdims=True))  # what all tokens share, as the position, would cost digits
     gains = lambda seen: evidence_gains(seen, told, modes.directions, law)
-    weights = effective_attention(by_lag, gains(values), gains(see(params["embed"]["embedding"])))
+    in_theory = effective_attention(by_lag, gains(values), gains(see(params["embed"]["embedding"])))
+    last = prefixes.length == prefixes.length.max()
+    words, share = prefixes.tokens[prefixes.word[last]], prefixes.probabilities[last]
+    measured = regress_evidence(see(features["mid"][last]), words, told, modes.directions, share)
     parities = modes.zeta[0] < 0 and len(by_lag) == 2
     lags = ([2, 4, 6], [1, 3, 5]) if parities else [[1, 2, 3, 4]] * len(by_lag)
     fits = [fit_decay(head, fitted) for head, fitted in zip(by_lag[order], lags, strict=True)]
@@ -73,7 +78,8 @@ def heads_report(
         "decay, error of the fit": [fit.error for fit in fits],
         "values": values[order],
         "cosine of values and evidence": evidence_cosines(values, told, law).mean(1)[order],
-        "weight of evidence by lag": weights.mean(0),
+        "weight of evidence by lag": measured.mean(0),
+        "weight of evidence by lag, by mean attention": in_theory.mean(0),
     }
 
 

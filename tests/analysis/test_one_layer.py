@@ -35,9 +35,11 @@ def test_a_layer_of_an_even_and_an_odd_head_is_recognised():
     np.testing.assert_allclose(found["cosine of values and evidence"], [1, -1], atol=1e-3)
     told = np.asarray(evidence(process))
     np.testing.assert_allclose(found["values"], [even.sum() * told, -odd.sum() * told], atol=1e-3)
-    # The embedding adds each token's evidence once more at lag 0.
-    weight = (-0.5) ** np.arange(7) + (np.arange(7) == 0)
+    # The residual given is the belief; embedding and heads would add each token's evidence once more at lag 0.
+    weight = (-0.5) ** np.arange(7)
     np.testing.assert_allclose(found["weight of evidence by lag"], weight, atol=2e-3)
+    expected = weight + (np.arange(7) == 0)
+    np.testing.assert_allclose(found["weight of evidence by lag, by mean attention"], expected, atol=2e-3)
     # Words of length 4 read the first 4 lags of these patterns.
     np.testing.assert_allclose(found["by lag, words of length 4"], heads[::-1, :4], atol=1e-5)
 

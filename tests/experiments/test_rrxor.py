@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from beliefgeo.learning import Budget
+
 SCRIPT = Path(__file__).parents[2] / "experiments" / "rrxor.py"
 EXPERIMENT = runpy.run_path(str(SCRIPT), run_name="rrxor")
 SMALL = ["quick", "--context", "5", "--steps", "40", "--chunk", "20", "--shuffles", "9", "--snapshots", "2"]
@@ -40,10 +42,11 @@ def test_scores_with_controls(tmp_path):
     assert "equivalent window" in done.stdout
 
 
-def test_a_context_of_too_many_words_is_sampled(tmp_path):
-    done = run(*SMALL, "--context", "11", "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert "676 words of length 11 are more than 500: 500 sampled ones stand for them" in done.stdout
+def test_a_context_of_too_many_words_is_sampled(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(EXPERIMENT["main"].__globals__, "LISTED", 20)
+    budget = Budget(steps=20, chunk=20, snapshots=2)
+    EXPERIMENT["main"]("quick", EXPERIMENT["Config"](("64-wide",), context=5, budget=budget, shuffles=1), tmp_path)
+    assert "28 words of length 5 are more than 20: 20 sampled ones stand for them" in capsys.readouterr().out
     found = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())["networks"]["64-wide"]
     assert 0 < found["standard error of the gap"] < found["loss"]["gap"]["trained"]["mean"]
 
