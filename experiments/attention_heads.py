@@ -5,12 +5,12 @@ token tells of a factor, faded by zeta^lag. Factors `bg.mess` with eigenvalues (
 .7^lag; (.7, .3) for two; (.7, -.3) for three; (.7, -.7) and (.5, -.5) for two, of even and odd lags.
 Our own, by linear algebra: two positive patterns span any two of which one is positive, so (.7, -.3) asks for two.
 Expected, from `default` (excess loss over the optimum, in 1e-5 nats, of 1, 2, 3, 4 heads):
-    .7, .7    5.7 6.4 6.0 5.7     one head: holds, and so does its pattern
-    .7, .3    5.4 5.0 4.2 4.1     3 heads, predicted 2; a matter of 1e-5 nats
-    .7, -.3   11.8 6.5 5.0 4.8    3 by the share of the loss, 2 by significance
-    .5, -.5   40.5 5.7 6.4 6.5    2: holds, but not as an even and an odd head
-    .7, -.7   2.9 2.1 2.0 2.2     one head does nearly all, predicted 2: its attention moves with the words
-About 25 minutes on one busy core, 15 of them training.
+    .7, .7    5.7 6.3 6.0 5.7     one head: holds, and so does its pattern
+    .7, .3    5.4 5.0 4.3 4.1     3 heads, predicted 2; a matter of 1e-5 nats
+    .7, -.3   11.8 6.4 5.0 4.7    3 by the share of the loss, 2 by significance
+    .5, -.5   40.9 5.7 6.4 6.5    2: holds, but not as an even and an odd head
+    .7, -.7   2.9 2.1 2.0 2.3     one head does nearly all, predicted 2: its attention moves with the words
+About 17 minutes on one busy core, 14 of them training.
 
     python experiments/attention_heads.py                    the default preset
     python experiments/attention_heads.py quick              a smoke run, a minute
