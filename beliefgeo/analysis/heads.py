@@ -99,8 +99,9 @@ def ideal_layer_gap(key: PRNGKeyArray, factors: Sequence[Process], heads: int, *
         context: tokens read.
         steps: of Adam.
     """
-    texts = [_text(key, factor, context) for factor in factors]
-    return float(_fit(key, jax.tree.map(lambda *leaves: jnp.stack(leaves), *texts), heads, steps))
+    starts, *each = jax.random.split(key, 1 + len(factors))
+    texts = [_text(own, factor, context) for own, factor in zip(each, factors, strict=True)]
+    return float(_fit(starts, jax.tree.map(lambda *leaves: jnp.stack(leaves), *texts), heads, steps))
 
 
 def _text(key: PRNGKeyArray, factor: Process, context: int) -> _Text:

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+from beliefgeo.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, AnyArray, panels, styled
 
-_COLORS = (BLUE, ORANGE, GREEN, PURPLE)
-_LINES = ("-", "--", "-.", ":")
+_COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER)
+_LINES = ("-", "--", "-.", ":", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 _MARKS = "osD^"
 
 
@@ -83,10 +83,10 @@ def attention_patterns(
             share = np.asarray(pattern)[kept] / np.sum(pattern)
             panel.plot(lags[kept], share, mark, color=GREY, markersize=4.5, markerfacecolor="none", zorder=5)
         for head in range(measured.shape[1]):
-            panel.plot(lags, measured[:, head].T, _LINES[head], color=_COLORS[head], linewidth=0.8)
+            panel.plot(lags, measured[:, head].T, linestyle=_LINES[head], color=_COLORS[head], linewidth=0.8)
         panel.set(xticks=lags[::2], ylim=(-0.02, 1.02))
     most = max(np.shape(measured)[1] for measured, _ in cases.values())
-    lines = [figure.axes[0].plot([], [], _LINES[head], color=_COLORS[head])[0] for head in range(most)]
+    lines = [figure.axes[0].plot([], [], linestyle=_LINES[head], color=_COLORS[head])[0] for head in range(most)]
     ideal = figure.axes[0].plot([], [], "o", color=GREY, markersize=4.5, markerfacecolor="none")[0]
     names = [f"head {head + 1}" for head in range(most)]
     figure.legend([*lines, ideal], [*names, "predicted patterns"], loc="outside lower center", ncols=most + 1)
@@ -118,15 +118,19 @@ def learning_curves(
     *,
     columns: int = 3,
 ) -> Figure:
-    """One panel a case: excess loss on the training data against training tokens, mean of the seeds, a line a count."""
+    """One panel a case: excess loss on the training data against training tokens, mean of the seeds.
+
+    A line for each number of heads, six at most.
+    """
     figure, shown = _grid(cases, columns, "training tokens", "excess loss (nats)")
     for panel, counts in shown:
-        for (heads, (tokens, excess)), color, line in zip(counts.items(), _COLORS, _LINES, strict=False):
-            panel.plot(tokens, np.asarray(excess).mean(1), line, color=color, linewidth=0.9, label=f"heads: {heads}")
+        for index, (heads, (tokens, excess)) in enumerate(counts.items()):
+            look = {"linestyle": _LINES[index], "color": _COLORS[index], "label": f"heads: {heads}"}
+            panel.plot(tokens, np.asarray(excess).mean(1), linewidth=0.9, **look)
         panel.set(xscale="log", yscale="log")
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.yaxis.set_minor_formatter(NullFormatter())
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return figure
 
 

@@ -15,6 +15,7 @@ AnyArray = Array | np.ndarray
 
 # Okabe & Ito's palette, told apart by all common kinds of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
+SKY, AMBER = "#56B4E9", "#E69F00"
 
 # Inches: one column of a two-column paper, and both.
 COLUMN, PAGE = 3.4, 7.0

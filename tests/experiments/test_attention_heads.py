@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -50,6 +51,15 @@ def test_verdicts():
     assert (found["predicted heads"], found["heads"]) == (3, "fails: 2") and "fading" not in found
 
 
+def test_every_case_has_keys_of_its_own_that_training_does_not_use():
+    config = Config()
+    drawn = [key for case in CASES.values() for key in EXPERIMENT["keys"](case, config)]
+    seed = jax.random.key(config.budget.seed)
+    lanes = [jax.random.fold_in(seed, lane) for lane in range(len(CASES) * config.budget.seeds)]
+    bits = {tuple(jax.random.key_data(key).tolist()) for key in [seed, *lanes, *drawn]}
+    assert len(bits) == 1 + len(lanes) + 2 * len(CASES)
+
+
 def test_a_small_run(tmp_path):
     small = ["--context", "6", "--words", "5000", "--width", "16", "--mlp-width", "16"]
     budget = ["--steps", "20", "--chunk", "10", "--ideal-steps", "20"]
@@ -65,7 +75,7 @@ def test_a_small_run(tmp_path):
         assert by_lag.shape == (2, int(heads), 6)
         np.testing.assert_allclose(by_lag.sum(-1), 1, atol=1e-5)
         assert 0 < one["trained"]["gap"]["mean"] < one["untrained"]["gap"]["mean"]
-        assert one["trained"]["standard error of the gap"] == 0
+        assert one["trained"]["standard error of the gap"] is None
     assert "cosine of heads and patterns" in done.stdout
 
 
@@ -74,8 +84,9 @@ def test_a_small_run(tmp_path):
     [
         ({"network": TransformerConfig(layers=2)}, "give layers 1, context 6 or more; got layers 2, context 10"),
         ({"network": TransformerConfig(layers=1, context=5)}, "got layers 1, context 5"),
-        ({"head_counts": (2, 3)}, r"head_counts must ascend from 1, two or more, such as 1 2 3; got \[2, 3\]"),
+        ({"head_counts": (2, 3)}, r"head_counts must ascend from 1, two to six of them, such as 1 2 3; got \[2, 3\]"),
         ({"head_counts": (1,)}, r"got \[1\]"),
+        ({"head_counts": (1, 2, 3, 4, 5, 6, 7)}, r"got \[1, 2, 3, 4, 5, 6, 7\]"),
         ({"head_counts": (1, 3, 2)}, r"got \[1, 3, 2\]"),
         ({"cases": ()}, "verdicts need a case and the spread of 2 seeds or more; got 0 cases, 4 seeds"),
         ({"budget": replace(Config().budget, seeds=1)}, "got 5 cases, 1 seeds"),
@@ -94,10 +105,10 @@ def test_an_unknown_case_lists_the_known_ones(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_heads_serve_opposite_signs_and_one_does_not(tmp_path):
-    done = run("--cases", ".7, -.7", "--head-counts", "1", "2", "--out", str(tmp_path))
+def test_two_heads_serve_a_half_and_minus_a_half_and_one_does_not(tmp_path):
+    done = run("--cases", ".5, -.5", "--head-counts", "1", "2", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    found = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())["cases"][".7, -.7"]
+    found = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())["cases"][".5, -.5"]
     gaps = {heads: one["trained"]["gap"]["mean"] for heads, one in found["heads"].items()}
-    assert gaps["2"] < 0.5 * gaps["1"]
-    assert abs(np.array(found["heads"]["2"]["trained"]["zeta"]["mean"]) - [0.7, -0.7]).max() < 0.1
+    assert gaps["2"] < 0.3 * gaps["1"]  # .14 in the committed results
+    assert abs(np.array(found["heads"]["2"]["trained"]["zeta"]["mean"]) - [0.5, -0.5]).max() < 0.1

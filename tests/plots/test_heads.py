@@ -48,3 +48,10 @@ def test_learning_curves_are_means_of_seeds():
     np.testing.assert_allclose(first.get_ydata(), [2, 0.2])
     np.testing.assert_allclose(second.get_ydata(), [1, 0.1])
     assert first.get_label() == "heads: 1" and figure.axes[0].get_yscale() == "log"
+
+
+def test_six_numbers_of_heads_have_six_looks():
+    counts = {heads: (np.array([10, 100]), np.full((2, 1), 1 / heads)) for heads in range(1, 7)}
+    lines = heads.learning_curves({"a": counts}).axes[0].lines
+    assert [line.get_label() for line in lines] == [f"heads: {count}" for count in counts]
+    assert len({line.get_color() for line in lines}) == 6
