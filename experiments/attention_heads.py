@@ -304,7 +304,7 @@ def summary(folder: Path, metrics: dict) -> None:
                 ("  cosine of heads and patterns", "1", f"{many(cosines, '.3f')} ({verdict['attention']})"),
                 ("  attention that moves with the words", "0", many(moving, ".3f")),
             ]
-    lines.append(("seconds, training / all", "", " / ".join(f"{value:.0f}" for value in metrics["seconds"].values())))
+    lines.append(("seconds, training / call", "", " / ".join(f"{value:.0f}" for value in metrics["seconds"].values())))
     runs.print_table(f"{folder}: metrics.json, figures", ("", "predicted", "ours"), lines)
 
 

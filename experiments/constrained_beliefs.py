@@ -161,7 +161,7 @@ def sites(activations: dict[str, jax.Array]) -> dict[str, jax.Array]:
 def study(learned: Learned, index: int, setting: Setting, config: Config) -> tuple[dict, dict]:
     """All numbers of one kind of network on one process; and beliefs, exact and as read from the first network."""
     process = bg.mess3(*setting)
-    words, sampled = words_or_sample(jax.random.key(config.budget.seed), process, config.network.context, WORDS)
+    words, sampled = words_or_sample(jax.random.key(2**20), process, config.network.context, WORDS)
     rows = prefixes(process, words)
     beliefs = {"constrained": beliefs_after(partial(constrained_beliefs, process), rows), "true": rows.beliefs}
     params = jax.tree.map(lambda leaf: leaf[index], {"trained": learned.trained, "untrained": learned.untrained})
@@ -309,7 +309,7 @@ def summary(folder: Path, metrics: dict) -> None:
             *((f"  R2 of {which}", "", f"{score['r2']['mean']:.4f}") for which, score in probes.items()),
         ]
     seconds = metrics["seconds"]
-    lines.append(("seconds, training / all", "", f"{sum(seconds['training'].values()):.0f} / {seconds['all']:.0f}"))
+    lines.append(("seconds, training / call", "", f"{sum(seconds['training'].values()):.0f} / {seconds['all']:.0f}"))
     runs.print_table(f"{folder}: metrics.json, figures", ("", "published", "ours"), lines)
 
 

@@ -33,7 +33,7 @@ from beliefgeo.analysis import report
 from beliefgeo.analysis.controls import explained_by
 from beliefgeo.analysis.decay import decay_report, describe_decay
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, prefixes, token_losses
-from beliefgeo.analysis.sampled import sampled_loss_gap, words_or_sample
+from beliefgeo.analysis.sampled import sampled_loss_gap, sampled_words
 from beliefgeo.beliefs.mixed_states import myopic_entropies_of
 from beliefgeo.learning import Budget, Learned, learn, read_networks
 from beliefgeo.networks.recurrent import RecurrentConfig
@@ -76,13 +76,15 @@ PRESETS = {
 def main(preset: str, config: Config, out: Path) -> None:
     """For each source its exact loss; for each network train, loss along the context, fits, controls; draw."""
     began = time.perf_counter()
+    if config.context < 5:
+        raise ValueError(f"the curves are read beyond position 3: context must be 5 or more; got {config.context}")
     folder = runs.open_run(runs.run_folder(out, preset, config), config)
     results, seconds = {}, {}
     for name in config.sources:
         process, rate = source(name, config.biases)
         presentation = bg.mixed_state_presentation(process, max_depth=config.context)
         exact = myopic_entropies_of(presentation, config.context)
-        drawn, _ = words_or_sample(jax.random.key(1), process, config.context - 1, config.words)
+        drawn = sampled_words(jax.random.key(1), process, config.words, config.context - 1)
         rows = prefixes(process, drawn, bos=process.vocab_size)
         # Below 2e-3 nats the network's own error shows.
         judged = (np.arange(config.context) >= 2) & (exact - rate > 2e-3)
@@ -199,10 +201,10 @@ def summary(folder: Path, metrics: dict) -> None:
     for name, found in metrics["sources"].items():
         lines.append((name, "exact", "", "", describe_decay(found["fits"])))
         for kind, net in found["networks"].items():
-            gap, worst = net["gap"]["trained"]["mean"], net["gap_per_position"]["trained"]["mean"][4:].max()
+            gap, worst = net["gap"]["trained"]["mean"], net["gap_per_position"]["trained"]["seeds"][:, 4:].max()
             lines.append(("", kind, f"{gap:.1e}", f"{worst:.1e}", describe_decay(net["fits"][0])))
     seconds = sum(metrics["seconds"]["training"].values())
-    title = f"{folder}: metrics.json, figures; {seconds:.0f} / {metrics['seconds']['all']:.0f} s training / all"
+    title = f"{folder}: metrics.json, figures; {seconds:.0f} / {metrics['seconds']['all']:.0f} s training / call"
     runs.print_table(title, ("", "", "gap (nats)", "worst beyond 3", "excess falls (first seed)"), lines)
     if "names" in metrics["sources"]:
         nets = {kind: net["sightings"] for kind, net in metrics["sources"]["names"]["networks"].items()}

@@ -220,7 +220,7 @@ def summary(folder: Path, metrics: dict) -> None:
             ("  unexplained variance, untrained / trained", "", show(ratios["resid_post, affine"], ".1f")),
             ("  shuffled beliefs: R2", "", show(held["shuffled"]["r2"], ".4f")),
         ]
-    lines.append(("seconds, training / all", "", " / ".join(f"{value:.0f}" for value in metrics["seconds"].values())))
+    lines.append(("seconds, training / call", "", " / ".join(f"{value:.0f}" for value in metrics["seconds"].values())))
     runs.print_table(f"{folder}: metrics.json, figures, movie", ("", "published", "ours"), lines)
 
 

@@ -33,7 +33,7 @@ from beliefgeo.analysis import report
 from beliefgeo.analysis.controls import shuffle_unseen
 from beliefgeo.analysis.evaluation import Prefixes, layerwise, prefixes
 from beliefgeo.analysis.geometry import compare_distances, principal_components
-from beliefgeo.analysis.held_out import permutation_test
+from beliefgeo.analysis.held_out import held_out_folds, permutation_test
 from beliefgeo.analysis.sampled import sampled_loss_gap, words_or_sample
 from beliefgeo.learning import Budget, Learned, learn, read_networks
 from beliefgeo.networks.transformer import TransformerConfig
@@ -87,10 +87,11 @@ PRESETS = {
 def main(preset: str, config: Config, out: Path) -> None:
     """Process, words; for each network train, activations, probes, controls; draw."""
     began = time.perf_counter()
-    folder = runs.open_run(runs.run_folder(out, preset, config), config)
     process = bg.rrxor()
-    words, sampled = words_or_sample(jax.random.key(0), process, config.context, LISTED)
+    words, sampled = words_or_sample(jax.random.key(2**20), process, config.context, LISTED)
     rows = prefixes(process, words)
+    held_out_folds(rows)  # refuses a context too short before anything is written
+    folder = runs.open_run(runs.run_folder(out, preset, config), config)
     results, pictures, seconds = {}, {}, {}
     for size in config.sizes:
         network = replace(NETWORKS[size], context=config.context)
@@ -225,7 +226,7 @@ def summary(folder: Path, metrics: dict) -> None:
             ours = (f"{float(by_net[net]['mean']):.3g}" for net in NETS)
             lines.append((f"  {label}", published if size == "128-wide" else "", *ours))
     seconds = sum(metrics["seconds"]["training"].values())
-    title = f"{folder}: metrics.json, figures; {seconds:.0f} / {metrics['seconds']['all']:.0f} s training / all"
+    title = f"{folder}: metrics.json, figures; {seconds:.0f} / {metrics['seconds']['all']:.0f} s training / call"
     runs.print_table(title, ("", "published", *NETS), lines)
 
 

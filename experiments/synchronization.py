@@ -196,7 +196,7 @@ def summary(folder: Path, metrics: dict) -> None:
         lines.append((name, f"{sync:.3f}", *falls, *(f"{gap[net]['mean']:.1e}" for net in ("trained", "untrained"))))
     columns = ("", "sync. length", "exact loss falls in", "network's loss in", "gap (nats)", "untrained")
     seconds = " / ".join(f"{value:.0f}" for value in metrics["seconds"].values())
-    runs.print_table(f"{folder}: metrics.json, figures; {seconds} s training / all", columns, lines)
+    runs.print_table(f"{folder}: metrics.json, figures; {seconds} s training / call", columns, lines)
 
 
 if __name__ == "__main__":

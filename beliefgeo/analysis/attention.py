@@ -56,16 +56,6 @@ def last_row_by_lag(pattern: Float[Array, "*batch time read"]) -> Float[Array, "
     return pattern[..., -1, ::-1]
 
 
-def mean_by_lag(pattern: Float[Array, "*batch time read"]) -> Float[Array, "*batch lag"]:
-    """The attention at lag 0, 1, 2, ..., averaged over all positions that have a token that long ago.
-
-    >>> mean_by_lag(jnp.array([[1.0, 0.0], [0.25, 0.75]])).tolist()
-    [0.875, 0.25]
-    """
-    diagonal = lambda lag: jnp.diagonal(pattern, -lag, -2, -1).mean(-1)
-    return jnp.stack([diagonal(lag) for lag in range(pattern.shape[-1])], -1)
-
-
 def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
     """Least squares of weights[lag] = scale * zeta^lag over some lags, -1 <= zeta <= 1; eager, in float64.
 

@@ -40,7 +40,15 @@ def held_out_folds(prefixes: Prefixes) -> Int[np.ndarray, " row"]:
 
     The roots are the words of the least depth, from 3 to half the context, that gives three subtrees a fold (3 tokens
     in Mess3, 5 in RRXOR, of fewer words), else those of 3 tokens.
+
+    Raises:
+        ValueError: words of fewer than 3 tokens.
     """
+    if prefixes.length.max() < HELD_OUT_DEPTH:
+        raise ValueError(
+            f"held-out scores need words of {HELD_OUT_DEPTH} tokens or more; got {prefixes.length.max()}: "
+            "raise the context"
+        )
     depths = range(HELD_OUT_DEPTH, prefixes.length.max() // 2 + 1)
     enough = (depth for depth in depths if prefixes.subtrees(depth).max() + 1 >= SUBTREES_A_FOLD * HELD_OUT_FOLDS)
     subtrees = prefixes.subtrees(next(enough, HELD_OUT_DEPTH))

@@ -76,7 +76,14 @@ def sampled_loss_gap(prefixes: Prefixes, log_laws: Float[Array, "row token"]) ->
     """`loss_gap` over sampled words, with standard errors.
 
     Each word adds KL(P(.|w) || Q(.|w)) after each of its prefixes w: exact laws, so only the words are random.
+
+    Raises:
+        ValueError: words of unequal probability, which were listed and not drawn: their gap is `loss_gap`, exactly.
     """
+    if not np.allclose(prefixes.probabilities * len(prefixes.tokens), prefixes.counts):
+        raise ValueError(
+            "sampled_loss_gap needs sampled words, each of probability 1 / count: use loss_gap for listed ones"
+        )
     # The rows of a length, each as often as words share it, are the words in order.
     per_word = np.repeat(divergences(prefixes, log_laws), prefixes.counts).reshape(-1, len(prefixes.tokens))
     error = lambda values: values.std(-1, ddof=1) / np.sqrt(len(prefixes.tokens))

@@ -3,8 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Complex, Float, Int
+from jaxtyping import Array, Float, Int
 
 from beliefgeo.beliefs.filtering import check_tokens
 from beliefgeo.processes.factored import Product
@@ -94,19 +93,3 @@ def mean_belief(process: Observer, belief: ArrayLike) -> Float[Array, " state"]:
     updated = jax.vmap(process.update, (None, 0))(belief, jnp.arange(len(law)))
     possible = jnp.where((law > 0)[:, None], updated, 0)  # NaN after an impossible token, of weight 0
     return contract("x,xi->i", law, possible) / law.sum()
-
-
-def mean_eigenvalues(process: Process) -> Complex[np.ndarray, " mode"]:
-    """The eigenvalues of T other than the unit one, largest magnitude first: how fast evidence fades.
-
-    Evidence along the eigenvector of zeta is weighted by zeta^lag, so a head that carries it has attention
-    proportional to zeta^(d - s); a negative zeta asks for two heads, one for even and one for odd lags.
-    Eager, in float64.
-
-    >>> from beliefgeo.processes.classical import mess3
-    >>> mean_eigenvalues(mess3(0.05)).real.round(4).tolist()
-    [0.85, 0.85]
-    """
-    values = np.linalg.eigvals(np.asarray(process.transitions, np.float64).sum(0)).astype(complex)
-    others = np.delete(values, abs(values - 1).argmin())
-    return others[np.argsort(-abs(others), kind="stable")]

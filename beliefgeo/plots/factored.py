@@ -41,7 +41,7 @@ def training_panels(
     right.set(ylim=(0, 1.45 * np.max(found["rmse"])), ylabel="RMSE of the probed belief")
     right.legend(loc="upper right", ncols=2, columnspacing=0.8)
     for axis in (left, middle, right):
-        _training_axis(axis, tokens)
+        _training_axis(axis)
     return figure
 
 
@@ -66,7 +66,7 @@ def subspace_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any]
     middle.set_ylim(None, 20)  # room for the legend: overlaps are 1 or less
     middle.legend(loc="upper right")
     for axis in (left, middle):
-        _training_axis(axis, tokens)
+        _training_axis(axis)
     matrix = np.asarray(whole["matrix"])[-1]
     right.imshow(matrix, cmap="Greys", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix):
@@ -124,7 +124,7 @@ def _factor_lines(
         axis.plot(_places(tokens), curve, color=color, marker=marker, markersize=3, linewidth=1, label=name)
 
 
-def _training_axis(axis: Axes, tokens: Num[AnyArray, " snapshot"]) -> None:
+def _training_axis(axis: Axes) -> None:
     axis.set(xscale="log", xlabel="training tokens (first: untrained)")
     axis.xaxis.set_minor_formatter(NullFormatter())
 

@@ -12,7 +12,6 @@ from beliefgeo.analysis.attention import (
     ideal_heads,
     last_row_by_lag,
     match_patterns,
-    mean_by_lag,
     mean_pattern,
     predicted_patterns,
 )
@@ -36,7 +35,6 @@ def test_mean_pattern_is_the_average_over_words():
 def test_lags_by_hand():
     pattern = np.array([[1, 0, 0], [0.4, 0.6, 0], [0.1, 0.2, 0.7]])
     np.testing.assert_allclose(last_row_by_lag(jnp.array(pattern)), [0.7, 0.2, 0.1])
-    np.testing.assert_allclose(mean_by_lag(jnp.array([pattern]))[0], [2.3 / 3, 0.3, 0.1], rtol=1e-6)
 
 
 def test_decay_and_its_error():

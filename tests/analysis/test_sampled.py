@@ -55,3 +55,9 @@ def test_enumerates_below_the_limit_and_says_when_it_samples(capsys):
     assert sampled and capsys.readouterr().out.startswith("16 words")
     with pytest.raises(ValueError, match="count of 2 or more.*got 1"):
         sampled_words(jax.random.key(0), bg.rrxor(), 1, 4)
+
+
+def test_listed_words_are_refused_a_standard_error():
+    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 4))
+    with pytest.raises(ValueError, match="use loss_gap for listed ones"):
+        sampled_loss_gap(rows, jnp.log(jnp.asarray(rows.laws)))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.beliefs.constrained import constrained_beliefs, evidence, mean_belief, mean_eigenvalues
+from beliefgeo.beliefs.constrained import constrained_beliefs, evidence, mean_belief
 from beliefgeo.processes.bos import with_bos
 from beliefgeo.processes.chain import chain
 from beliefgeo.processes.factored import product
@@ -45,7 +45,6 @@ def test_against_the_closed_form(name, precision):
 
 def test_mess3_evidence_fades_by_its_one_eigenvalue():
     process, word = bg.mess3(0.05, 0.85), np.array([0, 2, 1, 1, 0])
-    np.testing.assert_allclose(mean_eigenvalues(process), [0.85, 0.85], atol=1e-6)
     # After one token o the state o has belief .85, as it has emitted o with that probability.
     np.testing.assert_allclose(evidence(process), 0.775 * np.eye(3) - 0.775 / 3, atol=1e-6)
     attention = 0.85 ** np.arange(4, -1, -1)
@@ -62,16 +61,10 @@ def test_without_memory_only_the_last_token_counts():
 
 def test_a_negative_eigenvalue_alternates():
     process = bg.mess(0.85, 0.6, 2)  # two states that mostly swap
-    np.testing.assert_allclose(mean_eigenvalues(process), [-0.7], atol=1e-6)
     # Two words that differ in their first token alone differ by its evidence, one lag old.
     once = constrained_beliefs(process, [0, 0])[2] - constrained_beliefs(process, [1, 0])[2]
     apart = evidence(process)[0] - evidence(process)[1]
     np.testing.assert_allclose(once, -0.7 * apart, atol=1e-6)
-
-
-def test_complex_eigenvalues_are_kept():
-    np.testing.assert_allclose(abs(mean_eigenvalues(bg.cycle(3, 1.0))), [1, 1], atol=1e-6)
-    assert abs(mean_eigenvalues(bg.cycle(3, 1.0)).imag).min() > 0.8
 
 
 def test_evidence_averages_to_nothing():

@@ -55,6 +55,10 @@ def test_a_context_of_too_many_words_is_sampled(tmp_path, monkeypatch, capsys):
     ("args", "message"),
     [
         (["default", "--sizes", "96-wide"], "64-wide"),
+        (
+            ["quick", "--context", "2"],
+            "error: held-out scores need words of 3 tokens or more; got 2: raise the context",
+        ),
         (["fast"], "error: no preset 'fast'; choose one of quick, default, paper"),
     ],
 )
