@@ -7,7 +7,7 @@ transformer and LSTM; for an order-3 Markov approximation .5 to .88 (mess3), .42
 error of the probe falls by more than 80% within the first fifth of training.
 Expected from `default`, two networks of a kind: 96.5% to 100% of the gain in loss; cosine R2 of the minimal generator
 .978 to 1.00, but for the transformer on bloch_walk (.93, .97) and frdn (1.00, .93). Markov-3 is clearly below in
-transformers, and on bloch_walk in all. 51 minutes of training and 17 of analysis on half a core.
+transformers, and on bloch_walk in all; three times the steps bring its transformer to .99. 51 minutes of training and 17 of analysis on half a core.
 
     python experiments/quantum.py                    the default preset
     python experiments/quantum.py quick              a smoke run, two processes, under a minute
