@@ -1,10 +1,13 @@
 """An experiment's command line: a preset, any field of its configuration overridden, mistakes told in a sentence."""
 
+import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import jax
 import tyro
 
 Config = TypeVar("Config")
@@ -28,8 +31,8 @@ def run_experiment(
         args: what the user typed; default: the command line.
 
     Raises:
-        SystemExit: an unknown preset or field, any ValueError or FloatingPointError of the experiment (their
-            message alone is printed), or an interrupt.
+        SystemExit: an unknown preset or field, any ValueError, FloatingPointError or OSError of the experiment (their
+            message alone is printed), or an interrupt (status 130).
     """
     args = list(sys.argv[1:] if args is None else args)
     preset = args.pop(0) if args and not args[0].startswith("-") else "default"
@@ -41,11 +44,22 @@ def run_experiment(
         config: Annotated[kind, tyro.conf.arg(name="")] = presets[preset],  # pyright: ignore[reportInvalidTypeForm]
         out: Annotated[Path, tyro.conf.arg(help="Folder in which the run gets a folder of its own.")] = Path(out),
     ) -> None:
+        _cache_compilation(out / "compiled")
         try:
             main(preset, config, out)
-        except (ValueError, FloatingPointError) as error:
+        except (ValueError, FloatingPointError, OSError) as error:
             raise SystemExit(f"error: {error}") from error
-        except KeyboardInterrupt:
-            raise SystemExit("interrupted: the same command continues from the last checkpoint") from None
+        except KeyboardInterrupt as interrupt:
+            print(f"{str(interrupt) or 'interrupted'}: the same command continues from the last checkpoint", file=sys.stderr)
+            raise SystemExit(130) from None
 
     tyro.cli(command, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,))
+
+
+def _cache_compilation(folder: Path) -> None:
+    """Keep compiled programs for the next start, unless the user has chosen where (JAX_COMPILATION_CACHE_DIR)."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        # An entry that a killed process left half written is compiled again: not worth a warning at every start.
+        warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")

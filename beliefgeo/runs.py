@@ -1,9 +1,10 @@
-"""A run folder: configuration, checkpoints, history, metrics. The only module that touches disk.
+"""A run folder: configuration, checkpoints, history, metrics. With `checkpoints`, all that touches disk.
 
 folder/
   config.json      what was asked for
-  checkpoints/     orbax: the latest state, and log-spaced snapshots for studying emergence
+  checkpoints/     the latest two states, and log-spaced snapshots for studying emergence
   history.jsonl    loss and excess of every chunk of steps
+  lock             held by the process that trains
   metrics.json     written when the experiment has finished
 """
 
@@ -12,8 +13,12 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,17 +27,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from filelock import FileLock, Timeout
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from matplotlib.animation import FuncAnimation, writers
-from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, CustomSteps, LatestN
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from beliefgeo.checkpoints import (
+    DamagedCheckpoint,
+    open_checkpoints,
+    read_checkpoints,
+    remove_damaged,
+    restore_checkpoint,
+    restore_params,
+    save_checkpoint,
+)
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.training import Metrics, Training, TrainState
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
 from beliefgeo.processes.process import ArrayLike
+
+# A network that does ten times worse than untrained has diverged.
+_DIVERGED = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +99,13 @@ class LoadedRun(NamedTuple):
 
 
 def run_folder(root: str | Path, preset: str, config: Any) -> Path:
-    """root/preset-digest, where equal configurations (dataclasses) have equal digests."""
+    """root/preset-digest, where equal configurations (dataclasses) have equal digests.
+
+    Raises:
+        ValueError: a preset that is no plain name, and might lead out of root.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", preset):
+        raise ValueError(f"the name of a run must be letters, digits, '_', '-' and '.'; got {preset!r}")
     text = json.dumps(dataclasses.asdict(config), sort_keys=True)
     return Path(root) / f"{preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -97,14 +120,14 @@ def open_run(folder: str | Path, config: Any) -> Path:
     recorded = folder / "config.json"
     try:
         if recorded.exists():
-            held = json.loads(recorded.read_text())
+            held = _read_config(folder)
             differing = [name for name in _flat(asked) | _flat(held) if _flat(asked).get(name) != _flat(held).get(name)]
             if differing:
                 fields = "; ".join(f"{n} is {_flat(held).get(n)}, asked for {_flat(asked).get(n)}" for n in differing)
                 raise ValueError(f"{folder} holds a run of another configuration ({fields}): choose another folder")
             return folder
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if any(path.name != "config.partial" for path in folder.iterdir()):  # which a killed process may leave
             raise ValueError(f"{folder} is not empty and holds no run (no config.json): choose another folder")
         write_json(recorded, asked)
     except OSError as error:
@@ -116,7 +139,9 @@ def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sourc
     """Train to the end of the plan, all seeds in one program; continue where an earlier call stopped.
 
     Ends with the same parameters bit for bit whether or not it was interrupted: chunks begin at multiples of
-    `plan.chunk`, and a checkpoint holds everything a later step depends on, but the sources.
+    `plan.chunk`, and a checkpoint holds everything a later step depends on, but the sources. Where the latest
+    checkpoint is damaged, that is said and the one before it taken. Ctrl-C (or SIGTERM) finishes the chunk and saves; a
+    second one stops at once.
 
     Args:
         folder: from `open_run`.
@@ -126,37 +151,40 @@ def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sourc
         sources: what each seed's data are drawn from, seeds on a leading axis of every leaf; the same every call.
 
     Raises:
-        FloatingPointError: the loss or a parameter is no longer finite; the last good checkpoint stays.
+        FloatingPointError: the loss or a parameter is no longer finite, or the loss ten times that of the start; the
+            last good checkpoint stays.
+        KeyboardInterrupt: when interrupted, after saving.
+        OSError: the folder can no longer be written; the last good checkpoint stays.
+        ValueError: another process trains in this folder, or a newer beliefgeo has.
     """
     kept, starts = plan.snapshot_steps(), (_seed_keys(key, plan), sources)
     init, advance = jax.vmap(training.init), jax.jit(jax.vmap(training.advance))
-    with _manager(folder, kept) as manager:
-        if manager.latest_step() is None:
-            state = jax.jit(init)(*starts)
-            _save(manager, state, folder)
-        else:
-            state = _restore(manager, manager.latest_step(), jax.eval_shape(init, *starts))._replace(source=sources)
-        start = int(state.step[0])
-        _truncate_history(folder, start)
-        if start == plan.steps:
-            return state
-        with _Reporter(plan, start) as report:
-            for step in range(start + plan.chunk, plan.steps + 1, plan.chunk):
-                began = time.perf_counter()
-                state, metrics = jax.block_until_ready(advance(state))
-                _require_finite(state, metrics, manager.latest_step(), folder)
-                report(step, metrics)
-                with (folder / "history.jsonl").open("a") as file:
-                    means = {name: np.asarray(value).mean(1).tolist() for name, value in metrics._asdict().items()}
-                    seconds = time.perf_counter() - began
-                    file.write(json.dumps({"step": step, **means, "seconds": seconds}) + "\n")
-                # Twenty chances to resume, beside the snapshots.
-                if (
-                    step in kept
-                    or step == plan.steps
-                    or step % (plan.chunk * max(1, plan.steps // plan.chunk // 20)) == 0
-                ):
-                    _save(manager, state, folder)
+    with _lock(folder), _interruption() as interrupted:
+        remove_damaged(folder / "checkpoints")
+        with open_checkpoints(folder / "checkpoints", kept) as manager:
+            good = manager.latest_step()
+            if good is None:
+                state, good = jax.jit(init)(*starts), 0
+                _save(manager, state, folder, None)
+            else:
+                state = restore_checkpoint(manager, good, jax.eval_shape(init, *starts))._replace(source=sources)
+            _truncate_history(folder, good)
+            if good == plan.steps:
+                return state
+            with _Reporter(plan, good) as report:
+                for step in range(good + plan.chunk, plan.steps + 1, plan.chunk):
+                    began = time.perf_counter()
+                    state, metrics = jax.block_until_ready(advance(state))
+                    _require_learning(state, metrics, good, folder)
+                    report(step, metrics)
+                    _append_history(folder, step, metrics, time.perf_counter() - began)
+                    # Twenty chances to resume, beside the snapshots.
+                    twentieth = plan.chunk * max(1, plan.steps // plan.chunk // 20)
+                    if step in kept or step == plan.steps or step % twentieth == 0 or interrupted.is_set():
+                        _save(manager, state, folder, good)
+                        good = step
+                    if interrupted.is_set() and step < plan.steps:
+                        raise KeyboardInterrupt(f"stopped after step {step:,}, which is saved in {folder}")
     return state
 
 
@@ -164,10 +192,17 @@ def snapshots(
     folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sources: Any = None
 ) -> Iterator[tuple[int, Any]]:
     """(step, params with a leading seed axis) of each snapshot, the untrained one first; arguments as in `train`."""
-    abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan), sources)
-    with _manager(folder, plan.snapshot_steps()) as manager:
+    abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan), sources).params
+    with read_checkpoints(folder / "checkpoints") as manager:
         for step in plan.snapshot_steps():
-            yield step, _restore(manager, step, abstract).params
+            try:
+                params = restore_params(manager, step, abstract)
+            except DamagedCheckpoint as error:
+                raise ValueError(
+                    f"{error}: remove the checkpoints of this and all later steps, and the same command trains them "
+                    "again"
+                ) from error
+            yield step, params
 
 
 def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> LoadedRun:
@@ -177,14 +212,14 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
     >>> logits, activations = run(jnp.array([0, 1, 2, 0]))  # doctest: +SKIP
 
     Raises:
-        ValueError: no run there, or no such step or seed.
+        ValueError: no run there, no such step or seed, or a damaged checkpoint.
     """
     folder = Path(folder)
     if not (folder / "config.json").exists():
         raise ValueError(f"{folder} holds no run (no config.json): give the folder that an experiment printed")
-    config = json.loads((folder / "config.json").read_text())
+    config = _read_config(folder)
     network = network_of(config["network"])
-    with _manager(folder, []) as manager:
+    with read_checkpoints(folder / "checkpoints") as manager:
         steps = sorted(manager.all_steps())
         step = max(steps, default=None) if step is None else step
         if step is None or step not in steps:
@@ -195,7 +230,7 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
         params = jax.eval_shape(
             jax.vmap(network.init, (0, None)), jax.random.split(jax.random.key(0), seeds), jnp.zeros(1, int)
         )
-        params = manager.restore(step, args=ocp.args.Composite(params=ocp.args.StandardRestore(params)))["params"]
+        params = restore_params(manager, step, params)
     return LoadedRun(config, network, jax.tree.map(lambda leaf: leaf[seed], params), step)
 
 
@@ -260,49 +295,96 @@ def _seed_keys(key: PRNGKeyArray, plan: Plan) -> Key[Array, " seed"]:
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.seeds))
 
 
-def _manager(folder: Path, kept: list[int]) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(
-        preservation_policy=AnyPreservationPolicy([LatestN(1), CustomSteps(kept)]),
-        enable_async_checkpointing=False,
-    )
-    return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / "config.json").read_text())
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'} is damaged ({error}): choose another folder") from error
 
 
-def _save(manager: ocp.CheckpointManager, state: TrainState, folder: Path) -> None:
-    rest = {"optimizer": state.optimizer, "step": state.step, "key": jax.random.key_data(state.key)}
-    about = {"config": json.loads((folder / "config.json").read_text()), "versions": versions()}
-    save = ocp.args.StandardSave
-    items = ocp.args.Composite(params=save(state.params), rest=save(rest), about=ocp.args.JsonSave(about))
-    manager.save(int(state.step[0]), args=items)
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder; the system lets go of it when the process ends, however it ends."""
+    try:
+        with FileLock(folder / "lock", blocking=False):
+            yield
+    except Timeout:
+        raise ValueError(f"another process trains in {folder}: wait for it, or choose another folder") from None
 
 
-def _restore(manager: ocp.CheckpointManager, step: int | None, abstract: TrainState) -> TrainState:
-    key = jax.eval_shape(jax.random.key_data, abstract.key)
-    rest = {"optimizer": abstract.optimizer, "step": abstract.step, "key": key}
-    restore = ocp.args.StandardRestore
-    held = manager.restore(step, args=ocp.args.Composite(params=restore(abstract.params), rest=restore(rest)))
-    params, rest = held["params"], held["rest"]
-    return TrainState(params, rest["optimizer"], rest["step"], jax.random.wrap_key_data(rest["key"]))
-
-
-def _require_finite(state: TrainState, metrics: Metrics, good: int | None, folder: Path) -> None:
-    """A finite loss may still leave parameters that are not: check both, before anything is saved."""
-    bad_loss = ~np.isfinite(np.asarray(metrics.loss))
-    if not bad_loss.any() and all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
+@contextmanager
+def _interruption() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one does what it always does."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
+        yield asked
         return
-    last = int(state.step[0])
-    step = last - metrics.loss.shape[1] + 1 + int(bad_loss.any(0).argmax()) if bad_loss.any() else last
-    raise FloatingPointError(
-        f"the loss is no longer finite at step {step}; the last good checkpoint, step {good}, stays in {folder}: "
-        "lower the learning rate"
-    )
+
+    def ask(number: int, _: Any) -> None:
+        signal.signal(number, usual[signal.Signals(number)])
+        asked.set()
+        os.write(2, b"\nfinishing the steps under way, then saving; once more to stop at once\n")
+
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in usual:
+            signal.signal(number, ask)
+        yield asked
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _save(manager: ocp.CheckpointManager, state: TrainState, folder: Path, good: int | None) -> None:
+    about = {"config": _read_config(folder), "versions": versions()}
+    try:
+        save_checkpoint(manager, state, about)
+    except (OSError, ValueError) as error:  # which of them depends on the library that failed to write
+        kept = "nothing was saved before" if good is None else f"the last good checkpoint, step {good}, is intact"
+        reason = str(error).splitlines()[0][:200]
+        raise OSError(
+            f"cannot save step {int(state.step[0])} in {folder} ({reason}); {kept}: make room or the folder writable, "
+            "and the same command continues"
+        ) from error
+
+
+def _require_learning(state: TrainState, metrics: Metrics, good: int, folder: Path) -> None:
+    """Stop before anything bad is saved; a finite loss may still leave parameters that are not finite."""
+    loss, last = np.asarray(metrics.loss), int(state.step[0])
+    kept = f"the last good checkpoint, step {good}, stays in {folder}: lower the learning rate"
+    bad = ~np.isfinite(loss)
+    if bad.any() or not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
+        step = last - loss.shape[1] + 1 + int(bad.any(0).argmax()) if bad.any() else last
+        raise FloatingPointError(f"the loss is no longer finite at step {step}; {kept}")
+    with (folder / "history.jsonl").open() as file:
+        line = file.readline()
+    first = np.array(json.loads(line)["loss"]) if line else loss[:, 0]
+    if (loss.mean(1) > _DIVERGED * first).any():
+        seed = int((loss.mean(1) / first).argmax())
+        raise FloatingPointError(
+            f"the loss has diverged: {loss.mean(1)[seed]:.3g} nats at step {last}, {first[seed]:.3g} at first; {kept}"
+        )
+
+
+def _append_history(folder: Path, step: int, metrics: Metrics, seconds: float) -> None:
+    means = {name: np.asarray(value).mean(1).tolist() for name, value in metrics._asdict().items()}
+    try:
+        with (folder / "history.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **means, "seconds": seconds}) + "\n")
+    except OSError as error:
+        raise OSError(
+            f"cannot write {folder / 'history.jsonl'} at step {step} ({error.strerror}); the checkpoints are intact: "
+            "make room or the folder writable, and the same command continues"
+        ) from error
 
 
 def _truncate_history(folder: Path, step: int) -> None:
-    """Forget chunks after the checkpoint: they will be trained again."""
-    path = folder / "history.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    path.write_text("".join(line + "\n" for line in lines if json.loads(line)["step"] <= step))
+    """Forget chunks after the checkpoint, the last line perhaps half written: they will be trained again."""
+    path, partial = folder / "history.jsonl", folder / "history.partial"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    whole = [line for line in lines if line.endswith("\n")]
+    partial.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+    partial.replace(path)
 
 
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -53,9 +53,11 @@ def test_mistakes_are_one_sentence():
             run_experiment(fails, PRESETS, out="runs/x", description="", args=[])
 
 
-def test_an_interrupt_says_how_to_continue():
+@pytest.mark.parametrize("message", ["", "stopped after step 8"])
+def test_an_interrupt_says_how_to_continue(message, capsys):
     def interrupted(*_):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(*([message] * bool(message)))
 
-    with pytest.raises(SystemExit, match="the same command continues"):
+    with pytest.raises(SystemExit, match="130"):
         run_experiment(interrupted, PRESETS, out="runs/x", description="", args=[])
+    assert f"{message or 'interrupted'}: the same command continues" in capsys.readouterr().err

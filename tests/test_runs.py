@@ -45,8 +45,8 @@ def test_interrupted_and_continued_is_bit_for_bit_the_same(finished, tmp_path, m
     folder = runs.open_run(tmp_path / "run", Config())
     save = runs._save
 
-    def save_then_stop(manager, state, where):
-        save(manager, state, where)
+    def save_then_stop(manager, state, *rest):
+        save(manager, state, *rest)
         if int(state.step[0]) == 6:
             raise KeyboardInterrupt
 
@@ -111,7 +111,7 @@ def test_three_lines_load_a_run_and_give_activations(finished):
 def test_load_run_mistakes(finished, tmp_path):
     with pytest.raises(ValueError, match="holds no run"):
         runs.load_run(tmp_path)
-    with pytest.raises(ValueError, match=r"checkpoints at steps \[0, 2, 4, 12\]; got step=5"):
+    with pytest.raises(ValueError, match=r"checkpoints at steps \[0, 2, 4, 10, 12\]; got step=5"):
         runs.load_run(finished[0], step=5)
     with pytest.raises(ValueError, match=r"seeds 0..1; got seed=2"):
         runs.load_run(finished[0], seed=2)
@@ -141,6 +141,12 @@ def test_folders_that_cannot_hold_a_run(tmp_path):
     with pytest.raises(ValueError, match="not empty and holds no run"):
         runs.open_run(tmp_path / "full", Config())
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "thesis.tex"]
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/x", "a/b", "..", ""])
+def test_names_do_not_lead_out_of_the_output_folder(name):
+    with pytest.raises(ValueError, match="must be letters, digits"):
+        runs.run_folder("runs", name, Config())
 
 
 def test_names_of_folders_follow_the_configuration():
@@ -189,4 +195,5 @@ def test_progress_off_a_terminal(finished, tmp_path, capsys):
 
 
 def test_nothing_here_is_outside_the_folder(finished):
-    assert {path.name for path in Path(finished[0]).iterdir()} == {"config.json", "checkpoints", "history.jsonl"}
+    names = {"config.json", "checkpoints", "history.jsonl", "lock"}
+    assert {path.name for path in Path(finished[0]).iterdir()} == names
