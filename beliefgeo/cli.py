@@ -44,22 +44,27 @@ def run_experiment(
         config: Annotated[kind, tyro.conf.arg(name="")] = presets[preset],  # pyright: ignore[reportInvalidTypeForm]
         out: Annotated[Path, tyro.conf.arg(help="Folder in which the run gets a folder of its own.")] = Path(out),
     ) -> None:
-        _cache_compilation(out / "compiled")
+        _cache_compilation()
         try:
             main(preset, config, out)
         except (ValueError, FloatingPointError, OSError) as error:
             raise SystemExit(f"error: {error}") from error
         except KeyboardInterrupt as interrupt:
-            print(f"{str(interrupt) or 'interrupted'}: the same command continues from the last checkpoint", file=sys.stderr)
+            print(
+                f"{str(interrupt) or 'interrupted'}: the same command continues from the last checkpoint",
+                file=sys.stderr,
+            )
             raise SystemExit(130) from None
 
     tyro.cli(command, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,))
 
 
-def _cache_compilation(folder: Path) -> None:
-    """Keep compiled programs for the next start, unless the user has chosen where (JAX_COMPILATION_CACHE_DIR)."""
+def _cache_compilation() -> None:
+    """Keep compiled programs for the next start in the user's cache, or where JAX_COMPILATION_CACHE_DIR says."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(caches) / "beliefgeo"))
+        jax.config.update("jax_compilation_cache_max_size", 2**30)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         # An entry that a killed process left half written is compiled again: not worth a warning at every start.
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")

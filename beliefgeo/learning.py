@@ -141,8 +141,10 @@ def read_networks(
     select: Callable[[dict[str, Array]], Any] = lambda activations: activations["resid_post"][-1],
 ) -> dict[Name, Evaluation]:
     """`evaluate` for params `[seed, ...]` of each name or snapshot; every leaf of the result has seeds first."""
-    read = jax.jit(lambda every: jax.lax.map(lambda one: evaluate(partial(network.apply, one), rows, select), every))  # pyright: ignore[reportArgumentType]
-    return {name: read(every) for name, every in params.items()}
+    read = lambda one, rows: evaluate(partial(network.apply, one), rows, select)  # pyright: ignore[reportArgumentType]
+    # The rows as an argument: XLA spends seconds on folding large constants.
+    read_seeds = jax.jit(lambda every, rows: jax.lax.map(lambda one: read(one, rows), every))
+    return {name: read_seeds(every, rows) for name, every in params.items()}
 
 
 def read_positions(

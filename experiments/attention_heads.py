@@ -169,6 +169,8 @@ def check(config: Config) -> None:
     if config.network.layers != 1 or config.network.context < 6:
         got = f"layers {config.network.layers}, context {config.network.context}"
         raise ValueError(f"the claim is about one layer and lags up to 5: give layers 1, context 6 or more; got {got}")
+    if config.network.heads != 1:
+        raise ValueError(f"heads follow from head_counts, such as --head-counts 1 2; got heads {config.network.heads}")
     counts = list(config.head_counts)
     if counts != sorted(set(counts)) or counts[:1] != [1] or not 2 <= len(counts) <= 6:
         raise ValueError(f"head_counts must ascend from 1, two to six of them, such as 1 2 3; got {counts}")

@@ -82,10 +82,10 @@ def main(preset: str, config: Config, out: Path) -> None:
     results, seconds = {}, {}
     for name in config.sources:
         process, rate = source(name, config.biases)
-        presentation = bg.mixed_state_presentation(process, max_depth=config.context)
-        exact = myopic_entropies_of(presentation, config.context)
         drawn = sampled_words(jax.random.key(1), process, config.words, config.context - 1)
         rows = prefixes(process, drawn, bos=process.vocab_size)
+        presentation = bg.mixed_state_presentation(process, max_depth=config.context)
+        exact = myopic_entropies_of(presentation, config.context)
         # Below 2e-3 nats the network's own error shows.
         judged = (np.arange(config.context) >= 2) & (exact - rate > 2e-3)
         networks = {}

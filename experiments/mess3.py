@@ -93,14 +93,14 @@ def main(preset: str, config: Config, out: Path) -> None:
     folder = runs.open_run(runs.run_folder(out, preset, config), config)
     runs.train(folder, trainer, train_key, plan)
 
-    def read(params):
+    def read(params, rows):
         last = lambda sites: {"resid_post": sites["resid_post"][-1], "final_norm": sites["final_norm"]}
         return evaluate(partial(network.apply, params), rows, last)
 
-    read_seeds = jax.jit(lambda params: jax.lax.map(read, params))
+    read_seeds = jax.jit(lambda params, rows: jax.lax.map(lambda one: read(one, rows), params))
     snapshots, networks = [], dict.fromkeys(("trained", "untrained"))
     for step, params in runs.snapshots(folder, trainer, train_key, plan):
-        evaluation = read_seeds(params)
+        evaluation = read_seeds(params, rows)
         networks["trained" if step else "untrained"] = evaluation  # the last one stays
         snapshots.append(emergence(step * plan.tokens_per_step, evaluation, rows))
 

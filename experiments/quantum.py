@@ -11,7 +11,7 @@ Expected from `default --seeds 2`, which gives the committed numbers (`default` 
 in all. 51 minutes of training and 17 of analysis on half a core for both.
 
     python experiments/quantum.py                    the default preset
-    python experiments/quantum.py quick              a smoke run, two processes, under a minute
+    python experiments/quantum.py quick              a smoke run of one process, about a minute
     python experiments/quantum.py paper              the published settings: Adam 1e-4, 4M steps (days)
     python experiments/quantum.py default --processes moon frdn --networks gru --seeds 3
 
@@ -91,11 +91,11 @@ class Config:
 
 PRESETS = {
     "quick": Config(
-        processes=("frdn", "mess3"),
+        processes=("frdn",),
         networks=("transformer", "lstm"),
-        context=6,
+        context=5,
         layers=2,
-        budget=Budget(steps=300, batch=64, data="laws", chunk=50, snapshots=4),
+        budget=Budget(steps=200, batch=64, data="laws", chunk=50, snapshots=1),
     ),
     "default": Config(),
     # The published rate is halved where the loss stalls; here it stays.

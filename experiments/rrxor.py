@@ -78,7 +78,7 @@ class Config:
 
 
 PRESETS = {
-    "quick": Config(sizes=("64-wide",), context=8, budget=Budget(steps=300, chunk=50, snapshots=4), shuffles=99),
+    "quick": Config(sizes=("64-wide",), context=7, budget=Budget(steps=200, chunk=50, snapshots=1), shuffles=19),
     "default": Config(),
     "paper": Config(budget=Budget(steps=800_000, learning_rate=0.01, optimizer="sgd", chunk=1000, snapshots=20)),
 }

@@ -1,5 +1,6 @@
 """Words drawn instead of enumerated, for contexts too long to list, and the standard errors that this brings."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -13,6 +14,9 @@ from beliefgeo.beliefs.trees import Words, count_words, words
 from beliefgeo.processes.float64 import as_float64
 from beliefgeo.processes.process import Observer, Process, vocabulary
 from beliefgeo.processes.sampling import sample
+
+# Beliefs and activations after every prefix are held together: at 64 numbers each, half a gigabyte.
+_MOST_PREFIXES = 1_000_000
 
 
 class SampledGap(NamedTuple):
@@ -32,6 +36,9 @@ def sampled_words(key: PRNGKeyArray, process: Observer, count: int, length: int)
 
     A word drawn twice is there twice: `prefixes` counts it twice.
 
+    Raises:
+        ValueError: fewer than 2 words, or more prefixes than are read at once.
+
     >>> from beliefgeo.processes.classical import golden_mean
     >>> drawn = sampled_words(jax.random.key(0), golden_mean(), 4, 3)
     >>> drawn.tokens.shape, drawn.beliefs.shape, drawn.probabilities.tolist()
@@ -39,6 +46,11 @@ def sampled_words(key: PRNGKeyArray, process: Observer, count: int, length: int)
     """
     if count < 2:
         raise ValueError(f"sampled_words needs a count of 2 or more, else there is no standard error; got {count}")
+    if count * length > _MOST_PREFIXES:
+        raise ValueError(
+            f"at most {_MOST_PREFIXES:,} prefixes of sampled words are read; {count:,} words of length {length:,} have "
+            f"{count * length:,}: lower the context or the number of words"
+        )
     drawn = jax.jit(jax.vmap(lambda one: sample(one, process, length).tokens))(jax.random.split(key, count))
     tokens = np.asarray(drawn)
     tokens = tokens[np.lexsort(tokens.T[::-1])] if length else tokens
@@ -66,10 +78,14 @@ def words_or_sample(key: PRNGKeyArray, process: Observer, length: int, limit: in
     if n_words <= limit:
         return words(process, length), False
     print(
-        f"{n_words:,} words of length {length} are more than {limit:,}: {limit:,} sampled ones stand for them, with "
+        f"{_rounded(n_words)} words of length {length:,} are more than {limit:,}: {limit:,} sampled ones stand for them, with "
         "standard errors"
     )
     return sampled_words(key, process, limit, length), True
+
+
+def _rounded(count: int) -> str:
+    return f"{count:,}" if count < 10**12 else f"10^{math.log10(count):.0f}"
 
 
 def sampled_loss_gap(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> SampledGap:

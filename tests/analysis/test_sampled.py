@@ -57,6 +57,12 @@ def test_enumerates_below_the_limit_and_says_when_it_samples(capsys):
         sampled_words(jax.random.key(0), bg.rrxor(), 1, 4)
 
 
+def test_contexts_far_too_long_are_refused_in_a_sentence(capsys):
+    with pytest.raises(ValueError, match="at most 1,000,000 prefixes .* 500 words of length 5,000 have 2,500,000: low"):
+        words_or_sample(jax.random.key(0), bg.rrxor(), 5000, 500)
+    assert capsys.readouterr().out.startswith("10^1004 words of length 5,000 are more than 500")
+
+
 def test_listed_words_are_refused_a_standard_error():
     rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 4))
     with pytest.raises(ValueError, match="use loss_gap for listed ones"):
