@@ -67,6 +67,13 @@ def test_an_impossible_word_is_undefined(process):
     assert bg.log_probability(process, [0, 1, 1, 0]) == -jnp.inf
 
 
+def test_two_improbable_tokens_in_a_row():
+    # Each is far from underflowing, their product is not.
+    filtered = bg.filter_beliefs(bg.hmm([[[1e-30]], [[1.0]]]), [0, 0, 0, 1])
+    np.testing.assert_allclose(filtered.log_probabilities, np.log([1e-30] * 3 + [1]), rtol=1e-6)
+    np.testing.assert_array_equal(filtered.beliefs, np.ones((5, 1)))
+
+
 @pytest.mark.parametrize("build", [bg.mess3, bg.days_of_week])
 @pytest.mark.parametrize("outside", [-1, 11])
 def test_a_token_outside_the_vocabulary(build, outside):
