@@ -59,7 +59,13 @@ class Truth(NamedTuple):
     beliefs: np.ndarray  # [time + 1, state], NaN after an impossible token
     probabilities: np.ndarray  # [time], of each token given those before it, 0 from an impossible one on
     errors: np.ndarray  # [time + 1, state], of the beliefs
-    doubts: np.ndarray  # [time], relative, of the probabilities; above 1 the precision cannot tell the token's from 0
+    margins: np.ndarray  # [time], of the probabilities; a greater probability can be told from 0
+
+    @property
+    def doubts(self):
+        """The margins relative to the probabilities, infinite where these are 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.margins / self.probabilities
 
 
 @np.errstate(divide="ignore", invalid="ignore")  # from an impossible token on all is 0 / 0
@@ -75,28 +81,28 @@ def filter_truth(transitions, initial, word, precision, basis=None):
     n_states = len(initial)
     info = np.finfo(precision)
     gamma, least = (3 * n_states + 8) * np.longdouble(info.eps), 2 * n_states * np.longdouble(info.tiny)
+    gamma *= 1 if basis is None else 4  # B^-1 T B is itself a product of rounded matrices
     basis = np.eye(n_states) if basis is None else np.asarray(basis, np.float64)
     inverse = np.linalg.inv(basis)
     scale = inverse.sum(1)[abs(inverse.sum(1)).argmax()]  # the package's readout has largest entry +1
 
     belief = np.asarray(initial, np.longdouble)
     error = gamma * (abs(belief @ basis) @ abs(inverse))
-    beliefs, errors, probabilities, doubts = [belief], [error], [], []
+    beliefs, errors, probabilities, margins = [belief], [error], [], []
     for token in word:
         matrix = np.asarray(transitions[token], np.longdouble)
         joint = belief @ matrix
         probability = joint.sum()
-        probabilities.append(probability)
         size = abs(inverse @ transitions[token] @ basis)
-        fresh = gamma * (abs(belief @ basis) @ size @ abs(inverse)) + least
-        doubt = error.sum()
-        belief, error = joint / probability, (error @ matrix + fresh) / probability
-        doubts.append(doubt + error.sum())
+        moved = error @ matrix + gamma * (abs(belief @ basis) @ size @ abs(inverse)) + least
+        margins.append(error.sum() * probability + moved.sum())
+        probabilities.append(probability)
+        belief, error = joint / probability, moved / probability
         beliefs.append(belief)
         errors.append(error)
     beliefs, errors = np.array(beliefs), np.array(errors)
     errors = errors @ abs(basis) + abs(beliefs @ basis) * errors.sum(1, keepdims=True)
-    parts = scale * (beliefs @ basis), np.nan_to_num(probabilities), abs(scale) * errors, doubts
+    parts = scale * (beliefs @ basis), np.nan_to_num(probabilities), abs(scale) * errors, margins
     return Truth(*(np.array(part, np.float64) for part in parts))
 
 

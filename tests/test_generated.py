@@ -13,7 +13,9 @@ from tests.generated import GENERALISED, KINDS, SMALL, key, recipes
 
 PRECISIONS = pytest.mark.parametrize("precision", ["float32", "float64"])
 EVERY = recipes() | recipes(["generalised"], GENERALISED)
-MODERATE = [kind for kind in KINDS if kind not in ("tiny", "deterministic")]  # 0, or well above any rounding
+# Enumerations move an initial law that is stationary to 1e-6 to one that is so exactly: here that is nearly any law.
+NEARLY_STATIONARY = ("tiny", "deterministic")
+MODERATE = [kind for kind in KINDS if kind not in NEARLY_STATIONARY]  # 0, or well above any rounding
 
 
 def truth_of(recipe, word, precision):
@@ -25,6 +27,8 @@ def check_filtered(beliefs, log_probabilities, truth):
     """Each number within its bound, up to the first token that is impossible or that rounding hides.
 
     Float32 ends at 1e-38: from a belief that holds 1e-30 it cannot follow two tokens that only that state explains.
+    An impossible token of an HMM is always told (the margin is below 1e-36); one that a generalised process reaches by
+    cancellation may, when errors of earlier tokens add to it, be given a probability of the size of those errors.
     """
     end = int(np.argmax(np.append(truth.doubts, np.inf) > 0.1))
     possible = slice(None, end)
@@ -34,7 +38,9 @@ def check_filtered(beliefs, log_probabilities, truth):
     bound = 1.1 * truth.doubts[possible] + np.finfo(log_probabilities.dtype).eps * (1 + abs(exact))
     assert (abs(log_probabilities[possible] - exact) <= bound).all()
     if end < len(truth.probabilities) and truth.probabilities[end] == 0:
-        assert np.isnan(beliefs[end + 1 :]).all() and np.isneginf(log_probabilities[end:]).all()
+        assert log_probabilities[end] <= np.log(truth.margins[end])
+        if np.isneginf(log_probabilities[end]):
+            assert np.isnan(beliefs[end + 1 :]).all() and np.isneginf(log_probabilities[end:]).all()
 
 
 @PRECISIONS
@@ -52,7 +58,7 @@ def test_filter_beliefs(recipe, precision):
 
 
 @PRECISIONS
-@hypothesis.given(recipe=recipes(shapes=[(2, 2), (5, 2), (20, 3)]) | recipes(["generalised"], [(3, 3), (8, 2)]))
+@hypothesis.given(recipe=recipes(shapes=[(2, 2), (20, 3)]) | recipes(["generalised"], [(3, 3)]))
 def test_filter_beliefs_parallel(recipe, precision):
     with jax.enable_x64(precision == "float64"):
         process, word = recipe.process(), recipe.word(130)  # more than two blocks of 64
@@ -82,7 +88,7 @@ def test_expand_beliefs(recipe, precision):
         for token in {0, recipe.shape[1] - 1, *word[:7].tolist()}:
             truth = truth_of(recipe, [*past, token], precision)
             if (truth.doubts[:-1] < 0.1).all():  # the belief before the token is known
-                last = oracle.Truth(truth.beliefs[-2:], truth.probabilities[-1:], truth.errors[-2:], truth.doubts[-1:])
+                last = oracle.Truth(truth.beliefs[-2:], truth.probabilities[-1:], truth.errors[-2:], truth.margins[-1:])
                 with np.errstate(divide="ignore"):
                     log_probability = np.log(probabilities[row, [token]])
                 check_filtered(np.stack([before[row], successors[row, token]]), log_probability, last)
@@ -99,27 +105,33 @@ def test_word_tree_and_words(recipe, precision):
     assert tree.tokens.tolist() == [list(word) for word in oracle.all_words(recipe.shape[1], length)]
     truths = [truth_of(recipe, word, precision) for word in tree.tokens]
     exact = np.array([truth.probabilities.prod() for truth in truths])
-    # The probability of a word is a product of `length` conditional ones; below 1e-38 there is no float32.
-    doubts = np.array([truth.doubts.sum() if truth.probabilities.all() else 0 for truth in truths])
-    least = np.finfo(precision).tiny * recipe.shape[0] * length
-    hidden = doubts > 0.1
-    assert (abs(tree.probabilities - exact) <= 1.1 * doubts * exact + least)[~hidden].all()
+    margins = np.array([word_margin(truth) for truth in truths])
+    least = np.finfo(precision).tiny * recipe.shape[0] * length  # below 1e-38 there is no float32
+    told = margins < 0.1 * exact
+    assert (abs(tree.probabilities - exact) <= margins + least).all()
     assert np.isnan(tree.beliefs[tree.probabilities == 0, -1]).all()
-    for beliefs, truth, probability in zip(tree.beliefs, truths, exact, strict=True):
-        # Beliefs come of joint probabilities, which underflow before conditional ones do.
-        if probability > 1e8 * least and (truth.doubts < 0.1).all():
-            assert (abs(beliefs - truth.beliefs) <= truth.errors + 1e-8).all()
+    for index in np.flatnonzero(told & (exact > 1e8 * least)):  # the joint underflows before the belief does
+        assert (abs(tree.beliefs[index] - truths[index].beliefs) <= truths[index].errors + 1e-8).all()
 
     # Those that are allowed, no other, in the same order; all in float64 from what was given in `precision`.
     known = {tuple(word): index for index, word in enumerate(allowed.tokens.tolist())}
     assert list(known) == sorted(known)
-    for word, probability, truth, unsure in zip(tree.tokens.tolist(), exact, truths, hidden, strict=True):
-        if not unsure:
-            assert (tuple(word) in known) == (probability > 0)
-        if not unsure and probability > 0:
-            index = known[tuple(word)]
-            np.testing.assert_allclose(allowed.probabilities[index], probability, rtol=1.1 * truth.doubts.sum())
+    for word, probability, truth, margin in zip(tree.tokens.tolist(), exact, truths, margins, strict=True):
+        index = known.get(tuple(word))
+        if probability == 0 and recipe.kind not in NEARLY_STATIONARY:
+            assert index is None or (recipe.kind == "generalised" and allowed.probabilities[index] <= margin)
+        elif margin < 0.1 * probability and recipe.kind not in NEARLY_STATIONARY:
+            np.testing.assert_allclose(allowed.probabilities[index], probability, atol=margin)
             assert (abs(allowed.beliefs[index] - truth.beliefs) <= truth.errors).all()
+
+
+def word_margin(truth):
+    """How far the probability of a word may be off, the product of those of its tokens up to an impossible one."""
+    before = np.cumprod(np.append(1, truth.probabilities))
+    if not truth.probabilities.all():
+        end = int(np.argmax(truth.probabilities == 0))
+        return 10 * before[end] * truth.margins[end]  # tokens after it magnify what is left
+    return 1.1 * before[-1] * truth.doubts.sum()
 
 
 @PRECISIONS
@@ -177,8 +189,9 @@ def test_mixed_states_follow_the_filter(recipe):
             np.testing.assert_allclose(presentation.probabilities[state, token], exact, atol=10 * merged)
             np.testing.assert_allclose(presentation.beliefs[state], truth.beliefs[t], atol=10 * merged)
             state = presentation.successors[state, token]
-            assert (state == -1) == (exact == 0)
-            if state < 0:
+            # What a generalised process leaves by cancellation may be told from 0 only by its size, as above.
+            assert (state == -1) == (exact == 0) or (exact == 0 and recipe.kind == "generalised")
+            if exact == 0:
                 break
 
 
