@@ -1,6 +1,7 @@
 """Slow float64 truth, in loops and with nothing shared with the package."""
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,6 +51,82 @@ def hidden_path_probability(process, word):
             term *= transitions[token, here, there]
         total += term
     return total
+
+
+class Truth(NamedTuple):
+    """What a filter should give, and how far one of a given precision may be off; see `filter_truth`."""
+
+    beliefs: np.ndarray  # [time + 1, state], NaN after an impossible token
+    probabilities: np.ndarray  # [time], of each token given those before it, 0 from an impossible one on
+    errors: np.ndarray  # [time + 1, state], of the beliefs
+    margins: np.ndarray  # [time], of the probabilities; a greater probability can be told from 0
+
+    @property
+    def doubts(self):
+        """The margins relative to the probabilities, infinite where these are 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.margins / self.probabilities
+
+
+@np.errstate(divide="ignore", invalid="ignore")  # from an impossible token on all is 0 / 0
+def filter_truth(transitions, initial, word, precision, basis=None):
+    """Filter an HMM in extended precision, normalised at each token so that nothing underflows, with running errors.
+
+    The errors are those of one who keeps beliefs b = h B (`basis` B, the identity for an HMM) of mass 1 in `precision`
+    and moves them by M = B^-1 T B: each step adds gamma |b| |M| for the rounding of sums of S products and of M
+    itself, gamma = (3 S + 8) eps, and S times the smallest normal number for what underflows; h-errors are moved, and
+    magnified where the token is improbable, like beliefs. Nothing cancels in an HMM, so there every entry has a
+    relative error of t gamma.
+    """
+    n_states = len(initial)
+    info = np.finfo(precision)
+    gamma, least = (3 * n_states + 8) * np.longdouble(info.eps), 2 * n_states * np.longdouble(info.tiny)
+    gamma *= 1 if basis is None else 4  # B^-1 T B is itself a product of rounded matrices
+    basis = np.eye(n_states) if basis is None else np.asarray(basis, np.float64)
+    inverse = np.linalg.inv(basis)
+    scale = inverse.sum(1)[abs(inverse.sum(1)).argmax()]  # the package's readout has largest entry +1
+
+    belief = np.asarray(initial, np.longdouble)
+    error = gamma * (abs(belief @ basis) @ abs(inverse))
+    beliefs, errors, probabilities, margins = [belief], [error], [], []
+    for token in word:
+        matrix = np.asarray(transitions[token], np.longdouble)
+        joint = belief @ matrix
+        probability = joint.sum()
+        size = abs(inverse @ transitions[token] @ basis)
+        moved = error @ matrix + gamma * (abs(belief @ basis) @ size @ abs(inverse)) + least
+        margins.append(error.sum() * probability + moved.sum())
+        probabilities.append(probability)
+        belief, error = joint / probability, moved / probability
+        beliefs.append(belief)
+        errors.append(error)
+    beliefs, errors = np.array(beliefs), np.array(errors)
+    errors = errors @ abs(basis) + abs(beliefs @ basis) * errors.sum(1, keepdims=True)
+    parts = scale * (beliefs @ basis), np.nan_to_num(probabilities), abs(scale) * errors, margins
+    return Truth(*(np.array(part, np.float64) for part in parts))
+
+
+def closed_classes(matrix):
+    """The sets of states that are never left, by who reaches whom."""
+    reach = np.eye(len(matrix), dtype=bool) | (np.asarray(matrix) > 0)
+    for middle in range(len(matrix)):
+        reach |= reach[:, middle, None] & reach[None, middle]
+    return {
+        tuple(np.flatnonzero(row)) for row in reach if all((reach[other] == row).all() for other in row.nonzero()[0])
+    }
+
+
+def stationary_law(matrix, states):
+    """The stationary law of one closed class by elimination of states, without subtractions (Grassmann et al. 1985)."""
+    chain = np.asarray(matrix, np.longdouble)[np.ix_(states, states)].copy()
+    for last in range(len(chain) - 1, 0, -1):
+        chain[:last, last] /= chain[last, :last].sum()
+        chain[:last, :last] += chain[:last, last, None] * chain[last, :last]
+    law = np.zeros(len(matrix), np.longdouble)
+    law[states[0]] = 1
+    for place in range(1, len(chain)):
+        law[states[place]] = law[list(states[:place])] @ chain[:place, place]
+    return np.asarray(law / law.sum(), np.float64)
 
 
 def weighted_least_squares(features, targets, weights, *, offset=True):

@@ -64,7 +64,7 @@ def expand_float64(process: Observer, beliefs: np.ndarray, given: float = 2**-52
     probabilities = joint @ readout
     if process.generalised:  # what is left of an impossible token by cancellation; see `zero_below_rounding`
         sizes = abs(beliefs) @ (abs(transitions) @ abs(readout)).T
-        probabilities[abs(probabilities) <= 2 * n_states * given * sizes] = 0
+        probabilities[probabilities <= 2 * n_states * given * sizes] = 0
     return joint / np.where(probabilities > 0, probabilities, 1)[:, :, None], probabilities
 
 

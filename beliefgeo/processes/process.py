@@ -89,12 +89,13 @@ def take(array: Array, token: Int[Array, ""]) -> Array:
 
 
 def zero_below_rounding(value: Array, size: Array, n_terms: int) -> Array:
-    """0 where |value| is below the rounding error of a sum of terms whose magnitudes add up to `size`.
+    """A probability, 0 where below the rounding error of a sum of terms whose magnitudes add up to `size`.
 
-    A generalised process reaches an impossible token by cancellation, which leaves +-1e-9 instead of 0. Nonnegative
-    terms never cancel (value == size), so an HMM's probabilities pass unchanged however small they are.
+    A generalised process reaches an impossible token by cancellation, which leaves +-1e-9 instead of 0; where errors of
+    earlier tokens add to it, a negative one is told by its sign. Nonnegative terms never cancel (value == size), so an
+    HMM's probabilities pass unchanged however small they are.
     """
-    return jnp.where(abs(value) <= rounding(value, n_terms) * size, 0, value)
+    return jnp.where(value <= rounding(value, n_terms) * size, 0, value)
 
 
 def rounding(value: Array, n_terms: int) -> float:

@@ -56,11 +56,14 @@ class ScalarProcess:
         mass = self.mass(joint)
         divisor = jnp.where(mass == 0, 1, mass)
         column = lambda j: [_pick(token, [matrix[i][j] for matrix in self.transitions]) for i in range(len(joint))]
-        moved = tuple(_dot(joint, column(j)) / divisor for j in range(len(joint)))
         if self.generalised:
+            moved = tuple(_dot(joint, column(j)) / divisor for j in range(len(joint)))
             sizes = [_pick(token, list(row)) for row in zip(*self.evidence_sizes, strict=True)]
             size = _dot([abs(entry) for entry in joint], sizes) / abs(divisor)
             moved = tuple(jnp.where(zero_below_rounding(self.mass(moved), size, len(joint)) == 0, 0, x) for x in moved)
+        else:  # divided first: two tokens of probability 1e-30 in a row would leave 1e-60, which float32 has not
+            belief = [entry / divisor for entry in joint]
+            moved = tuple(_dot(belief, column(j)) for j in range(len(joint)))
         in_vocabulary = (token >= 0) & (token < len(self.transitions))
         return (jnp.where(in_vocabulary, moved[0], jnp.nan), *moved[1:])
 

@@ -1,4 +1,5 @@
 import chex
+import equinox as eqx
 import hypothesis
 import hypothesis.strategies as st
 import jax
@@ -8,6 +9,7 @@ import pytest
 
 import beliefgeo as bg
 from beliefgeo.beliefs import filtering
+from beliefgeo.beliefs.parallel import filter_beliefs_parallel
 from beliefgeo.processes.scalars import ScalarProcess
 from tests import oracle
 from tests.cases import ALL, signed_golden_mean
@@ -65,6 +67,27 @@ def test_an_impossible_word_is_undefined(process):
     assert np.isfinite(filtered.beliefs[:3]).all() and np.isnan(filtered.beliefs[3:]).all()
     assert np.isfinite(filtered.log_probabilities[:2]).all() and np.isneginf(filtered.log_probabilities[2:]).all()
     assert bg.log_probability(process, [0, 1, 1, 0]) == -jnp.inf
+
+
+def test_a_probability_below_zero_is_impossible():
+    # What errors of earlier tokens can leave of an impossible one: too large for rounding, and told by its sign.
+    process = signed_golden_mean()
+    belief = bg.filter_beliefs(process, [1]).beliefs[1]
+    sideways = jnp.array([process.readout[1], -process.readout[0]])
+    sideways = -1e-4 * sideways * jnp.sign(sideways @ process.transitions[1] @ process.readout)
+    belief = belief + sideways
+    assert belief @ process.transitions[1] @ process.readout < -1e-5
+    assert bg.predict_next_token(process, belief)[1] == 0
+    started = eqx.tree_at(lambda p: p.initial, process, belief)
+    for beliefs, log_probabilities in (bg.filter_beliefs(started, [1, 0]), filter_beliefs_parallel(started, [1, 0])):
+        assert np.isnan(beliefs[1:]).all() and np.isneginf(log_probabilities).all()
+
+
+def test_two_improbable_tokens_in_a_row():
+    # Each is far from underflowing, their product is not.
+    filtered = bg.filter_beliefs(bg.hmm([[[1e-30]], [[1.0]]]), [0, 0, 0, 1])
+    np.testing.assert_allclose(filtered.log_probabilities, np.log([1e-30] * 3 + [1]), rtol=1e-6)
+    np.testing.assert_array_equal(filtered.beliefs, np.ones((5, 1)))
 
 
 @pytest.mark.parametrize("build", [bg.mess3, bg.days_of_week])

@@ -1,0 +1,149 @@
+"""Random processes for generated tests: Hypothesis draws a recipe of a few numbers, NumPy builds the matrices.
+
+So generation takes no time, shrinking is of the recipe, and a failing case prints as one line that rebuilds it.
+"""
+
+from typing import NamedTuple
+
+import hypothesis.strategies as st
+import jax
+import numpy as np
+
+import beliefgeo as bg
+
+# (states, tokens). A compiled kernel is kept for each shape, so the shapes are few, simplest first: with shapes drawn
+# freely nearly every case would compile its own, which takes a hundred times longer than running it.
+SMALL = [(1, 1), (2, 2), (3, 3), (5, 2)]  # few enough words to enumerate
+SHAPES = [*SMALL, (8, 7), (50, 2), (3, 100), (50, 100)]
+GENERALISED = [(3, 3), (8, 2)]  # bg.ghmm checks all words of 8 tokens
+
+KINDS = ["dense", "sparse", "reducible", "periodic", "deterministic", "tiny", "moore"]
+LENGTH = 24  # of every word, so that kernels compile once for each shape; shorter ones are its beginnings
+
+
+class Model(NamedTuple):
+    """A process in float64 NumPy. `basis`, of a generalised one, has as rows the HMM's states in its coordinates."""
+
+    transitions: np.ndarray
+    initial: np.ndarray
+    basis: np.ndarray | None = None
+
+    @property
+    def readout(self) -> np.ndarray:
+        """Of the HMM."""
+        return np.ones(len(self.initial))
+
+
+class Recipe(NamedTuple):
+    kind: str
+    shape: tuple[int, int]
+    seed: int
+    walk: str = "typical"
+
+    def model(self) -> Model:
+        rng = np.random.default_rng(self.seed)
+        n_states, vocab_size = self.shape
+        base = "sparse" if self.kind == "generalised" and self.seed % 2 else self.kind
+        transitions = _BUILD.get(base, _dense)(rng, n_states, vocab_size)
+        transitions = transitions / transitions.sum((0, 2))[:, None]
+        initial = rng.dirichlet(np.ones(n_states)) * (rng.random(n_states) < rng.choice([0.3, 1]))
+        initial = initial / initial.sum() if initial.any() else np.eye(n_states)[rng.integers(n_states)]
+        if self.kind != "generalised":
+            return Model(transitions, initial)
+        rotation = np.linalg.qr(rng.normal(size=(n_states, n_states)))[0]
+        return Model(transitions, initial, rotation * rng.uniform(0.5, 2, n_states))  # condition number at most 4
+
+    def process(self) -> bg.Process:
+        """The package's process, in the session's precision."""
+        transitions, initial, basis = self.model()
+        if self.kind == "moore":
+            return bg.from_moore(initial, transitions.sum(0), transitions.sum(2).T)
+        if basis is None:
+            return bg.hmm(transitions, initial)
+        # T' = B^-1 T B, b' = b B and w' = B^-1 1 give every word the same probability.
+        inverse = np.linalg.inv(basis)
+        return bg.ghmm(inverse @ transitions @ basis, initial @ basis, readout=inverse.sum(1))
+
+    def word(self, length: int = LENGTH) -> np.ndarray:
+        """A word along a hidden path (typical, or by edges equally likely however small), or of any tokens at all."""
+        transitions, initial, _ = self.model()
+        rng = np.random.default_rng([self.seed, 1])
+        tokens = rng.integers(len(transitions), size=length)
+        if self.walk == "any":
+            return tokens
+        weight = (lambda p: p) if self.walk == "typical" else (lambda p: p > 0)
+        state = _draw(rng, weight(initial))
+        for t in range(length):
+            tokens[t], state = divmod(_draw(rng, weight(transitions[:, state])), len(initial))
+        return tokens
+
+
+def recipes(kinds=KINDS, shapes=SHAPES):
+    """A recipe of these kinds and shapes, simplest first."""
+    walks = st.sampled_from(["typical", "improbable", "any"])
+    return st.builds(Recipe, st.sampled_from(kinds), st.sampled_from(shapes), st.integers(0, 2**32 - 1), walks)
+
+
+def key(recipe: Recipe) -> jax.Array:
+    return jax.random.key(recipe.seed)
+
+
+def _dense(rng, n_states, vocab_size):
+    return rng.exponential(size=(vocab_size, n_states, n_states)) + 0.05
+
+
+def _sparse(rng, n_states, vocab_size):
+    """Few edges, at least one from each state: with dead ends for tokens, transient states and closed classes."""
+    kept = rng.random((vocab_size, n_states, n_states)) < rng.choice([0.02, 0.1, 0.4])
+    kept[rng.integers(vocab_size, size=n_states), np.arange(n_states), rng.integers(n_states, size=n_states)] = True
+    return kept * _dense(rng, n_states, vocab_size)
+
+
+def _reducible(rng, n_states, vocab_size):
+    """Two sets of states that nothing leaves, and some from which both are reached."""
+    block = rng.integers(0, 3, n_states)
+    edges = (block[:, None] == block) | (block[:, None] == 2)
+    return _dense(rng, n_states, vocab_size) * edges
+
+
+def _periodic(rng, n_states, vocab_size):
+    """Set after set of states in a cycle, tokens at will."""
+    period = min(n_states, rng.integers(2, 5))
+    phase = np.arange(n_states) % period
+    return _dense(rng, n_states, vocab_size) * ((phase[:, None] + 1) % period == phase)
+
+
+def _deterministic(rng, n_states, vocab_size):
+    """From each state one edge of probability nearly 1."""
+    transitions = _dense(rng, n_states, vocab_size) * 10 ** rng.uniform(-7, -1)
+    edge = rng.integers(vocab_size, size=n_states), np.arange(n_states), rng.integers(n_states, size=n_states)
+    transitions[edge] = n_states * vocab_size
+    return transitions
+
+
+def _tiny(rng, n_states, vocab_size):
+    """Probabilities of every size down to 1e-30."""
+    sizes = rng.uniform(-29, 0, (vocab_size, n_states, n_states))
+    largest = sizes.transpose(1, 0, 2).reshape(n_states, -1).max(1)
+    return 10 ** (sizes - largest[:, None]) * rng.uniform(0.1, 1, sizes.shape)
+
+
+def _moore(rng, n_states, vocab_size):
+    moves = rng.dirichlet(np.full(n_states, 0.5), n_states)
+    emissions = rng.dirichlet(np.full(vocab_size, 0.5), n_states)
+    return np.einsum("ix,ij->xij", emissions, moves)
+
+
+_BUILD = {
+    "dense": _dense,
+    "sparse": _sparse,
+    "reducible": _reducible,
+    "periodic": _periodic,
+    "deterministic": _deterministic,
+    "tiny": _tiny,
+    "moore": _moore,
+}
+
+
+def _draw(rng, weights) -> int:
+    return int(rng.choice(weights.size, p=weights.ravel() / weights.sum()))
