@@ -12,10 +12,9 @@ from tests import oracle
 from tests.generated import GENERALISED, KINDS, SMALL, key, recipes
 
 PRECISIONS = pytest.mark.parametrize("precision", ["float32", "float64"])
+# Entries that are 0, or well above any rounding: in float32 a leak of 1e-8 does not keep a chain from falling apart.
+MODERATE = [kind for kind in KINDS if kind not in ("tiny", "deterministic")]
 EVERY = recipes() | recipes(["generalised"], GENERALISED)
-# Enumerations move an initial law that is stationary to 1e-6 to one that is so exactly: here that is nearly any law.
-NEARLY_STATIONARY = ("tiny", "deterministic")
-MODERATE = [kind for kind in KINDS if kind not in NEARLY_STATIONARY]  # 0, or well above any rounding
 
 
 def truth_of(recipe, word, precision):
@@ -118,9 +117,9 @@ def test_word_tree_and_words(recipe, precision):
     assert list(known) == sorted(known)
     for word, probability, truth, margin in zip(tree.tokens.tolist(), exact, truths, margins, strict=True):
         index = known.get(tuple(word))
-        if probability == 0 and recipe.kind not in NEARLY_STATIONARY:
+        if probability == 0:
             assert index is None or (recipe.kind == "generalised" and allowed.probabilities[index] <= margin)
-        elif margin < 0.1 * probability and recipe.kind not in NEARLY_STATIONARY:
+        elif margin < 0.1 * probability:
             np.testing.assert_allclose(allowed.probabilities[index], probability, atol=margin)
             assert (abs(allowed.beliefs[index] - truth.beliefs) <= truth.errors).all()
 
@@ -174,7 +173,7 @@ def test_entropies(recipe, precision):
     np.testing.assert_allclose(myopic, np.diff(exact), atol=2 * tolerance)
 
 
-@hypothesis.given(recipe=recipes(MODERATE, SMALL) | recipes(["generalised"], [(2, 2), (3, 3)]))
+@hypothesis.given(recipe=recipes(shapes=SMALL) | recipes(["generalised"], [(2, 2), (3, 3)]))
 def test_mixed_states_follow_the_filter(recipe):
     """From the initial belief along every word of three tokens, by `successors` alone."""
     depth = 3

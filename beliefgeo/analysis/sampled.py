@@ -78,8 +78,8 @@ def words_or_sample(key: PRNGKeyArray, process: Observer, length: int, limit: in
     if n_words <= limit:
         return words(process, length), False
     print(
-        f"{_rounded(n_words)} words of length {length:,} are more than {limit:,}: {limit:,} sampled ones stand for them, with "
-        "standard errors"
+        f"{_rounded(n_words)} words of length {length:,} are more than {limit:,}: {limit:,} sampled ones stand for "
+        "them, with standard errors"
     )
     return sampled_words(key, process, limit, length), True
 

@@ -16,7 +16,7 @@ def as_float64(process: Observer) -> Observer:
     """The process in float64, what float32 rounded put right again.
 
     The rows of an HMM sum to 1, T of a generalised process has spectral radius 1, and an initial belief that was the
-    stationary one up to the rounding of float32 is it up to that of float64.
+    stationary one up to the rounding of its precision is it up to that of float64.
     """
     is_process = lambda part: isinstance(part, Process)
     with jax.enable_x64(True):
@@ -35,7 +35,10 @@ def _widen(part: Process | Array) -> Process | Array:
         readout = _unit_eigenvector(transitions.sum(0), readout)
         readout = readout / readout[abs(readout).argmax()]
     stationary = _unit_eigenvector(transitions.sum(0).T, initial)
-    initial = stationary if abs(stationary - initial).max() < _FLOAT32 else initial
+    if not part.generalised:  # a state that cannot be the first stays so
+        stationary = np.where(initial > 0, stationary.clip(0), 0)
+    given = 8 * jnp.finfo(part.initial.dtype).eps
+    initial = stationary if abs(stationary - initial).max() < given else initial
     initial = jnp.asarray(initial / (initial @ readout))
     return Process(jnp.asarray(transitions), initial, jnp.asarray(readout), part.generalised)
 

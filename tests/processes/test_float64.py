@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -64,3 +65,13 @@ def test_any_observer_expands_as_a_process_does(name):
     theirs, same = expand_float64(Renamed(process), beliefs)
     np.testing.assert_allclose(same, laws, atol=1e-14)
     np.testing.assert_allclose(theirs[laws > 0], mine[laws > 0], atol=1e-14)
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_a_certain_start_stays_certain_where_it_is_nearly_stationary(precision):
+    """State 0 is left with probability 1e-7 a token: from there the others are impossible at the start, not 1e-7."""
+    leak = 1e-7
+    with jax.enable_x64(precision == np.float64):
+        matrices = np.array([[[1 - leak, 0], [0.3, 0.2]], [[0, leak], [0.5, 0]]], precision)
+        process = bg.hmm(matrices, np.array([1, 0], precision))
+    np.testing.assert_array_equal(as_float64(process).initial, [1, 0])
