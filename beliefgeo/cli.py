@@ -50,7 +50,10 @@ def run_experiment(
         except (ValueError, FloatingPointError, OSError) as error:
             raise SystemExit(f"error: {error}") from error
         except KeyboardInterrupt as interrupt:
-            print(f"{str(interrupt) or 'interrupted'}: the same command continues from the last checkpoint", file=sys.stderr)
+            print(
+                f"{str(interrupt) or 'interrupted'}: the same command continues from the last checkpoint",
+                file=sys.stderr,
+            )
             raise SystemExit(130) from None
 
     tyro.cli(command, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,))
