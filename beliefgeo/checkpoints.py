@@ -76,7 +76,7 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, abstract: Trai
 
 
 def restore_params(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Any:
-    """The params saved at `step`, shaped like `abstract`, on a device of this process; raises as `restore_checkpoint`."""
+    """The params saved at `step`, shaped like `abstract`, on this process; raises as `restore_checkpoint`."""
     check_files(Path(manager.directory) / str(step))
     here = SingleDeviceSharding(jax.local_devices()[0])
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), abstract)

@@ -10,6 +10,8 @@ from typing import Annotated, TypeVar
 import jax
 import tyro
 
+from beliefgeo import hosts
+
 Config = TypeVar("Config")
 
 
@@ -22,6 +24,8 @@ def run_experiment(
     args: list[str] | None = None,
 ) -> None:
     """Call `main(preset, config, out)` as the command line says: `[preset] [--field value ...] [--out folder]`.
+
+    The same command, started once a process with the variables of `hosts.join`, is one run of them all.
 
     Args:
         main: the experiment.
@@ -46,7 +50,11 @@ def run_experiment(
     ) -> None:
         _cache_compilation(out / "compiled")
         try:
+            hosts.join()
+            if not hosts.first():
+                sys.stdout = open(os.devnull, "w")
             main(preset, config, out)
+            hosts.any_of(False)  # nobody leaves while the first still draws
         except (ValueError, FloatingPointError, OSError) as error:
             raise SystemExit(f"error: {error}") from error
         except KeyboardInterrupt as interrupt:

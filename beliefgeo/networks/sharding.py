@@ -59,7 +59,7 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
     )
     everywhere = NamedSharding(devices, PartitionSpec())
     init = jax.jit(init, out_shardings=placed)
-    advance = jax.jit(advance, in_shardings=(placed,), out_shardings=(placed, Metrics(everywhere, everywhere)))
+    advance = jax.jit(advance, in_shardings=(placed,), out_shardings=(placed, everywhere))
 
     def under_mesh(state: TrainState) -> tuple[TrainState, Metrics]:
         with jax.set_mesh(devices):  # where `training` finds the axis to split its batch over
