@@ -45,6 +45,7 @@ def join() -> None:
         heartbeat_timeout_seconds=_SECONDS,
         shutdown_timeout_seconds=_SECONDS,
     )
+    any_of(False)  # connects them while all are here: on CPUs the first exchange fails unless all come within 30 s
 
 
 def first() -> bool:
@@ -53,10 +54,17 @@ def first() -> bool:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether the flag is set in any process: all of them ask, and wait for each other."""
+    """Whether the flag is set in any process: all of them ask, and wait for each other.
+
+    Raises:
+        jax.errors.JaxRuntimeError: another process is gone.
+    """
     if jax.process_count() == 1:
         return flag
-    return bool(multihost_utils.process_allgather(np.array(flag)).any())
+    try:
+        return bool(multihost_utils.process_allgather(np.array(flag)).any())
+    except ValueError as error:  # what JAX makes of a closed connection here, and nowhere else
+        raise jax.errors.JaxRuntimeError(str(error)) from error
 
 
 def by_first(act: Callable[[], None]) -> None:
