@@ -16,8 +16,10 @@ from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, CustomSteps, LatestN
 
+from beliefgeo import hosts
 from beliefgeo.networks.training import TrainState
 
 FORMAT = 1
@@ -28,7 +30,7 @@ class DamagedCheckpoint(ValueError):
 
 
 def open_checkpoints(folder: Path, kept: Sequence[int]) -> ocp.CheckpointManager:
-    """To write: the steps `kept` and the latest two stay. A context manager; one process at a time."""
+    """To write: the steps `kept` and the latest two stay. A context manager; by one run, all its processes together."""
     options = ocp.CheckpointManagerOptions(
         preservation_policy=AnyPreservationPolicy([LatestN(2), CustomSteps(list(kept))]),
         enable_async_checkpointing=False,
@@ -38,27 +40,34 @@ def open_checkpoints(folder: Path, kept: Sequence[int]) -> ocp.CheckpointManager
 
 
 def read_checkpoints(folder: Path) -> ocp.CheckpointManager:
-    """To read, while they may be written; a context manager."""
-    return ocp.CheckpointManager(folder.absolute(), options=ocp.CheckpointManagerOptions(create=False))
+    """To read, while they may be written; a context manager. Of several processes each reads for itself."""
+    alone = jax.process_index()
+    options = ocp.CheckpointManagerOptions(
+        create=False,
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=alone, active_processes={alone}, barrier_sync_key_prefix=f"reader {alone}"
+        ),
+    )
+    return ocp.CheckpointManager(folder.absolute(), options=options)
 
 
-def save_checkpoint(manager: ocp.CheckpointManager, state: TrainState, about: dict[str, Any]) -> None:
-    """Save everything a later step depends on, but the sources, and what made it."""
+def save_checkpoint(manager: ocp.CheckpointManager, state: TrainState, step: int, about: dict[str, Any]) -> None:
+    """Save everything a later step depends on, but the sources, and what made it; all processes take part."""
     rest = {"optimizer": state.optimizer, "step": state.step, "key": jax.random.key_data(state.key)}
-    save, step = ocp.args.StandardSave, int(state.step[0])
+    save = ocp.args.StandardSave
     items = ocp.args.Composite(params=save(state.params), rest=save(rest), about=ocp.args.JsonSave(about))
     manager.save(step, args=items)
-    _write_checksums(Path(manager.directory) / str(step))
+    hosts.by_first(lambda: _write_checksums(Path(manager.directory) / str(step)))
 
 
 def restore_checkpoint(manager: ocp.CheckpointManager, step: int, abstract: TrainState) -> TrainState:
-    """The state saved at `step`, shaped like `abstract`; its source is left out.
+    """The state saved at `step`, shaped and sharded like `abstract`, on whatever devices; its source is left out.
 
     Raises:
         ValueError: damaged, or of a newer format.
     """
     check_files(Path(manager.directory) / str(step))
-    key = jax.eval_shape(jax.random.key_data, abstract.key)
+    key = jax.eval_shape(jax.random.key_data, abstract.key).update(sharding=abstract.key.sharding)
     rest = {"optimizer": abstract.optimizer, "step": abstract.step, "key": key}
     restore = ocp.args.StandardRestore
     held = manager.restore(step, args=ocp.args.Composite(params=restore(abstract.params), rest=restore(rest)))
@@ -67,8 +76,10 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, abstract: Trai
 
 
 def restore_params(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Any:
-    """The params saved at `step`, shaped like `abstract`; raises as `restore_checkpoint`."""
+    """The params saved at `step`, shaped like `abstract`, on this process; raises as `restore_checkpoint`."""
     check_files(Path(manager.directory) / str(step))
+    here = SingleDeviceSharding(jax.local_devices()[0])
+    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), abstract)
     return manager.restore(step, args=ocp.args.Composite(params=ocp.args.StandardRestore(abstract)))["params"]
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, TypeVar
 import jax
 import tyro
 
+from beliefgeo import hosts
+
 Config = TypeVar("Config")
 
 
@@ -23,6 +25,8 @@ def run_experiment(
 ) -> None:
     """Call `main(preset, config, out)` as the command line says: `[preset] [--field value ...] [--out folder]`.
 
+    The same command, started once a process with the variables of `hosts.join`, is one run of them all.
+
     Args:
         main: the experiment.
         presets: name -> dataclass with every field set; "default" is used where none is named.
@@ -32,7 +36,8 @@ def run_experiment(
 
     Raises:
         SystemExit: an unknown preset or field, any ValueError, FloatingPointError or OSError of the experiment (their
-            message alone is printed), or an interrupt (status 130).
+            message alone is printed), or an interrupt (status 130). Where one of several processes fails, the others
+            end within a minute: with a message too, or by JAX (status 134).
     """
     args = list(sys.argv[1:] if args is None else args)
     preset = args.pop(0) if args and not args[0].startswith("-") else "default"
@@ -46,7 +51,11 @@ def run_experiment(
     ) -> None:
         _cache_compilation()
         try:
+            hosts.join()
+            if not hosts.first():
+                sys.stdout = open(os.devnull, "w")
             main(preset, config, out)
+            hosts.any_of(False)  # nobody leaves while the first still draws
         except (ValueError, FloatingPointError, OSError) as error:
             raise SystemExit(f"error: {error}") from error
         except KeyboardInterrupt as interrupt:
@@ -55,6 +64,17 @@ def run_experiment(
                 file=sys.stderr,
             )
             raise SystemExit(130) from None
+        except jax.errors.JaxRuntimeError as error:
+            if jax.process_count() == 1:
+                raise
+            reason = str(error).splitlines()[0][:200]
+            print(
+                f"error: this process or another of the {jax.process_count()} failed ({reason}): start all of them "
+                "again with the same command, which continues from the last checkpoint",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(1)  # to leave in order is to wait for the others, one of which is probably gone
 
     tyro.cli(command, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,))
 

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,10 +31,12 @@ import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from matplotlib.animation import FuncAnimation, writers
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from beliefgeo import hosts
 from beliefgeo.checkpoints import (
     DamagedCheckpoint,
     open_checkpoints,
@@ -44,6 +47,7 @@ from beliefgeo.checkpoints import (
     save_checkpoint,
 )
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
+from beliefgeo.networks.sharding import spread
 from beliefgeo.networks.training import Metrics, Training, TrainState
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
 from beliefgeo.processes.process import ArrayLike
@@ -117,6 +121,11 @@ def open_run(folder: str | Path, config: Any) -> Path:
         ValueError: the folder holds a run of another configuration (nothing is touched), or cannot be written.
     """
     folder, asked = Path(folder), json.loads(json.dumps(dataclasses.asdict(config)))
+    hosts.by_first(lambda: _enter(folder, asked))
+    return folder
+
+
+def _enter(folder: Path, asked: dict[str, Any]) -> None:
     recorded = folder / "config.json"
     try:
         if recorded.exists():
@@ -125,18 +134,27 @@ def open_run(folder: str | Path, config: Any) -> Path:
             if differing:
                 fields = "; ".join(f"{n} is {_flat(held).get(n)}, asked for {_flat(asked).get(n)}" for n in differing)
                 raise ValueError(f"{folder} holds a run of another configuration ({fields}): choose another folder")
-            return folder
+            return
         folder.mkdir(parents=True, exist_ok=True)
         if any(path.name != "config.partial" for path in folder.iterdir()):  # which a killed process may leave
             raise ValueError(f"{folder} is not empty and holds no run (no config.json): choose another folder")
         write_json(recorded, asked)
     except OSError as error:
         raise ValueError(f"cannot write the run folder {folder}: {error.strerror or error}; choose another") from error
-    return folder
 
 
-def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sources: Any = None) -> TrainState:
+def train(
+    folder: Path,
+    training: Training,
+    key: PRNGKeyArray,
+    plan: Plan,
+    sources: Any = None,
+    *,
+    shard_params: bool = False,
+) -> TrainState:
     """Train to the end of the plan, all seeds in one program; continue where an earlier call stopped.
+
+    On all devices of all processes (see `networks.sharding`); an earlier call may have had others.
 
     Ends with the same parameters bit for bit whether or not it was interrupted: chunks begin at multiples of
     `plan.chunk`, and a checkpoint holds everything a later step depends on, but the sources. Where the latest
@@ -149,6 +167,10 @@ def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sourc
         key: gives every seed its own.
         plan: how far.
         sources: what each seed's data are drawn from, seeds on a leading axis of every leaf; the same every call.
+        shard_params: spread parameters and optimiser state over the devices, where they are too large for each.
+
+    Returns:
+        The last state, its leaves `[seed, ...]` spread over the devices; `snapshots` gives parameters in one place.
 
     Raises:
         FloatingPointError: the loss or a parameter is no longer finite, or the loss ten times that of the start; the
@@ -157,33 +179,37 @@ def train(folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sourc
         OSError: the folder can no longer be written; the last good checkpoint stays.
         ValueError: another process trains in this folder, or a newer beliefgeo has.
     """
-    kept, starts = plan.snapshot_steps(), (_seed_keys(key, plan), sources)
-    init, advance = jax.vmap(training.init), jax.jit(jax.vmap(training.advance))
+    kept, keys = plan.snapshot_steps(), _seed_keys(key, plan)
+    init, advance, abstract = spread(training, keys, sources, shard_params=shard_params)
     with _lock(folder), _interruption() as interrupted:
-        remove_damaged(folder / "checkpoints")
+        hosts.by_first(lambda: remove_damaged(folder / "checkpoints"))
         with open_checkpoints(folder / "checkpoints", kept) as manager:
             good = manager.latest_step()
             if good is None:
-                state, good = jax.jit(init)(*starts), 0
-                _save(manager, state, folder, None)
+                state, good = init(keys, sources), 0
+                _save(manager, state, 0, folder, None)
             else:
-                state = restore_checkpoint(manager, good, jax.eval_shape(init, *starts))._replace(source=sources)
-            _truncate_history(folder, good)
+                state = restore_checkpoint(manager, good, abstract)
+                state = state._replace(source=jax.device_put(sources, _shardings(abstract.source)))
+            hosts.by_first(lambda: _truncate_history(folder, good))
             if good == plan.steps:
                 return state
             with _Reporter(plan, good) as report:
                 for step in range(good + plan.chunk, plan.steps + 1, plan.chunk):
                     began = time.perf_counter()
                     state, metrics = jax.block_until_ready(advance(state))
-                    _require_learning(state, metrics, good, folder)
+                    metrics = jax.tree.map(np.asarray, metrics)
+                    _require_learning(state, metrics, step, good, folder)
                     report(step, metrics)
-                    _append_history(folder, step, metrics, time.perf_counter() - began)
+                    seconds = time.perf_counter() - began
+                    hosts.by_first(partial(_append_history, folder, step, metrics, seconds))
+                    stop = hosts.any_of(interrupted.is_set())
                     # Twenty chances to resume, beside the snapshots.
                     twentieth = plan.chunk * max(1, plan.steps // plan.chunk // 20)
-                    if step in kept or step == plan.steps or step % twentieth == 0 or interrupted.is_set():
-                        _save(manager, state, folder, good)
+                    if step in kept or step == plan.steps or step % twentieth == 0 or stop:
+                        _save(manager, state, step, folder, good)
                         good = step
-                    if interrupted.is_set() and step < plan.steps:
+                    if stop and step < plan.steps:
                         raise KeyboardInterrupt(f"stopped after step {step:,}, which is saved in {folder}")
     return state
 
@@ -248,17 +274,22 @@ def history(folder: Path) -> dict[str, np.ndarray]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write whole or not at all, so that an interrupt leaves the old file; NumPy and JAX arrays become lists."""
+    """Write whole or not at all, so that an interrupt leaves the old file; NumPy and JAX arrays become lists.
+
+    This, `save_figure` and `save_movie` do nothing in any process but the first.
+    """
 
     def plain(value: Any) -> Any:
         if isinstance(value, (np.ndarray, np.generic, jax.Array)):
             return np.asarray(value).tolist()
         raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
-    partial = path.with_suffix(".partial")
+    if not hosts.first():
+        return
+    incomplete = path.with_suffix(".partial")
     text = json.dumps(content, indent=2, default=plain)
-    partial.write_text(text + "\n")
-    partial.replace(path)
+    incomplete.write_text(text + "\n")
+    incomplete.replace(path)
 
 
 def versions() -> dict[str, str]:
@@ -274,11 +305,18 @@ def device() -> str:
     return f"{first.device_kind}, {count}"
 
 
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure; the suffix says in which format."""
+    if hosts.first():
+        figure.savefig(path)
+
+
 def save_movie(path: Path, movie: FuncAnimation, *, frames_per_second: int = 2) -> Path:
     """Write an animation as MP4 where ffmpeg exists, else as GIF; the suffix says which."""
     mp4 = writers.is_available("ffmpeg")
     path = path.with_suffix(".mp4" if mp4 else ".gif")
-    movie.save(path, writer="ffmpeg" if mp4 else "pillow", fps=frames_per_second, dpi=110)
+    if hosts.first():
+        movie.save(path, writer="ffmpeg" if mp4 else "pillow", fps=frames_per_second, dpi=110)
     return path
 
 
@@ -295,6 +333,10 @@ def _seed_keys(key: PRNGKeyArray, plan: Plan) -> Key[Array, " seed"]:
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.seeds))
 
 
+def _shardings(abstract: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.sharding, abstract)
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / "config.json").read_text())
@@ -304,12 +346,20 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder; the system lets go of it when the process ends, however it ends."""
+    """Hold the folder, the first process for all; the system lets go of it when that process ends, however it ends."""
+    lock = FileLock(folder / "lock", blocking=False)
+
+    def acquire() -> None:
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ValueError(f"another process trains in {folder}: wait for it, or choose another folder") from None
+
+    hosts.by_first(acquire)
     try:
-        with FileLock(folder / "lock", blocking=False):
-            yield
-    except Timeout:
-        raise ValueError(f"another process trains in {folder}: wait for it, or choose another folder") from None
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -335,22 +385,22 @@ def _interruption() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _save(manager: ocp.CheckpointManager, state: TrainState, folder: Path, good: int | None) -> None:
+def _save(manager: ocp.CheckpointManager, state: TrainState, step: int, folder: Path, good: int | None) -> None:
     about = {"config": _read_config(folder), "versions": versions()}
     try:
-        save_checkpoint(manager, state, about)
+        save_checkpoint(manager, state, step, about)
     except (OSError, ValueError) as error:  # which of them depends on the library that failed to write
         kept = "nothing was saved before" if good is None else f"the last good checkpoint, step {good}, is intact"
         reason = str(error).splitlines()[0][:200]
         raise OSError(
-            f"cannot save step {int(state.step[0])} in {folder} ({reason}); {kept}: make room or the folder writable, "
+            f"cannot save step {step} in {folder} ({reason}); {kept}: make room or the folder writable, "
             "and the same command continues"
         ) from error
 
 
-def _require_learning(state: TrainState, metrics: Metrics, good: int, folder: Path) -> None:
+def _require_learning(state: TrainState, metrics: Metrics, last: int, good: int, folder: Path) -> None:
     """Stop before anything bad is saved; a finite loss may still leave parameters that are not finite."""
-    loss, last = np.asarray(metrics.loss), int(state.step[0])
+    loss = np.asarray(metrics.loss)
     kept = f"the last good checkpoint, step {good}, stays in {folder}: lower the learning rate"
     bad = ~np.isfinite(loss)
     if bad.any() or not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
@@ -380,11 +430,11 @@ def _append_history(folder: Path, step: int, metrics: Metrics, seconds: float) -
 
 def _truncate_history(folder: Path, step: int) -> None:
     """Forget chunks after the checkpoint, the last line perhaps half written: they will be trained again."""
-    path, partial = folder / "history.jsonl", folder / "history.partial"
+    path, incomplete = folder / "history.jsonl", folder / "history.partial"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     whole = [line for line in lines if line.endswith("\n")]
-    partial.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
-    partial.replace(path)
+    incomplete.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+    incomplete.replace(path)
 
 
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

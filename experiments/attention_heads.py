@@ -262,7 +262,7 @@ def verdict(case: Case, trained: dict[int, dict], ideal: dict[int, float]) -> di
 
 def figures(folder: Path, found: dict, curves: dict) -> None:
     """Draw the run."""
-    save = lambda name, figure: figure.savefig(folder / f"{name}.png")
+    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
     title = lambda name: "$\\zeta$ = " + name.replace("-", "\u2212")
     excess, attention, weights = {}, {}, {}
     for name, one in found.items():

@@ -255,7 +255,7 @@ def scores(read: dict[str, Reading]) -> dict:
 
 def figures(folder: Path, found: dict, clouds: dict) -> None:
     """Draw the run."""
-    save = lambda name, figure: figure.savefig(folder / f"{name}.png")
+    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
     heads, weights, arrows, explained = {}, {}, {}, {}
     for (name, setting), one in found.items():
         drawn, zeta = one["attention"], one["zeta"]

@@ -250,7 +250,7 @@ def over_training(shots: dict[int, Any]) -> Any:
 
 def figures(folder: Path, metrics: dict, found: dict, seen: dict[str, np.ndarray], truth: Truth) -> None:
     """Draw dimensions and errors over training, the vary-one subspaces, and the probed beliefs."""
-    save = lambda name, figure: figure.savefig(folder / f"{name}.png")
+    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
     tokens, names = np.array([*metrics["snapshots"]]), metrics["config"]["factors"]
     titles = [f"{name} {1 + names[:n].count(name)}" for n, name in enumerate(names)]
     save("training", plots.training_panels(tokens, found, titles, metrics["exact dimensions"]))

@@ -117,10 +117,12 @@ def main(preset: str, config: Config, out: Path) -> None:
         "device": runs.device(),
         "versions": runs.versions(),
     }
-    plots.excess_panels(results).savefig(folder / "loss.png")
-    plots.gap_panels(results).savefig(folder / "gap.png")
+    runs.save_figure(folder / "loss.png", plots.excess_panels(results))
+    runs.save_figure(folder / "gap.png", plots.gap_panels(results))
     if "names" in results:
-        plots.sightings_panels(results["names"]["networks"], PUBLISHED_SIGHTINGS).savefig(folder / "sightings.png")
+        runs.save_figure(
+            folder / "sightings.png", plots.sightings_panels(results["names"]["networks"], PUBLISHED_SIGHTINGS)
+        )
     metrics["seconds"] = {"training": seconds, "all": time.perf_counter() - began}
     runs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)

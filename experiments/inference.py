@@ -63,7 +63,7 @@ def main(preset: str, config: Config, out: Path) -> None:
     results = {name: study(name, sizes, config) for name in DIMENSIONS}
     curve = lambda rows: np.array([[row["share"], *row["interval"]] for row in rows])
     curves = {name: {method: curve(rows) for method, rows in methods.items()} for name, methods in results.items()}
-    plots.recovery_curves(sizes, curves).savefig(folder / "recovery.png")
+    runs.save_figure(folder / "recovery.png", plots.recovery_curves(sizes, curves))
     metrics = {
         "preset": preset,
         "config": asdict(config),

@@ -155,7 +155,7 @@ def geometry(features, rows: Prefixes) -> dict:
 
 def figures(folder: Path, metrics: dict, snapshots: list, networks: dict, rows: Prefixes) -> None:
     """Draw the run."""
-    save = lambda name, figure: figure.savefig(folder / f"{name}.png")
+    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
     colors, truth = simplex.belief_colors(rows.beliefs), simplex_coordinates(rows.beliefs)
     trained = networks["trained"].features["resid_post"][0]
     entries, shuffled = shuffle_words(jax.random.key(0), rows)

@@ -223,7 +223,7 @@ def plane(name: ProcessName, rows: Prefixes, probed: dict) -> dict[str, np.ndarr
 
 def figures(folder: Path, found: dict, clouds: dict, weights: dict) -> None:
     """Draw beliefs, scores and the fall of the error."""
-    save = lambda name, figure: figure.savefig(folder / f"{name}.png")
+    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
     angle = np.linspace(0, 2 * np.pi, 200)
     outlines = {
         "mess3": np.asarray(simplex_vertices(3))[[0, 1, 2, 0]],

@@ -197,14 +197,14 @@ def figures(folder: Path, cells: list[dict], clouds: list[dict], config: Config)
 
     quantities = {f"share {verdict}": table(lambda one, v=verdict: one["shares"][v]["share"]) for verdict in VERDICTS}
     quantities["mean dimension"] = table(lambda one: one["dimension, mean"])
-    plots.heat_maps(config.states, config.vocab_sizes, quantities).savefig(folder / "shares.png")
+    runs.save_figure(folder / "shares.png", plots.heat_maps(config.states, config.vocab_sizes, quantities))
     if clouds:
         formula, sampled = (np.array([one[name] for one in clouds]) for name in ("formula", "sampled"))
-        plots.dimension_check(formula, sampled).savefig(folder / "check.png")
+        runs.save_figure(folder / "check.png", plots.dimension_check(formula, sampled))
         spread = np.linspace(min(0.3, formula.max()), formula.max(), 6)
         shown = [clouds[abs(formula - dimension).argmin()] for dimension in spread]
         title = lambda one: f"dimension {one['formula']:.2f}\n{one['tokens']} tokens"
-        plots.belief_gallery([(title(one), one["beliefs"]) for one in shown]).savefig(folder / "gallery.png")
+        runs.save_figure(folder / "gallery.png", plots.belief_gallery([(title(one), one["beliefs"]) for one in shown]))
 
 
 def summary(folder: Path, cells: list[dict]) -> None:

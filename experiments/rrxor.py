@@ -175,7 +175,7 @@ def fit(features: jax.Array, rows: Prefixes) -> bg.Probe:
 
 def figures(folder: Path, results: dict, pictures: dict, rows: Prefixes) -> None:
     """Draw scores site by site, distances, the beliefs that probes see, the test and the training."""
-    save = lambda name, figure: figure.savefig(folder / f"{name}.png")
+    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
     scores = {size: found["scores"] for size, found in results.items()}
     probes = {
         "mean squared error": {net: (net, "in sample: mse") for net in NETS},

@@ -174,7 +174,7 @@ def spectra(presentations: dict, results: dict):
 
 def figures(folder: Path, presentations: dict, results: dict) -> None:
     """Draw the spectra with the loss, and the gap of each network along the context."""
-    spectra(presentations, results).savefig(folder / "synchronization.png")
+    runs.save_figure(folder / "synchronization.png", spectra(presentations, results))
     gaps = {
         f"{kind}: nats above the optimum": {
             name: found["loss"]["gap_per_position"][kind]["seeds"] for name, found in results.items()
@@ -184,7 +184,7 @@ def figures(folder: Path, presentations: dict, results: dict) -> None:
     length = np.arange(len(next(iter(results.values()))["exact excess"]))
     figure = curves.per_position(length, gaps)
     figure.axes[1].set(yscale="linear", ylim=(0, None))
-    figure.savefig(folder / "per_position.png")
+    runs.save_figure(folder / "per_position.png", figure)
 
 
 def summary(folder: Path, metrics: dict) -> None:

@@ -170,7 +170,7 @@ def figures(
     rows: Prefixes,
 ) -> None:
     """Draw the process, its measures, the probed beliefs and the loss."""
-    save = lambda name, figure: figure.savefig(folder / f"{name}.png")
+    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
     graph = (presentation.successors, presentation.probabilities, presentation.recurrent, presentation.depth)
     points = simplex_coordinates(presentation.beliefs)
     save("presentation", spaces.presentation_figure(process.transitions, points, *graph))

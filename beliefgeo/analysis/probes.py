@@ -15,7 +15,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from beliefgeo.processes.process import ArrayLike, as_floats, concrete
+from beliefgeo.processes.process import ArrayLike, as_floats, concrete, contract
 
 
 class Probe(NamedTuple):
@@ -153,6 +153,18 @@ def solve_probe(statistic: ProbeStatistic, n_features: int, *, offset: bool, rco
     projected = left.T @ factor[:n_features, n_features:]
     kernel = (right.T @ jnp.where(kept[:, None], projected / jnp.where(kept, sizes, 1)[:, None], 0)) / scale[:, None]
     return Probe(kernel, mean_y - mean_x @ kernel if offset else jnp.zeros_like(mean_y))
+
+
+@jax.jit
+def score_statistic(probe: Probe, statistic: ProbeStatistic) -> Score:
+    """`score_probe` on the rows that a statistic sums up, without the rows."""
+    n_features = probe.kernel.shape[0]
+    over_x, over_y = statistic.factor[:, :n_features], statistic.factor[:, n_features:]
+    mean_x, mean_y = statistic.mean[:n_features], statistic.mean[n_features:]
+    scatter = ((over_y - contract("rd,dk->rk", over_x, probe.kernel)) ** 2).sum(0)
+    residual = scatter / statistic.weight + (mean_y - contract("d,dk->k", mean_x, probe.kernel) - probe.bias) ** 2
+    variance = (over_y**2).sum(0) / statistic.weight
+    return Score(residual.mean(), 1 - residual.sum() / variance.sum(), residual, 1 - residual / variance)
 
 
 def _triangular_factor(rows: Float[Array, "row column"]) -> Float[Array, "column column"]:

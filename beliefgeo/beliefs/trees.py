@@ -137,8 +137,38 @@ def words(process: Observer, length: int) -> Words:
         raise ValueError(f"length must be 0 or more; got {length}")
     if isinstance(process, Process) and not process.generalised:
         _require_memory("words", count_words(process, length), length, process.n_states)
-    given, process = epsilon(process), as_float64(process)
-    beliefs, probabilities = np.asarray(process.initial)[None], np.ones(1)
+    wide = as_float64(process)
+    return _grow(wide, epsilon(process), length, np.asarray(wide.initial), 1.0)
+
+
+def word_chunks(process: Observer, length: int, depth: int) -> Iterator[Words]:
+    """`words` in pieces, one for each allowed word of `depth` tokens: all that begin with it, never all at once.
+
+    Raises:
+        ValueError: unless 0 <= depth <= length; or a piece does not fit in memory.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> [chunk.tokens.tolist() for chunk in word_chunks(golden_mean(), 2, 1)]
+    [[[0, 0], [0, 1]], [[1, 0]]]
+    """
+    if not 0 <= depth <= length:
+        raise ValueError(f"depth must be from 0 to the length of the words, {length}; got {depth}")
+    wide = as_float64(process)
+    for tokens, probability, beliefs in zip(*words(process, depth), strict=True):
+        rest = _grow(wide, epsilon(process), length - depth, beliefs[-1], probability)
+        n_words = len(rest.tokens)
+        yield Words(
+            np.concatenate([np.tile(tokens, (n_words, 1)), rest.tokens], 1),
+            rest.probabilities,
+            np.concatenate([np.tile(beliefs[:-1], (n_words, 1, 1)), rest.beliefs], 1),
+        )
+
+
+def _grow(
+    process: Observer, given: float, length: int, belief: Float[np.ndarray, " state"], probability: float
+) -> Words:
+    """All allowed words that follow a belief; `process` and `given` as in `expand_float64`."""
+    beliefs, probabilities = belief[None], np.array([probability])
     grown: list[tuple[np.ndarray, ...]] = [(beliefs, np.zeros(1, np.int32), np.zeros(1, np.int32))]
     for _ in range(length):
         _require_memory("words", len(beliefs), length, beliefs.shape[1], at_least=True)

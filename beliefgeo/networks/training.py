@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 
@@ -91,7 +92,7 @@ def training(
         return losses.mean() if batch.weights is None else batch.weights @ losses.mean(1)
 
     def update(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
-        batch = draw(jax.random.fold_in(state.key, state.step), state.source)
+        batch = _split_over_devices(draw(jax.random.fold_in(state.key, state.step), state.source))
         value, gradient = jax.value_and_grad(loss)(state.params, batch)
         changes, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, changes)
@@ -102,3 +103,12 @@ def training(
         return jax.lax.scan(update, state, length=steps)
 
     return Training(init, advance)
+
+
+def _split_over_devices(batch: Batch) -> Batch:
+    """Each device its share of the sequences, where a mesh with an axis "batch" is set (see `sharding`)."""
+    if "batch" not in jax.sharding.get_abstract_mesh().axis_names:
+        return batch
+    split = lambda leaf: jax.lax.with_sharding_constraint(leaf, PartitionSpec("batch"))
+    tokens, weights, laws = jax.tree.map(split, (batch.tokens, batch.weights, batch.laws))
+    return batch._replace(tokens=tokens, weights=weights, laws=laws)
