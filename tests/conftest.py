@@ -1,18 +1,32 @@
 import os
+import shutil
+import tempfile
 
 import hypothesis
-import jax
-import matplotlib
 import pytest
+
+# Many tests compile the same programs: once for all of them and the programs they start. Set before jax is imported.
+COMPILED = None if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtemp(prefix="beliefgeo-tests-")
+if COMPILED:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(2**30)  # with a limit, entries are locked while written
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
+import jax  # noqa: E402
+import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_enable_compilation_cache", False)  # of the experiments' command line: tests leave no files
 
 # Cases of each generated test. Thorough makes 10,000 in all: HYPOTHESIS_PROFILE=thorough pytest tests/test_generated.py
 hypothesis.settings.register_profile("quick", max_examples=14, derandomize=True, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=700, derandomize=False, deadline=None, database=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_sessionfinish():
+    if COMPILED:  # of the process that made it, not of those that it started
+        shutil.rmtree(COMPILED, ignore_errors=True)
 
 
 @pytest.fixture

@@ -116,6 +116,7 @@ def test_eight_devices(alone, tmp_path):
     assert_same_run(folder_of(tmp_path), alone, devices=8)
 
 
+@pytest.mark.slow
 def test_the_mesh_and_parameters_in_slices_on_eight_devices():
     finish(start("sharding", devices=8))
 
