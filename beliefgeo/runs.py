@@ -84,8 +84,8 @@ class Plan:
             raise ValueError(f"steps must be a multiple of chunk ({self.chunk}); got {self.steps}: try {near}")
 
     def snapshot_steps(self) -> list[int]:
-        """0 and log-spaced multiples of the chunk up to the last step."""
-        spaced = np.geomspace(self.chunk, self.steps, self.snapshots)
+        """0 and log-spaced multiples of the chunk up to the last step, which is always one of them."""
+        spaced = np.geomspace(self.steps, self.chunk, self.snapshots)
         return [0, *np.unique((spaced / self.chunk).round().astype(int) * self.chunk).tolist()]
 
 

@@ -1,16 +1,19 @@
 """A run that cannot be lost: `mess3.py quick`, killed, interrupted, damaged, starved of disk and started twice.
 
 After every fault the same command is given again and must end with the parameters and metrics (timings aside) of a
-run that nothing disturbed, bit for bit, with no temporary file left. Prints a table of faults tried and survived.
+run that nothing disturbed, bit for bit, with no temporary file left. Of two processes, which sum in another order, one
+is killed: the other must end within a minute. Prints a table of faults tried and survived.
 
     python experiments/stress.py                 everything: 50 kills, 20 damaged checkpoints; about half an hour
     python experiments/stress.py --kills 5       shorter
 """
 
 import json
+import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -53,12 +56,15 @@ class Undisturbed:
     folder: Path
 
 
-def start(out: Path, *options: str, file_limit: int | None = None) -> subprocess.Popen:
+def start(
+    out: Path, *options: str, file_limit: int | None = None, variables: dict[str, str] | None = None
+) -> subprocess.Popen:
     """Give the command; `file_limit` (KiB) makes larger files fail as a full disk does."""
     command = [*COMMAND, "--out", str(out), *options]
     if file_limit is not None:
         command = ["bash", "-c", f'ulimit -f {file_limit}; exec "$@"', "bash", *command]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = {**os.environ, **(variables or {})}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
 def finish(out: Path, *options: str, file_limit: int | None = None) -> tuple[int, str]:
@@ -80,11 +86,15 @@ def result(out: Path) -> tuple[dict, dict]:
 
 
 def ends_alike(out: Path, undisturbed: Undisturbed) -> bool:
-    """The same command again, to the end: the same numbers to the last bit, and nothing temporary left."""
+    """The same command again, to the end, with the same result."""
     status, said = finish(out)
     if status:
         print(said)
-        return False
+    return status == 0 and is_alike(out, undisturbed)
+
+
+def is_alike(out: Path, undisturbed: Undisturbed) -> bool:
+    """The same numbers to the last bit, and nothing temporary left."""
     metrics, params = result(out)
     left = [path for path in run_folder(out).rglob("*") if LEAVINGS.search(path.name)]
     same = jax.tree.map(lambda ours, theirs: bool((ours == theirs).all()), params, undisturbed.params)
@@ -98,7 +108,7 @@ def killed(out: Path, undisturbed: Undisturbed, random: np.random.Generator, kil
         process = start(out)
         try:
             process.communicate(timeout=random.uniform(0, undisturbed.seconds))
-            survived &= ends_alike(out, undisturbed)
+            survived &= is_alike(out, undisturbed)
             shutil.rmtree(run_folder(out))
         except subprocess.TimeoutExpired:
             process.kill()
@@ -135,7 +145,7 @@ def damaged(out: Path, undisturbed: Undisturbed, random: np.random.Generator) ->
             file.unlink()
     status, said = finish(out)
     told = "is damaged" in said or "update beliefgeo" in said  # a flipped digit of the format's number
-    return told and (status != 0 or ends_alike(out, undisturbed))
+    return told and (status != 0 or is_alike(out, undisturbed))
 
 
 def starved(out: Path, undisturbed: Undisturbed) -> bool:
@@ -152,6 +162,26 @@ def started_twice(out: Path, undisturbed: Undisturbed) -> bool:
     status, said = finish(out)
     first.communicate()
     return status == 1 and "another process trains in" in said and ends_alike(out, undisturbed)
+
+
+def left_alone(out: Path) -> bool:
+    """One of two processes killed: the other ends within a minute, and the same command of both goes on to the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    joined = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    start_both = lambda: [start(out, variables={**joined, "JAX_PROCESS_ID": number}) for number in "01"]
+    first, second = start_both()
+    while not any(path.stat().st_size for path in out.glob("quick-*/history.jsonl")):
+        time.sleep(0.02)
+    second.kill()
+    try:
+        first.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        first.kill()
+        return False
+    again = [(process.communicate(), process.returncode)[1] for process in start_both()]
+    return first.returncode != 0 and again == [0, 0] and runs.load_run(run_folder(out)).step == 600
 
 
 def diverged(out: Path, *options: str, message: str) -> bool:
@@ -188,6 +218,7 @@ def main(config: Config) -> None:
         attempt("interrupted (SIGINT)", config.interrupts, lambda out: interrupted(out, undisturbed, random))
         attempt("latest checkpoint damaged", config.damages, lambda out: damaged(out, undisturbed, random))
         attempt("no room on the disk", 1, lambda out: starved(out, undisturbed))
+        attempt("one of two processes killed", 1, left_alone)
         attempt("two runs on one folder", 1, lambda out: started_twice(out, undisturbed))
         for options, message in (
             (("--optimizer", "sgd", "--learning-rate", "1e30"), "no longer finite"),

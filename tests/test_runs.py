@@ -98,6 +98,10 @@ def test_snapshots_are_log_spaced_and_begin_untrained(finished):
     chex.assert_trees_all_equal(held[0], jax.jit(jax.vmap(trainer().init))(keys).params)
 
 
+def test_one_snapshot_is_the_last_step():
+    assert replace(PLAN, snapshots=1).snapshot_steps() == [0, 12]
+
+
 def test_three_lines_load_a_run_and_give_activations(finished):
     folder, state = finished
     run = runs.load_run(folder, seed=1)

@@ -23,7 +23,7 @@ def test_exact_values_and_controls(tmp_path):
     (folder,) = tmp_path.iterdir()
     names = {path.name for path in folder.iterdir()}
     figures = {f"{name}.png" for name in ("presentation", "block_entropies", "beliefs", "loss")}
-    assert {"config.json", "metrics.json", "history.jsonl", "checkpoints"} | figures == names
+    assert {"config.json", "metrics.json", "history.jsonl", "checkpoints", "lock"} | figures == names
     metrics = json.loads((folder / "metrics.json").read_text())
 
     # By hand: one random bit in three tokens; three equally likely states, synchronised after three tokens.
