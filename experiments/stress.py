@@ -114,6 +114,8 @@ def killed(out: Path, undisturbed: Undisturbed, random: np.random.Generator, kil
             process.kill()
             process.communicate()
             kills -= 1
+            if kills % 10 == 0:
+                print(f"{kills} kills left, {'all survived' if survived else 'not all survived'}", flush=True)
     return survived and ends_alike(out, undisturbed)
 
 
