@@ -1,4 +1,4 @@
-"""A run folder: configuration, checkpoints, history, metrics. With `checkpoints`, all that touches disk.
+"""A run folder: configuration, checkpoints, history, metrics. With `checkpoints` and `guards`, all that touches disk.
 
 folder/
   config.json      what was asked for
@@ -14,11 +14,8 @@ import importlib.metadata
 import json
 import os
 import re
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,12 +25,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-from filelock import FileLock, Timeout
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from matplotlib.animation import FuncAnimation, writers
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from beliefgeo import hosts
@@ -46,47 +41,17 @@ from beliefgeo.checkpoints import (
     restore_params,
     save_checkpoint,
 )
+from beliefgeo.guards import interruption, lock
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.sharding import spread
 from beliefgeo.networks.training import Metrics, Training, TrainState
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
 from beliefgeo.processes.process import ArrayLike
+from beliefgeo.progress import Plan as Plan
+from beliefgeo.progress import Reporter
 
 # A network that does ten times worse than untrained has diverged.
 _DIVERGED = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How far to train, and what to keep.
-
-    Raises:
-        ValueError: a number that is not positive, or steps that are not a multiple of the chunk.
-    """
-
-    steps: int
-    """Optimiser steps in all, a multiple of `chunk`."""
-    chunk: int
-    """Steps of one `advance`."""
-    tokens_per_step: int
-    """Predictions made in one step by one network."""
-    snapshots: int
-    """About how many log-spaced snapshots to keep, besides the untrained network."""
-    seeds: int = 1
-    """Networks trained side by side in one program."""
-
-    def __post_init__(self) -> None:  # noqa: D105
-        for name, value in dataclasses.asdict(self).items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}")
-        if self.steps % self.chunk:
-            near = max(1, round(self.steps / self.chunk)) * self.chunk
-            raise ValueError(f"steps must be a multiple of chunk ({self.chunk}); got {self.steps}: try {near}")
-
-    def snapshot_steps(self) -> list[int]:
-        """0 and log-spaced multiples of the chunk up to the last step, which is always one of them."""
-        spaced = np.geomspace(self.steps, self.chunk, self.snapshots)
-        return [0, *np.unique((spaced / self.chunk).round().astype(int) * self.chunk).tolist()]
 
 
 class LoadedRun(NamedTuple):
@@ -181,7 +146,7 @@ def train(
     """
     kept, keys = plan.snapshot_steps(), _seed_keys(key, plan)
     init, advance, abstract = spread(training, keys, sources, shard_params=shard_params)
-    with _lock(folder), _interruption() as interrupted:
+    with lock(folder), interruption() as interrupted:
         hosts.by_first(lambda: remove_damaged(folder / "checkpoints"))
         with open_checkpoints(folder / "checkpoints", kept) as manager:
             good = manager.latest_step()
@@ -194,7 +159,7 @@ def train(
             hosts.by_first(lambda: _truncate_history(folder, good))
             if good == plan.steps:
                 return state
-            with _Reporter(plan, good) as report:
+            with Reporter(plan, good) as report:
                 for step in range(good + plan.chunk, plan.steps + 1, plan.chunk):
                     began = time.perf_counter()
                     state, metrics = jax.block_until_ready(advance(state))
@@ -344,47 +309,6 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder / 'config.json'} is damaged ({error}): choose another folder") from error
 
 
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder, the first process for all; the system lets go of it when that process ends, however it ends."""
-    lock = FileLock(folder / "lock", blocking=False)
-
-    def acquire() -> None:
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ValueError(f"another process trains in {folder}: wait for it, or choose another folder") from None
-
-    hosts.by_first(acquire)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _interruption() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; a second one does what it always does."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
-        yield asked
-        return
-
-    def ask(number: int, _: Any) -> None:
-        signal.signal(number, usual[signal.Signals(number)])
-        asked.set()
-        os.write(2, b"\nfinishing the steps under way, then saving; once more to stop at once\n")
-
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in usual:
-            signal.signal(number, ask)
-        yield asked
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-
-
 def _save(manager: ocp.CheckpointManager, state: TrainState, step: int, folder: Path, good: int | None) -> None:
     about = {"config": _read_config(folder), "versions": versions()}
     try:
@@ -442,39 +366,3 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in nested.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
-
-
-class _Reporter:
-    """Progress: a live bar on a terminal, a line every tenth of the way elsewhere."""
-
-    def __init__(self, plan: Plan, start: int):
-        self.plan, self.start = plan, start
-        self.console = Console()
-        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
-        self.progress = Progress(
-            *columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal
-        )
-        self.task = self.progress.add_task("training", total=plan.steps, completed=start, now="compiling")
-        self.began: float | None = None
-
-    def __enter__(self) -> "_Reporter":
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def __call__(self, step: int, metrics: Metrics) -> None:
-        """Report a chunk that ended at `step`."""
-        if self.began is None:  # the first chunk is mostly compilation: start the clock after it
-            self.began, self.start = time.perf_counter(), step
-        seconds = time.perf_counter() - self.began
-        rate = (step - self.start) / seconds if step > self.start else 0.0
-        tokens = rate * self.plan.tokens_per_step * self.plan.seeds
-        speed = f"{tokens:,.0f} tokens/s" if rate else "compiled"
-        now = f"{speed}, loss {float(metrics.excess.mean()):.5f} above the exact floor"
-        self.progress.update(self.task, completed=step, now=now)
-        tenth = max(1, self.plan.steps // 10 // self.plan.chunk) * self.plan.chunk
-        if not self.console.is_terminal and (step % tenth == 0 or step == self.plan.steps):
-            left = f", {(self.plan.steps - step) / rate:.0f} s left" if rate else ""
-            print(f"step {step:,} of {self.plan.steps:,}: {now}{left}", flush=True)

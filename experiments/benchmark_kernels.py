@@ -11,8 +11,6 @@ slow moment of the machine hits all alike; medians are compared.
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -23,21 +21,9 @@ from sklearn.linear_model import LinearRegression
 
 import beliefgeo as bg
 from beliefgeo import runs
+from beliefgeo.timing import medians
 
 BATCH, LENGTH, ROWS, REPETITIONS = 1024, 128, 590_490, 25
-
-
-def medians(calls: dict[str, Callable], repetitions: int = REPETITIONS) -> dict[str, float]:
-    """Median seconds of each call, interleaved, after one call to compile."""
-    seconds = {name: [] for name in calls}
-    for call in calls.values():
-        jax.block_until_ready(call())
-    for _ in range(repetitions):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            jax.block_until_ready(call())
-            seconds[name].append(time.perf_counter() - began)
-    return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
 def choice_per_step(key, process):
@@ -64,7 +50,7 @@ def sampling(process) -> dict[str, float]:
         "floor: the uniforms": lambda key, process: jax.random.uniform(key, (LENGTH,)),
     }
     compiled = {name: batched(function) for name, function in functions.items()}
-    return medians({name: (lambda call=call: call(keys)) for name, call in compiled.items()})
+    return medians({name: (lambda call=call: call(keys)) for name, call in compiled.items()}, REPETITIONS)
 
 
 def filtering(process) -> dict[str, float]:
@@ -91,7 +77,8 @@ def filtering(process) -> dict[str, float]:
             "dynamax hmm_filter": lambda: theirs(tokens),
             "dynamax hmm_filter (filtered and log-likelihood only)": lambda: trimmed(tokens),
             "filter_beliefs": lambda: ours(tokens),
-        }
+        },
+        REPETITIONS,
     )
 
 

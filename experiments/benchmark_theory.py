@@ -11,9 +11,7 @@ of the machine hits all alike; medians are compared.
     pip install -e ".[bench]" && python experiments/benchmark_theory.py
 """
 
-import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -32,23 +30,11 @@ from beliefgeo.beliefs.mixed_states import mixed_state_presentation
 from beliefgeo.beliefs.parallel import filter_beliefs_parallel
 from beliefgeo.processes.factored import factored_mess3_bloch
 from beliefgeo.processes.quantum import bloch_walk
+from beliefgeo.timing import medians
 
 DEPTH, N_TOKENS = 10, 100_000
 FACTOR_BATCH, FACTOR_LENGTH = 256, 64
 LENGTHS, BATCHES, MOST_TOKENS = (100, 1000, 10_000, 100_000, 1_000_000), (1, 64), 1_000_000
-
-
-def medians(calls: dict[str, Callable], repetitions: int) -> dict[str, float]:
-    """Median seconds of each call, interleaved, after one call to compile."""
-    seconds = {name: [] for name in calls}
-    for call in calls.values():
-        jax.block_until_ready(call())
-    for _ in range(repetitions):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            jax.block_until_ready(call())
-            seconds[name].append(time.perf_counter() - began)
-    return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
 def presentation_by_queue(process: bg.Process, max_depth: int) -> dict[tuple, int]:

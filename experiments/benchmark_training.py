@@ -11,7 +11,6 @@ it is installed, the compiled PyTorch where there is a C++ compiler.
 """
 
 import importlib.util
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,21 +24,9 @@ import beliefgeo as bg
 from beliefgeo import runs
 from beliefgeo.networks.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from beliefgeo.timing import interleaved_seconds
 
 CONFIG, RATE, STEPS, REPETITIONS = TransformerConfig(), 1e-3, 20, 15
-
-
-def timings(calls: dict[str, Callable], repetitions: int = REPETITIONS) -> dict[str, np.ndarray]:
-    """Seconds of each call, interleaved, after two calls to compile and warm up."""
-    seconds = {name: [] for name in calls}
-    for call in (*calls.values(), *calls.values()):
-        call()
-    for _ in range(repetitions):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - began)
-    return {name: np.array(values) for name, values in seconds.items()}
 
 
 class Block(torch.nn.Module):
@@ -166,7 +153,7 @@ def main() -> None:
         }
         if importlib.util.find_spec("transformer_lens"):
             calls["TransformerLens"] = torch_steps(transformer_lens(), tokens)
-        seconds = timings(calls)
+        seconds = interleaved_seconds(calls, REPETITIONS)
         peak = 2 * 2048**3 / np.median(seconds.pop("one large product"))
         ours = np.median(seconds["beliefgeo"])
         group = f"{batch} sequences; peak {peak / 1e9:.0f} GFLOP/s"

@@ -12,7 +12,7 @@ from beliefgeo.learning import Budget
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "rrxor.py"
 EXPERIMENT = runpy.run_path(str(SCRIPT), run_name="rrxor")
-SMALL = ["quick", "--context", "5", "--steps", "40", "--chunk", "20", "--shuffles", "9", "--snapshots", "1"]
+SMALL = ["quick", "--context", "5", "--steps", "40", "--chunk", "20", "--shuffles", "9", "--snapshots", "2"]
 
 
 def run(*args):
@@ -31,7 +31,7 @@ def test_scores_with_controls(tmp_path):
     assert found["standard error of the gap"] is None  # every word was listed
     gap = found["loss"]["gap"]
     assert 0 < gap["trained"]["mean"] < gap["untrained"]["mean"]
-    assert list(found["gap while training"]) == ["0", "12800"]
+    assert list(found["gap while training"]) == ["0", "6400", "12800"]
     assert found["gap while training"]["12800"]["mean"] == pytest.approx(gap["trained"]["mean"], rel=1e-5)
     sites = found["scores"]["trained"]
     assert list(sites) == [*EXPERIMENT["PUBLISHED_ERROR"], "all twelve"]
