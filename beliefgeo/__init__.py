@@ -73,6 +73,7 @@ from beliefgeo.processes.quantum import frdn as frdn
 from beliefgeo.processes.quantum import from_kraus as from_kraus
 from beliefgeo.processes.quantum import moon as moon
 from beliefgeo.processes.quantum import quantum_rrxor as quantum_rrxor
+from beliefgeo.processes.quasirandom import sample_quasirandom as sample_quasirandom
 from beliefgeo.processes.sampling import sample as sample
 
 __version__ = "0.1.0"

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -13,6 +14,9 @@ import tyro
 from beliefgeo import hosts
 
 Config = TypeVar("Config")
+
+# Of a batch of 64, each then still has eight sequences.
+_MOST_DEVICES = 8
 
 
 def run_experiment(
@@ -50,6 +54,7 @@ def run_experiment(
         out: Annotated[Path, tyro.conf.arg(help="Folder in which the run gets a folder of its own.")] = Path(out),
     ) -> None:
         _cache_compilation()
+        _one_device_per_core()
         try:
             hosts.join()
             if not hosts.first():
@@ -88,3 +93,17 @@ def _cache_compilation() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         # An entry that a killed process left half written is compiled again: not worth a warning at every start.
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
+
+
+def _one_device_per_core() -> None:
+    """Each core of a CPU, up to eight, becomes a device, unless the user says otherwise: XLA splits small work badly.
+
+    The paper's network trains twice as fast on two devices of one core as on one device of two cores. With several
+    processes each keeps one device.
+    """
+    chosen = {"JAX_NUM_CPU_DEVICES", "JAX_NUM_PROCESSES"} & set(os.environ)
+    if chosen or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(RuntimeError):  # too late: something has been computed already
+        jax.config.update("jax_num_cpu_devices", min(cores, _MOST_DEVICES))

@@ -1,12 +1,42 @@
-"""Times of several calls, measured side by side."""
+"""Where the time goes, and times of several calls measured side by side."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
+
+_COMPILED = {"seconds": 0.0}  # by XLA in this process, or spent on reading what it compiled earlier
+
+
+def _add_compilation(event: str, duration_secs: float, **kwargs: str | int) -> None:
+    if event == "/jax/core/compile/backend_compile_duration":
+        _COMPILED["seconds"] += duration_secs
+
+
+jax.monitoring.register_event_duration_secs_listener(_add_compilation)
+
+
+@contextmanager
+def stage(spent: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds of the block to `spent[name]`, but those of compilation to `spent["compile"]`.
+
+    >>> spent = {}
+    >>> with stage(spent, "draw"):
+    ...     _ = jax.jit(lambda x: x + 1)(1)
+    >>> sorted(spent)
+    ['compile', 'draw']
+    """
+    began, compiled = time.perf_counter(), _COMPILED["seconds"]
+    try:
+        yield
+    finally:
+        compiling = _COMPILED["seconds"] - compiled
+        seconds = {"compile": compiling, name: time.perf_counter() - began - compiling}
+        spent |= {name: spent.get(name, 0.0) + seconds[name] for name in seconds}
 
 
 def interleaved_seconds(calls: dict[str, Callable[[], Any]], repetitions: int) -> dict[str, Float[np.ndarray, " call"]]:

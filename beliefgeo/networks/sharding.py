@@ -7,6 +7,7 @@ summed by the all-reduce that XLA puts where the mean over the batch is.
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -50,7 +51,7 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
     """
     devices = mesh(len(keys))
     slices = devices.shape["batch"] if shard_params else 1
-    init, advance = jax.vmap(training.init), jax.vmap(training.advance, spmd_axis_name="seed")
+    init, advance = jax.vmap(training.init), _side_by_side(training.advance, devices.shape["seed"])
     abstract = jax.eval_shape(init, keys, sources)
     by_seed = NamedSharding(devices, PartitionSpec("seed"))
     sharded = lambda leaf: NamedSharding(devices, PartitionSpec("seed", *_slices(leaf.shape[1:], slices)))
@@ -67,6 +68,21 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
 
     describe = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
     return Spread(init, under_mesh, jax.tree.map(describe, abstract, placed))
+
+
+def _side_by_side(advance: Any, rows: int) -> Any:
+    """`advance` of all seeds, each row of the mesh its share: at once, or on CPUs one after the other.
+
+    One network after the other stays in the cache: sixteen of the paper's train a third faster so.
+    """
+    one_row = partial(jax.lax.map, advance) if jax.default_backend() == "cpu" else jax.vmap(advance)
+    divide = lambda leaf: leaf.reshape(rows, -1, *leaf.shape[1:])
+    unite = lambda leaf: leaf.reshape(-1, *leaf.shape[2:])
+
+    def all_rows(state: TrainState) -> tuple[TrainState, Metrics]:
+        return jax.tree.map(unite, jax.vmap(one_row, spmd_axis_name="seed")(jax.tree.map(divide, state)))
+
+    return all_rows
 
 
 def _slices(shape: tuple[int, ...], count: int) -> list[str | None]:

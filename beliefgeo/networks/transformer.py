@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import flax.linen as nn
@@ -95,7 +96,26 @@ class _Block(nn.Module):
 
 
 def _norm(config: TransformerConfig, name: str) -> Callable[[Array], Array]:
-    return nn.LayerNorm(name=name) if config.layer_norm else lambda residual: residual
+    return _LayerNorm(name=name) if config.layer_norm else lambda residual: residual
+
+
+class _LayerNorm(nn.Module):
+    """(x - mean) / sqrt(variance + 1e-6) * scale + bias.
+
+    Means, and their way back to the width, are products with a column and a row: the sums over the width that a
+    gradient otherwise needs take a fifth of a training step on CPUs.
+    """
+
+    @nn.compact
+    def __call__(self, residual: Float[Array, "time width"]) -> Float[Array, "time width"]:
+        width = residual.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (width,))
+        bias = self.param("bias", nn.initializers.zeros, (width,))
+        product = partial(jnp.matmul, precision="highest")
+        column, row = jnp.full((width, 1), 1 / width, residual.dtype), jnp.ones((1, width), residual.dtype)
+        centred = residual - product(product(residual, column), row)
+        deviation = jnp.sqrt(product(jnp.square(centred), column) + 1e-6)
+        return centred * product(1 / deviation, row) * scale[None] + bias[None]
 
 
 class _Attention(nn.Module):

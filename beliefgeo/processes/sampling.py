@@ -76,7 +76,7 @@ def _sample_factors(key: PRNGKeyArray, process: Product, length: int) -> Sample:
 def _sample_vectors(process: Observer, noise: Float[Array, " time"]) -> Sample:
     def step(belief, uniform):
         law = process.predict(belief)
-        token = _invert(jnp.cumsum(law), uniform)
+        token = invert(jnp.cumsum(law), uniform)
         return process.update(belief, token), (belief, token, law[token])
 
     last, (beliefs, tokens, probabilities) = jax.lax.scan(step, process.initial, noise)
@@ -86,7 +86,7 @@ def _sample_vectors(process: Observer, noise: Float[Array, " time"]) -> Sample:
 def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sample:
     def draw(joint: Scalars, uniform):
         law = process.predict(joint)
-        return _invert([sum(law[1 : x + 1], law[0]) for x in range(len(law))], uniform)
+        return invert([sum(law[1 : x + 1], law[0]) for x in range(len(law))], uniform)
 
     # Advance with the token drawn before, then draw: carried, the token is computed once; the other order makes XLA
     # recompute it for every state. The draw of the last step is one too many.
@@ -101,7 +101,7 @@ def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sam
     return Sample(tokens, beliefs, jnp.log(probabilities))
 
 
-def _invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, ""]:
+def invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, ""]:
     """The token whose stretch of the cumulative law holds `uniform`; never one of probability zero.
 
     Scaled by the total, because a law that sums to 1 - 1e-7 would leave a gap at the top.

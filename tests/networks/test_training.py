@@ -64,6 +64,37 @@ def test_seeds_by_vmap_are_the_seeds_alone():
         chex.assert_trees_all_close(jax.tree.map(lambda leaf: leaf[seed], together.params), alone.params, atol=1e-5)  # noqa: B023
 
 
+@pytest.mark.parametrize("weights", [None, (0.5, 0.1, 0.1, 0.1, 0.05, 0.1, 0.05)])
+@pytest.mark.parametrize("microbatch", [1, 3, 7, 100])
+def test_a_batch_read_in_pieces_is_the_batch(microbatch, weights):
+    """Also where the pieces do not divide its seven sequences."""
+    seven = lambda key, source: draw(key, source, batch=7)._replace(weights=weights and jnp.array(weights))
+    advance = lambda size: training(NETWORK, optax.sgd(0.3), seven, steps=3, microbatch=size)
+    whole, pieces = advance(None), advance(microbatch)
+    start = whole.init(jax.random.key(0))
+    (expected, losses), (state, metrics) = jax.jit(whole.advance)(start), jax.jit(pieces.advance)(start)
+    np.testing.assert_allclose(metrics.loss, losses.loss, rtol=1e-6)
+    chex.assert_trees_all_close(state.params, expected.params, atol=1e-6)
+
+
+def test_numbered_steps_share_one_key():
+    def numbered(key, source, step):
+        return draw(jax.random.fold_in(key, step), source)
+
+    start = training(NETWORK, optax.sgd(0.3), draw, steps=2).init(jax.random.key(0))
+    plain, told = (
+        jax.jit(training(NETWORK, optax.sgd(0.3), function, steps=2, numbered=flag).advance)(start)
+        for function, flag in ((draw, False), (numbered, True))
+    )
+    chex.assert_trees_all_equal(plain, told)
+
+
+@pytest.mark.parametrize("microbatch", [0, -1])
+def test_a_microbatch_has_a_sequence(microbatch):
+    with pytest.raises(ValueError, match=f"microbatch must be at least 1 sequence; got {microbatch}"):
+        training(NETWORK, optax.sgd(0.3), draw, steps=1, microbatch=microbatch)
+
+
 def test_advance_compiles_once():
     chex.clear_trace_counter()
     init, advance = training(NETWORK, optax.sgd(0.1), draw, steps=2)
