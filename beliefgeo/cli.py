@@ -54,7 +54,7 @@ def run_experiment(
         out: Annotated[Path, tyro.conf.arg(help="Folder in which the run gets a folder of its own.")] = Path(out),
     ) -> None:
         _cache_compilation()
-        _one_device_per_core()
+        one_device_per_core()
         try:
             hosts.join()
             if not hosts.first():
@@ -95,7 +95,7 @@ def _cache_compilation() -> None:
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
 
 
-def _one_device_per_core() -> None:
+def one_device_per_core() -> None:
     """Each core of a CPU, up to eight, becomes a device, unless the user says otherwise: XLA splits small work badly.
 
     The paper's network trains twice as fast on two devices of one core as on one device of two cores. With several

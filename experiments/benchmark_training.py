@@ -7,7 +7,7 @@ that a slow moment of the machine hits all alike; medians and quartiles are comp
 it is installed, the compiled PyTorch where there is a C++ compiler.
 
     pip install -e ".[bench]" && python experiments/benchmark_training.py
-    pip install transformer-lens && python experiments/benchmark_training.py
+    pip install "transformer-lens<4" && python experiments/benchmark_training.py
 """
 
 import importlib.util
@@ -21,12 +21,14 @@ import optax
 import torch
 
 import beliefgeo as bg
-from beliefgeo import runs
+from beliefgeo import cli, runs
+from beliefgeo.networks.sharding import spread
 from beliefgeo.networks.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.timing import interleaved_seconds
 
 CONFIG, RATE, STEPS, REPETITIONS = TransformerConfig(), 1e-3, 20, 15
+SEEDS, MICROBATCH = 16, 32
 
 
 class Block(torch.nn.Module):
@@ -113,16 +115,29 @@ def transformer_lens() -> torch.nn.Module:
     )
 
 
-def our_steps(batch: int) -> Callable[[], None]:
-    """STEPS steps of Adam on batches drawn inside."""
+def our_steps(batch: int, seeds: int = 1) -> Callable[[], None]:
+    """STEPS steps of Adam of each seed on batches drawn inside, on a device a core."""
 
     def draw(key, _):
         drawn = jax.vmap(bg.sample, (0, None, None))(jax.random.split(key, batch), bg.mess3(), CONFIG.context + 1)
         return Batch(drawn.tokens, -drawn.log_probabilities[:, 1:].mean())
 
-    init, advance = training(Transformer(CONFIG), optax.adam(RATE), draw, steps=STEPS)
-    state, compiled = jax.jit(init)(jax.random.key(0)), jax.jit(advance)
-    return lambda: jax.block_until_ready(compiled(state))
+    trained = training(Transformer(CONFIG), optax.adam(RATE), draw, steps=STEPS, microbatch=MICROBATCH)
+    keys = jax.random.split(jax.random.key(0), seeds)
+    init, advance, _ = spread(trained, keys)
+    state = init(keys, None)
+    return lambda: jax.block_until_ready(advance(state))
+
+
+def seeds_together() -> dict[str, float]:
+    """Seconds of a step of SEEDS networks in one program, beside as many runs one after the other."""
+    together, alone = our_steps(64, SEEDS), our_steps(64)
+    calls = {"one after the other": lambda: [alone() for _ in range(SEEDS)], "one program": together}
+    seconds = {name: float(np.median(values)) for name, values in interleaved_seconds(calls, 5).items()}
+    ratio = seconds["one after the other"] / seconds["one program"]
+    rows = [(name, f"{1e3 * value / STEPS:.1f}") for name, value in seconds.items()]
+    runs.print_table(f"{SEEDS} seeds: one program {ratio:.2f} times faster", ("", "milliseconds a step"), rows)
+    return {**seconds, "times faster": ratio}
 
 
 def product_flops(batch: int) -> float:
@@ -141,6 +156,7 @@ def product(size: int = 2048) -> Callable[[], None]:
 
 def main() -> None:
     """Measure, print the ratios, and keep them."""
+    cli.one_device_per_core()
     results = {}
     for batch in (64, 1024):
         keys = jax.random.split(jax.random.key(0), batch)
@@ -175,6 +191,7 @@ def main() -> None:
             for name, measured in results[group].items()
         ]
         runs.print_table(group, ("", "milliseconds a step (quartiles)", "beliefgeo is", "of the peak"), rows)
+    results[f"{SEEDS} seeds"] = seeds_together()
     folder = Path(__file__).parent / "results" / "benchmark_training"
     folder.mkdir(parents=True, exist_ok=True)
     about = {"torch": torch.__version__, **runs.versions()}
