@@ -9,8 +9,11 @@ slow moment of the machine hits all alike; medians are compared.
     pip install -e ".[bench]" && python experiments/benchmark_kernels.py
 """
 
+import resource
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -21,9 +24,10 @@ from sklearn.linear_model import LinearRegression
 
 import beliefgeo as bg
 from beliefgeo import runs
+from beliefgeo.analysis.probes import merge_statistics, probe_statistic, solve_probe
 from beliefgeo.timing import medians
 
-BATCH, LENGTH, ROWS, REPETITIONS = 1024, 128, 590_490, 25
+BATCH, LENGTH, ROWS, WIDE, REPETITIONS = 1024, 128, 590_490, 256, 25
 
 
 def choice_per_step(key, process):
@@ -96,6 +100,51 @@ def probing() -> dict[str, float]:
     return medians(calls, repetitions=7)
 
 
+def wide_probing() -> dict[str, float]:
+    """Seconds to fit a probe of ROWS rows of WIDE features; checks that both agree."""
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((ROWS, WIDE), np.float32)
+    targets = features[:, :3] + rng.standard_normal((ROWS, 3), np.float32)
+    on_device = jnp.asarray(features), jnp.asarray(targets)
+    calls = {
+        "scikit-learn LinearRegression": lambda: LinearRegression().fit(features, targets).coef_,
+        "fit_probe": lambda: bg.fit_probe(*on_device),
+    }
+    np.testing.assert_allclose(calls["fit_probe"]().kernel.T, calls["scikit-learn LinearRegression"](), atol=1e-3)
+    return medians(calls, repetitions=3)
+
+
+@partial(jax.jit, static_argnums=1)
+def streamed_probe(key, chunks: int) -> bg.Probe:
+    """A probe of ROWS / 10 rows a chunk, drawn one chunk after the other and never in memory together."""
+
+    def statistic(key):
+        features = jax.random.normal(key, (ROWS // 10, WIDE))
+        targets = features[:, :3] + jax.random.normal(jax.random.fold_in(key, 1), (ROWS // 10, 3))
+        return probe_statistic(features, targets, jnp.ones(ROWS // 10))
+
+    def add(total, key):
+        both = jax.tree.map(lambda *parts: jnp.stack(parts), total, statistic(key))
+        return merge_statistics(both), None
+
+    keys = jax.random.split(key, chunks)
+    total, _ = jax.lax.scan(add, statistic(keys[0]), keys[1:])
+    return solve_probe(total, WIDE, offset=True, rcond=1e-6)
+
+
+def streaming() -> dict[str, dict[str, float]]:
+    """Seconds of a streamed probe, the drawing of its rows included, and the program's peak of memory so far."""
+    measured = {}
+    for chunks in (10, 100):
+        began = time.perf_counter()
+        probe = jax.block_until_ready(streamed_probe(jax.random.key(0), chunks))
+        seconds = time.perf_counter() - began
+        np.testing.assert_allclose(probe.kernel[:3], np.eye(3), atol=0.01)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        measured[f"{chunks * (ROWS // 10):,} x {WIDE}"] = {"seconds": seconds, "peak of memory (MiB)": peak}
+    return measured
+
+
 def importing() -> dict[str, float]:
     """Seconds to start Python and import the package, beside the packages it stands on."""
     run = lambda code: subprocess.run([sys.executable, "-c", code], check=True)
@@ -105,11 +154,16 @@ def importing() -> dict[str, float]:
 
 def main() -> None:
     """Measure, print the ratios to the first of each group, and keep them."""
-    process, results = bg.mess3(), {}
+    process, results = bg.mess3(), {"streamed probe": streaming()}  # first: it reads the highest memory so far
+    table = [
+        (n, f"{r['seconds']:.1f}", f"{r['peak of memory (MiB)']:.0f}") for n, r in results["streamed probe"].items()
+    ]
+    runs.print_table("streamed probe", ("", "seconds", "peak of memory (MiB)"), table)
     for group, seconds in (
         (f"sampling, {BATCH} x {LENGTH}", sampling(process)),
         (f"filtering, {BATCH} x {LENGTH}", filtering(process)),
         (f"probe, {ROWS:,} x 64 -> 3", probing()),
+        (f"probe, {ROWS:,} x {WIDE} -> 3", wide_probing()),
         ("import", importing()),
     ):
         baseline = next(iter(seconds.values()))

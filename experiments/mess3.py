@@ -2,9 +2,10 @@
 
 Source: Shai, Marzen, Teixeira, Gietelink Oldenziel, Riechers 2024 (2405.15943), figures 3-5.
 Published: loss 1.6e-4 nats above the optimum and a probe error of 3.86e-4 (R2 .9965) after 640M tokens.
-Expected from `default`: gap 1.5e-4 to 2e-4, error 2.4e-4 to 3e-4, after 7.9M tokens; 3 to 5 minutes on two cores.
+Expected from `default`: gap 1.5e-4 to 2e-4, error 2.2e-4 to 3e-4, after 7.9M tokens; 2 to 3 minutes on two cores.
 
     python experiments/mess3.py                  the default preset
+    python experiments/mess3.py fast             quasirandom sequences: as good after 4.0M tokens; 2 minutes
     python experiments/mess3.py quick            a smoke run, half a minute
     python experiments/mess3.py paper            the published settings: SGD .01, 1M steps (hours)
     python experiments/mess3.py default --seeds 4 --learning-rate 1e-3

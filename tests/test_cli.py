@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,3 +64,19 @@ def test_an_interrupt_says_how_to_continue(message, capsys):
     with pytest.raises(SystemExit, match="130"):
         run_experiment(interrupted, PRESETS, out="runs/x", description="", args=[])
     assert f"{message or 'interrupted'}: the same command continues" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variables", "devices"),
+    [
+        ({}, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)),
+        ({"JAX_NUM_CPU_DEVICES": "3"}, 3),
+        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=5"}, 5),
+    ],
+)
+def test_a_device_per_core_unless_told_otherwise(variables, devices):
+    program = "from beliefgeo import cli; cli.one_device_per_core(); import jax; print(jax.device_count())"
+    told = {name: value for name, value in os.environ.items() if name not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    environment = {**told, "JAX_PLATFORMS": "cpu", **variables}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert int(said.stdout) == devices

@@ -63,7 +63,7 @@ def test_a_finished_run_is_reported_without_training(first):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["fast"], "error: no preset 'fast'; choose one of quick, default, paper"),
+        (["swift"], "error: no preset 'swift'; choose one of quick, default, fast, paper"),
         (["--x", "0.9"], "error: mess3 needs 0 <= x <= 1/2; got x=0.9"),
         (["--vocab-size", "2"], "error: vocab_size must be Mess3's, 3; got 2"),
         (["--steps", "150"], "error: steps must be a multiple of chunk (100); got 150: try 200"),
