@@ -27,7 +27,7 @@ from beliefgeo import runs
 from beliefgeo.analysis.probes import merge_statistics, probe_statistic, solve_probe
 from beliefgeo.timing import medians
 
-BATCH, LENGTH, ROWS, WIDE, REPETITIONS = 1024, 128, 590_490, 256, 25
+BATCH, LENGTH, ROWS, WIDE, REPETITIONS = 1024, 128, 590_490, 256, 100
 
 
 def choice_per_step(key, process):

@@ -124,7 +124,8 @@ def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> tuple[Arr
 
 
 def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tuple[Array, Array]:
-    last, joints = jax.lax.scan(lambda joint, token: (process.advance(joint, token), joint), process.initial, tokens)
+    step = lambda joint, token: (process.advance(joint, token), joint)
+    last, joints = jax.lax.scan(step, process.initial, process.narrow(tokens))
     return process.rows(joints, last)
 
 

@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Int8
 
 from beliefgeo.processes.process import Observer, Process, zero_below_rounding
 
@@ -51,7 +51,12 @@ class ScalarProcess:
             for evidence, size in zip(self.evidence, self.evidence_sizes, strict=True)
         )
 
-    def advance(self, joint: Scalars, token: Int[Array, ""]) -> Scalars:
+    def narrow(self, tokens: Int[Array, "*time"]) -> Int8[Array, "*time"]:
+        """Tokens in a byte each, -1 outside the vocabulary: what a loop moves, it waits for."""
+        in_vocabulary = (tokens >= 0) & (tokens < len(self.transitions))
+        return jnp.where(in_vocabulary, tokens, -1).astype(jnp.int8)
+
+    def advance(self, joint: Scalars, token: Int8[Array, ""]) -> Scalars:
         """The next joint, belief T^(token): zeros for good once a token was impossible, NaN once one was no token."""
         mass = self.mass(joint)
         divisor = jnp.where(mass == 0, 1, mass)
@@ -64,8 +69,7 @@ class ScalarProcess:
         else:  # divided first: two tokens of probability 1e-30 in a row would leave 1e-60, which float32 has not
             belief = [entry / divisor for entry in joint]
             moved = tuple(_dot(belief, column(j)) for j in range(len(joint)))
-        in_vocabulary = (token >= 0) & (token < len(self.transitions))
-        return (jnp.where(in_vocabulary, moved[0], jnp.nan), *moved[1:])
+        return (jnp.where(token >= 0, moved[0], jnp.nan), *moved[1:])
 
     def mass(self, joint: tuple[Float[Array, "*time"], ...]) -> Float[Array, "*time"]:
         """Joint @ readout, the probability of the last token."""
@@ -83,7 +87,7 @@ class ScalarProcess:
         return jnp.stack([entries / divisor for entries in joints], 1), mass[1:]
 
 
-def _pick(token: Int[Array, ""], values: list) -> Array:
+def _pick(token: Int8[Array, ""], values: list) -> Array:
     """values[token], the last one outside the vocabulary: selects vectorise where a gather does not."""
     chosen = values[-1]
     for index, value in reversed(list(enumerate(values[:-1]))):

@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.random import threefry_2x32
 
 import beliefgeo as bg
 from beliefgeo.processes import sampling
@@ -35,6 +36,13 @@ def test_scalar_and_vector_forms_agree(name):
     np.testing.assert_array_equal(vectors.tokens, scalars.tokens)
     np.testing.assert_allclose(vectors.beliefs, scalars.beliefs, atol=2e-6)
     np.testing.assert_allclose(vectors.log_probabilities, scalars.log_probabilities, atol=2e-6)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 11, 128])
+def test_uniform_numbers_are_those_of_jax(length):
+    bits = threefry_2x32(jax.random.key_data(KEY), jnp.arange(length, dtype=jnp.uint32))
+    expected = np.asarray(bits >> 8, np.float32) * 2.0**-24
+    np.testing.assert_array_equal(sampling._uniforms(KEY, length, jnp.dtype("float32")), expected)
 
 
 def test_large_processes_take_the_vector_form():
