@@ -84,7 +84,7 @@ class ScalarProcess:
         joints = tuple(map(jnp.append, joints, last))
         mass = self.mass(joints)
         divisor = jnp.where(jnp.arange(len(mass)) == 0, 1, mass)  # the initial belief to the last bit
-        return jnp.stack([entries / divisor for entries in joints], 1), mass[1:]
+        return jnp.stack(joints, 1) / divisor[:, None], mass[1:]
 
 
 def _pick(token: Int8[Array, ""], values: list) -> Array:

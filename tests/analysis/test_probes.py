@@ -98,6 +98,25 @@ def test_eager_jit_vmap_and_gradients(x64):
     np.testing.assert_allclose(jax.grad(loss)(0.3), numeric, rtol=1e-5)
 
 
+def test_float32_batches_and_gradients():
+    """More rows than are summed at a time; float64, in which float32 rows are summed, must survive vmap and grad."""
+    x, y, w = (jnp.asarray(a, jnp.float32) for a in regression(5000))
+    scales = jnp.array([0.3, 1.0])
+    kernels = jax.vmap(lambda s: bg.fit_probe(x, jnp.tanh(s * y), w).kernel)(scales)
+    for scale, kernel in zip(scales, kernels, strict=True):
+        np.testing.assert_allclose(kernel, bg.fit_probe(x, jnp.tanh(scale * y), w).kernel, atol=1e-6)
+
+    def loss(scale, y=y):
+        targets = jnp.tanh(scale * y)
+        return bg.score_probe(bg.fit_probe(x, targets, w), x, targets, w).mse
+
+    with jax.enable_x64(True):
+        doubled = jnp.asarray(y, jnp.float64)
+        numeric = [(loss(float(s) + 1e-6, doubled) - loss(float(s) - 1e-6, doubled)) / 2e-6 for s in scales]
+    for gradient in (jax.vmap(jax.grad(loss))(scales), jax.jacfwd(jax.vmap(loss))(scales).sum(0)):
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-3)
+
+
 def test_mistakes():
     x, y, w = regression(20, features=30)
     with pytest.raises(ValueError, match=r"as many rows as features \(30\).*got 20 rows: pass rcond"):
