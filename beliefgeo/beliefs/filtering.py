@@ -71,7 +71,7 @@ def filter_beliefs(process: Observer, tokens: ArrayLike) -> Filtered:
 def _filter(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
     if isinstance(process, Product):
         return _filter_factors(process, tokens)
-    scalars = ScalarProcess.of(process)
+    scalars = ScalarProcess.of(process) if len(tokens) else None
     beliefs, probabilities = _filter_vectors(process, tokens) if scalars is None else _filter_scalars(scalars, tokens)
     return Filtered(beliefs, jnp.log(probabilities))
 

@@ -81,10 +81,11 @@ class ScalarProcess:
         From the joint before each token and the `last`. After an impossible token 0 / 0 is NaN. Divided here and not
         along the way: what is written in a loop over time costs more than its arithmetic.
         """
-        joints = tuple(map(jnp.append, joints, last))
-        mass = self.mass(joints)
+        mass, last_mass = self.mass(joints), self.mass(last)
         divisor = jnp.where(jnp.arange(len(mass)) == 0, 1, mass)  # the initial belief to the last bit
-        return jnp.stack(joints, 1) / divisor[:, None], mass[1:]
+        before = jnp.stack([entries / divisor for entries in joints], 1)
+        beliefs = jnp.concatenate([before, jnp.stack([entry / last_mass for entry in last])[None]])
+        return beliefs, jnp.append(mass[1:], last_mass)
 
 
 def _pick(token: Int8[Array, ""], values: list) -> Array:
