@@ -124,9 +124,11 @@ def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> tuple[Arr
 
 
 def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tuple[Array, Array]:
-    step = lambda joint, token: (process.advance(joint, token), joint)
-    last, joints = jax.lax.scan(step, process.initial, process.narrow(tokens))
-    return process.rows(joints, last)
+    def step(joint, token):
+        joint = process.advance(joint, token)
+        return joint, joint
+
+    return process.rows(jax.lax.scan(step, process.initial, process.narrow(tokens))[1])
 
 
 def _sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:

@@ -108,11 +108,11 @@ def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sam
     def step(carry, uniform):
         joint, token = carry
         following = process.advance(joint, token)
-        return (following, draw(following, uniform)), (joint, token)
+        return (following, draw(following, uniform)), (following, token)
 
     start = process.initial, draw(process.initial, noise[0])
-    (last, _), (joints, tokens) = jax.lax.scan(step, start, jnp.append(noise[1:], 0))
-    beliefs, probabilities = process.rows(joints, last)
+    _, (joints, tokens) = jax.lax.scan(step, start, jnp.append(noise[1:], 0))
+    beliefs, probabilities = process.rows(joints)
     return Sample(tokens.astype(jnp.int32), beliefs, jnp.log(probabilities))
 
 

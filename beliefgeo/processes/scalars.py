@@ -75,17 +75,15 @@ class ScalarProcess:
         """Joint @ readout, the probability of the last token."""
         return _dot(joint, self.readout)
 
-    def rows(self, joints: tuple[Float[Array, " time"], ...], last: Scalars) -> tuple[Array, Array]:
-        """The beliefs `[time + 1, state]`, joint / mass, and the masses after the first, the tokens' probabilities.
+    def rows(self, joints: tuple[Float[Array, " time"], ...]) -> tuple[Array, Array]:
+        """The beliefs `[time + 1, state]`, the initial one and joint / mass, and the masses, the tokens' probabilities.
 
-        From the joint before each token and the `last`. After an impossible token 0 / 0 is NaN. Divided here and not
-        along the way: what is written in a loop over time costs more than its arithmetic.
+        From the joint after each token. After an impossible token 0 / 0 is NaN. Divided here and not along the way:
+        what is written in a loop over time costs more than its arithmetic.
         """
-        mass, last_mass = self.mass(joints), self.mass(last)
-        divisor = jnp.where(jnp.arange(len(mass)) == 0, 1, mass)  # the initial belief to the last bit
-        before = jnp.stack([entries / divisor for entries in joints], 1)
-        beliefs = jnp.concatenate([before, jnp.stack([entry / last_mass for entry in last])[None]])
-        return beliefs, jnp.append(mass[1:], last_mass)
+        mass = self.mass(joints)
+        beliefs = jnp.stack([entries / mass for entries in joints], 1)
+        return jnp.concatenate([jnp.stack(self.initial)[None], beliefs]), mass
 
 
 def _pick(token: Int8[Array, ""], values: list) -> Array:
