@@ -2,9 +2,10 @@
 
 Baselines: a scan with `jax.random.choice` per step, under vmap and jit, that carries the belief, as today's toolkits
 do; dynamax's `hmm_filter`, given `transitions[tokens]` as time-varying matrices and zero log-likelihoods, which makes
-its filtered probabilities our beliefs; scikit-learn's `LinearRegression`; and the floor, drawing the uniforms alone.
-Mess3, B = 1024 sequences of L = 128 tokens; probes of 590,490 rows x 64 -> 3. Repetitions are interleaved, so that a
-slow moment of the machine hits all alike; medians are compared.
+its filtered probabilities our beliefs; hmmlearn's `score`, in C++, of a process whose state emits and then moves, which
+is all it knows; scikit-learn's `LinearRegression`; and the floor, drawing the uniforms alone. B = 1024 sequences of
+L = 128 tokens; probes of 590,490 rows x 64 or 256 -> 3. Repetitions are interleaved, so that a slow moment of the machine
+hits all alike; medians are compared.
 
     pip install -e ".[bench]" && python experiments/benchmark_kernels.py
 """
@@ -20,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from dynamax.hidden_markov_model import hmm_filter
+from hmmlearn.hmm import CategoricalHMM
 from sklearn.linear_model import LinearRegression
 
 import beliefgeo as bg
@@ -81,6 +83,29 @@ def filtering(process) -> dict[str, float]:
             "dynamax hmm_filter": lambda: theirs(tokens),
             "dynamax hmm_filter (filtered and log-likelihood only)": lambda: trimmed(tokens),
             "filter_beliefs": lambda: ours(tokens),
+        },
+        REPETITIONS,
+    )
+
+
+def scoring() -> dict[str, float]:
+    """Seconds for the log-likelihood of BATCH sequences; checks that hmmlearn, which gives no beliefs, agrees."""
+    moves = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]])
+    parts = np.array([0.4, 0.3, 0.3]), moves, moves[::-1]
+    process = bg.from_moore(*parts)
+    ours = jax.jit(jax.vmap(lambda word: bg.filter_beliefs(process, word)))
+    keys = jax.random.split(jax.random.key(2), BATCH)
+    tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, LENGTH).tokens
+    column, lengths = np.asarray(tokens).reshape(-1, 1), [LENGTH] * BATCH
+    by_logarithms, by_scaling = (CategoricalHMM(3, implementation=name) for name in ("log", "scaling"))
+    for model in (by_logarithms, by_scaling):
+        model.startprob_, model.transmat_, model.emissionprob_ = parts
+    np.testing.assert_allclose(ours(tokens).log_probabilities.sum(), by_scaling.score(column, lengths), rtol=1e-5)
+    return medians(
+        {
+            "hmmlearn score (log)": lambda: by_logarithms.score(column, lengths),
+            "hmmlearn score (scaling)": lambda: by_scaling.score(column, lengths),
+            "filter_beliefs (with beliefs)": lambda: ours(tokens),
         },
         REPETITIONS,
     )
@@ -154,14 +179,17 @@ def importing() -> dict[str, float]:
 
 def main() -> None:
     """Measure, print the ratios to the first of each group, and keep them."""
-    process, results = bg.mess3(), {"streamed probe": streaming()}  # first: it reads the highest memory so far
+    results = {"streamed probe": streaming()}  # first: it reads the highest memory so far
     table = [
         (n, f"{r['seconds']:.1f}", f"{r['peak of memory (MiB)']:.0f}") for n, r in results["streamed probe"].items()
     ]
     runs.print_table("streamed probe", ("", "seconds", "peak of memory (MiB)"), table)
     for group, seconds in (
-        (f"sampling, {BATCH} x {LENGTH}", sampling(process)),
-        (f"filtering, {BATCH} x {LENGTH}", filtering(process)),
+        (f"sampling mess3, {BATCH} x {LENGTH}", sampling(bg.mess3())),
+        (f"sampling rrxor, {BATCH} x {LENGTH}", sampling(bg.rrxor())),
+        (f"filtering mess3, {BATCH} x {LENGTH}", filtering(bg.mess3())),
+        (f"filtering rrxor, {BATCH} x {LENGTH}", filtering(bg.rrxor())),
+        (f"hmmlearn, {BATCH} x {LENGTH}", scoring()),
         (f"probe, {ROWS:,} x 64 -> 3", probing()),
         (f"probe, {ROWS:,} x {WIDE} -> 3", wide_probing()),
         ("import", importing()),
