@@ -4,8 +4,8 @@ Baselines: a scan with `jax.random.choice` per step, under vmap and jit, that ca
 do; dynamax's `hmm_filter`, given `transitions[tokens]` as time-varying matrices and zero log-likelihoods, which makes
 its filtered probabilities our beliefs; hmmlearn's `score`, in C++, of a process whose state emits and then moves, which
 is all it knows; scikit-learn's `LinearRegression`; and the floor, drawing the uniforms alone. B = 1024 sequences of
-L = 128 tokens; probes of 590,490 rows x 64 or 256 -> 3. Repetitions are interleaved, so that a slow moment of the machine
-hits all alike; medians are compared.
+L = 128 tokens; probes of 590,490 rows x 64 or 256 -> 3. Repetitions are interleaved, so that a slow moment hits all
+alike; medians are compared.
 
     pip install -e ".[bench]" && python experiments/benchmark_kernels.py
 """
