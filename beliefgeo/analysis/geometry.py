@@ -52,7 +52,7 @@ def simplex_coordinates(beliefs: ArrayLike) -> Float[Array, "... axis"]:
 
 
 def principal_components(features: ArrayLike, weights: ArrayLike | None = None) -> PrincipalComponents:
-    """Principal components of weighted rows, from the triangular factor of the centred data (no covariance formed).
+    """Principal components of weighted rows, from the triangular factor of the centred data.
 
     Args:
         features: `[row, feature]`.
