@@ -67,7 +67,7 @@ def _uniforms(key: PRNGKeyArray, length: int, dtype: jnp.dtype) -> Float[Array, 
 def _threefry(key: UInt32[Array, "2"], counts: UInt32[Array, "2 block"]) -> list[UInt32[Array, " block"]]:
     """The two words of each Threefry-2x32 block, 20 rounds (Salmon et al. 2011), bit for bit jax's, written out.
 
-    On CPUs jax rolls the rounds into a loop, which compiles sooner and runs slower, by a tenth of the time of `sample`.
+    On CPUs jax rolls the rounds into a loop, which runs slower, by a tenth of the time of `sample`.
     """
     keys = [key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA)]
     left, right = counts[0] + keys[0], counts[1] + keys[1]

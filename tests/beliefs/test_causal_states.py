@@ -59,7 +59,7 @@ def test_two_identical_coins_are_one_causal_state():
     np.testing.assert_allclose(machine.transitions, [[[0.5]], [[0.5]]])
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.slow)])
 def test_random_machines_are_recovered(count):
     rng, recovered = np.random.default_rng(0), 0
     for seed in range(count):

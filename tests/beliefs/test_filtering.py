@@ -167,7 +167,7 @@ def test_gradients_match_finite_differences(quantity, x64):
         np.testing.assert_allclose(jax.grad(value, argument)(0.07, 0.8), numeric, rtol=1e-6)
 
 
-@hypothesis.settings(max_examples=12, deadline=None)
+@hypothesis.settings(max_examples=6, deadline=None)
 @hypothesis.given(seed=st.integers(0, 2**31 - 1), n_states=st.integers(1, 4), vocab_size=st.integers(1, 3))
 def test_invariants_of_random_processes(seed, n_states, vocab_size):
     process = bg.random_hmm(jax.random.key(seed), n_states, vocab_size, 0.5)
