@@ -111,24 +111,10 @@ def scoring() -> dict[str, float]:
     )
 
 
-def probing() -> dict[str, float]:
-    """Seconds to fit a probe of ROWS rows."""
+def probing(width: int, repetitions: int) -> dict[str, float]:
+    """Seconds to fit a probe of ROWS rows of that many features; checks that both agree."""
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(ROWS, 64)).astype(np.float32)
-    targets = (features[:, :3] + rng.normal(size=(ROWS, 3))).astype(np.float32)
-    on_device = jnp.asarray(features), jnp.asarray(targets)
-    calls = {
-        "scikit-learn LinearRegression": lambda: LinearRegression().fit(features, targets).coef_,
-        "fit_probe": lambda: bg.fit_probe(*on_device),
-    }
-    np.testing.assert_allclose(calls["fit_probe"]().kernel.T, calls["scikit-learn LinearRegression"](), atol=1e-3)
-    return medians(calls, repetitions=7)
-
-
-def wide_probing() -> dict[str, float]:
-    """Seconds to fit a probe of ROWS rows of WIDE features; checks that both agree."""
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((ROWS, WIDE), np.float32)
+    features = rng.standard_normal((ROWS, width), np.float32)
     targets = features[:, :3] + rng.standard_normal((ROWS, 3), np.float32)
     on_device = jnp.asarray(features), jnp.asarray(targets)
     calls = {
@@ -136,7 +122,7 @@ def wide_probing() -> dict[str, float]:
         "fit_probe": lambda: bg.fit_probe(*on_device),
     }
     np.testing.assert_allclose(calls["fit_probe"]().kernel.T, calls["scikit-learn LinearRegression"](), atol=1e-3)
-    return medians(calls, repetitions=3)
+    return medians(calls, repetitions)
 
 
 @partial(jax.jit, static_argnums=1)
@@ -190,8 +176,8 @@ def main() -> None:
         (f"filtering mess3, {BATCH} x {LENGTH}", filtering(bg.mess3())),
         (f"filtering rrxor, {BATCH} x {LENGTH}", filtering(bg.rrxor())),
         (f"hmmlearn, {BATCH} x {LENGTH}", scoring()),
-        (f"probe, {ROWS:,} x 64 -> 3", probing()),
-        (f"probe, {ROWS:,} x {WIDE} -> 3", wide_probing()),
+        (f"probe, {ROWS:,} x 64 -> 3", probing(64, 7)),
+        (f"probe, {ROWS:,} x {WIDE} -> 3", probing(WIDE, 3)),
         ("import", importing()),
     ):
         baseline = next(iter(seconds.values()))
