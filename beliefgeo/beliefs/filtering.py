@@ -72,8 +72,7 @@ def _filter(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
     if isinstance(process, Product):
         return _filter_factors(process, tokens)
     scalars = ScalarProcess.of(process) if len(tokens) else None
-    beliefs, probabilities = _filter_vectors(process, tokens) if scalars is None else _filter_scalars(scalars, tokens)
-    return Filtered(beliefs, jnp.log(probabilities))
+    return _filter_vectors(process, tokens) if scalars is None else _filter_scalars(scalars, tokens)
 
 
 def _filter_factors(process: Product, tokens: Int[Array, " time"]) -> Filtered:
@@ -114,21 +113,23 @@ def check_tokens(process: Observer, tokens: ArrayLike) -> Int[Array, "..."]:
     return array.astype(jnp.int32)
 
 
-def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> tuple[Array, Array]:
+def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
     def step(belief, token):
         return process.update(belief, token), (belief, take(process.predict(belief), token))
 
     last, (beliefs, probabilities) = jax.lax.scan(step, process.initial, tokens)
     impossible = jnp.cumsum(probabilities == 0) > 0  # and whatever follows it
-    return jnp.concatenate([beliefs, last[None]]), jnp.where(impossible, 0, probabilities)
+    log_probabilities = jnp.log(jnp.where(impossible, 0, probabilities))
+    return Filtered(jnp.concatenate([beliefs, last[None]]), log_probabilities)
 
 
-def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tuple[Array, Array]:
+def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> Filtered:
     def step(joint, token):
         joint = process.advance(joint, token)
-        return joint, joint
+        return joint, process.belief_and_log_probability(joint)
 
-    return process.rows(jax.lax.scan(step, process.initial, process.narrow(tokens))[1])
+    _, (beliefs, log_probabilities) = jax.lax.scan(step, process.initial, process.narrow(tokens))
+    return Filtered(jnp.concatenate([jnp.stack(process.initial)[None], beliefs]), log_probabilities)
 
 
 def _sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:

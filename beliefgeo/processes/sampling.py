@@ -108,12 +108,12 @@ def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sam
     def step(carry, uniform):
         joint, token = carry
         following = process.advance(joint, token)
-        return (following, draw(following, uniform)), (following, token)
+        return (following, draw(following, uniform)), (token, *process.belief_and_log_probability(following))
 
     start = process.initial, draw(process.initial, noise[0])
-    _, (joints, tokens) = jax.lax.scan(step, start, jnp.append(noise[1:], 0))
-    beliefs, probabilities = process.rows(joints)
-    return Sample(tokens.astype(jnp.int32), beliefs, jnp.log(probabilities))
+    _, (tokens, beliefs, log_probabilities) = jax.lax.scan(step, start, jnp.append(noise[1:], 0))
+    beliefs = jnp.concatenate([jnp.stack(process.initial)[None], beliefs])
+    return Sample(tokens.astype(jnp.int32), beliefs, log_probabilities)
 
 
 def invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, ""]:

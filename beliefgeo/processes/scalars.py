@@ -71,19 +71,19 @@ class ScalarProcess:
             moved = tuple(_dot(belief, column(j)) for j in range(len(joint)))
         return (jnp.where(token >= 0, moved[0], jnp.nan), *moved[1:])
 
-    def mass(self, joint: tuple[Float[Array, "*time"], ...]) -> Float[Array, "*time"]:
+    def mass(self, joint: Scalars) -> Float[Array, ""]:
         """Joint @ readout, the probability of the last token."""
         return _dot(joint, self.readout)
 
-    def rows(self, joints: tuple[Float[Array, " time"], ...]) -> tuple[Array, Array]:
-        """The beliefs `[time + 1, state]`, the initial one and joint / mass, and the masses, the tokens' probabilities.
+    def belief_and_log_probability(self, joint: Scalars) -> tuple[Float[Array, " state"], Float[Array, ""]]:
+        """Joint / mass and ln mass, that of the last token: what a loop over time is to emit.
 
-        From the joint after each token. After an impossible token 0 / 0 is NaN. Divided here and not along the way:
-        what is written in a loop over time costs more than its arithmetic.
+        After an impossible token 0 / 0 is NaN. Written by the loop in rows of states, the beliefs of a batch turn from
+        time first to batch first a row at a time and not a number at a time; one division makes the row cheap.
         """
-        mass = self.mass(joints)
-        beliefs = jnp.stack([entries / mass for entries in joints], 1)
-        return jnp.concatenate([jnp.stack(self.initial)[None], beliefs]), mass
+        mass = self.mass(joint)
+        inverse = 1 / mass
+        return jnp.stack([entry * inverse for entry in joint]), jnp.log(mass)
 
 
 def _pick(token: Int8[Array, ""], values: list) -> Array:
