@@ -23,6 +23,12 @@ hypothesis.settings.register_profile("thorough", max_examples=700, derandomize=F
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def pytest_configure(config):
+    if config.option.markexpr == "not slow":  # where nothing trains for minutes, compiling takes longer than running
+        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # of the programs that tests start
+        jax.config.update("jax_disable_most_optimizations", True)
+
+
 def pytest_sessionfinish():
     if COMPILED:  # of the process that made it, not of those that it started
         shutil.rmtree(COMPILED, ignore_errors=True)
