@@ -34,6 +34,13 @@ def pytest_sessionfinish():
         shutil.rmtree(COMPILED, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Linux lets a process map 65,530 pieces of memory, about ten thousand programs: compiling one more crashes it."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     """Run a test in float64."""
