@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from beliefgeo import runs
+from beliefgeo import resumable, runs
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, optimal_loss, prefixes
 from beliefgeo.beliefs.trees import words
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
@@ -123,12 +123,12 @@ def learn(
     trainer = training(built, _optimizer(budget), draw, steps=budget.chunk)
     key = jax.random.key(budget.seed)
     per_step = context * jax.eval_shape(draw, key, jax.tree.map(lambda leaf: leaf[0], sources)).tokens.shape[0]
-    plan = runs.Plan(budget.steps, budget.chunk, per_step, budget.snapshots, lanes)
-    runs.train(folder, trainer, key, plan, sources)
+    plan = resumable.Plan(budget.steps, budget.chunk, per_step, budget.snapshots, lanes)
+    resumable.train(folder, trainer, key, plan, sources)
     split = lambda leaf: leaf.reshape(len(settings or ()), budget.seeds, *leaf.shape[1:]) if settings else leaf
     snapshots = {
         step * per_step: jax.tree.map(split, params)
-        for step, params in runs.snapshots(folder, trainer, key, plan, sources)
+        for step, params in resumable.snapshots(folder, trainer, key, plan, sources)
     }
     history = runs.history(folder)
     return Learned(built, snapshots, history | {"tokens": history["step"] * per_step}, folder)

@@ -1,4 +1,4 @@
-"""A run folder: configuration, checkpoints, history, metrics. With `checkpoints` and `guards`, all that touches disk.
+"""A run folder: the configuration, entered again only by its own; what training left there, read back.
 
 folder/
   config.json      what was asked for
@@ -10,13 +10,8 @@ folder/
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
-import os
 import re
-import time
-from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,34 +19,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
-from jaxtyping import Array, Float, Key, PRNGKeyArray
-from matplotlib.animation import FuncAnimation, writers
-from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
+from jaxtyping import Array, Float
 
 from beliefgeo import hosts
-from beliefgeo.checkpoints import (
-    DamagedCheckpoint,
-    open_checkpoints,
-    read_checkpoints,
-    remove_damaged,
-    restore_checkpoint,
-    restore_params,
-    save_checkpoint,
-)
-from beliefgeo.guards import interruption, lock
+from beliefgeo.checkpoints import read_checkpoints, restore_params
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
-from beliefgeo.networks.sharding import spread
-from beliefgeo.networks.training import Metrics, Training, TrainState
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
+from beliefgeo.outputs import write_json
 from beliefgeo.processes.process import ArrayLike
-from beliefgeo.progress import Plan as Plan
-from beliefgeo.progress import Reporter
-
-# A network that does ten times worse than untrained has diverged.
-_DIVERGED = 10
 
 
 class LoadedRun(NamedTuple):
@@ -94,7 +69,7 @@ def _enter(folder: Path, asked: dict[str, Any]) -> None:
     recorded = folder / "config.json"
     try:
         if recorded.exists():
-            held = _read_config(folder)
+            held = read_config(folder)
             differing = [name for name in _flat(asked) | _flat(held) if _flat(asked).get(name) != _flat(held).get(name)]
             if differing:
                 fields = "; ".join(f"{n} is {_flat(held).get(n)}, asked for {_flat(asked).get(n)}" for n in differing)
@@ -108,92 +83,16 @@ def _enter(folder: Path, asked: dict[str, Any]) -> None:
         raise ValueError(f"cannot write the run folder {folder}: {error.strerror or error}; choose another") from error
 
 
-def train(
-    folder: Path,
-    training: Training,
-    key: PRNGKeyArray,
-    plan: Plan,
-    sources: Any = None,
-    *,
-    shard_params: bool = False,
-) -> TrainState:
-    """Train to the end of the plan, all seeds in one program; continue where an earlier call stopped.
-
-    On all devices of all processes (see `networks.sharding`); an earlier call may have had others.
-
-    Ends with the same parameters bit for bit whether or not it was interrupted: chunks begin at multiples of
-    `plan.chunk`, and a checkpoint holds everything a later step depends on, but the sources. Where the latest
-    checkpoint is damaged, that is said and the one before it taken. Ctrl-C (or SIGTERM) finishes the chunk and saves; a
-    second one stops at once.
-
-    Args:
-        folder: from `open_run`.
-        training: from `training`.
-        key: gives every seed its own.
-        plan: how far.
-        sources: what each seed's data are drawn from, seeds on a leading axis of every leaf; the same every call.
-        shard_params: spread parameters and optimiser state over the devices, where they are too large for each.
-
-    Returns:
-        The last state, its leaves `[seed, ...]` spread over the devices; `snapshots` gives parameters in one place.
+def read_config(folder: Path) -> dict[str, Any]:
+    """What was asked for in this folder.
 
     Raises:
-        FloatingPointError: the loss or a parameter is no longer finite, or the loss ten times that of the start; the
-            last good checkpoint stays.
-        KeyboardInterrupt: when interrupted, after saving.
-        OSError: the folder can no longer be written; the last good checkpoint stays.
-        ValueError: another process trains in this folder, or a newer beliefgeo has.
+        ValueError: `config.json` is damaged.
     """
-    kept, keys = plan.snapshot_steps(), _seed_keys(key, plan)
-    init, advance, abstract = spread(training, keys, sources, shard_params=shard_params)
-    with lock(folder), interruption() as interrupted:
-        hosts.by_first(lambda: remove_damaged(folder / "checkpoints"))
-        with open_checkpoints(folder / "checkpoints", kept) as manager:
-            good = manager.latest_step()
-            if good is None:
-                state, good = init(keys, sources), 0
-                _save(manager, state, 0, folder, None)
-            else:
-                state = restore_checkpoint(manager, good, abstract)
-                state = state._replace(source=jax.device_put(sources, _shardings(abstract.source)))
-            hosts.by_first(lambda: _truncate_history(folder, good))
-            if good == plan.steps:
-                return state
-            with Reporter(plan, good) as report:
-                for step in range(good + plan.chunk, plan.steps + 1, plan.chunk):
-                    began = time.perf_counter()
-                    state, metrics = jax.block_until_ready(advance(state))
-                    metrics = jax.tree.map(np.asarray, metrics)
-                    _require_learning(state, metrics, step, good, folder)
-                    report(step, metrics)
-                    seconds = time.perf_counter() - began
-                    hosts.by_first(partial(_append_history, folder, step, metrics, seconds))
-                    stop = hosts.any_of(interrupted.is_set())
-                    # Twenty chances to resume, beside the snapshots.
-                    twentieth = plan.chunk * max(1, plan.steps // plan.chunk // 20)
-                    if step in kept or step == plan.steps or step % twentieth == 0 or stop:
-                        _save(manager, state, step, folder, good)
-                        good = step
-                    if stop and step < plan.steps:
-                        raise KeyboardInterrupt(f"stopped after step {step:,}, which is saved in {folder}")
-    return state
-
-
-def snapshots(
-    folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sources: Any = None
-) -> Iterator[tuple[int, Any]]:
-    """(step, params with a leading seed axis) of each snapshot, the untrained one first; arguments as in `train`."""
-    abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan), sources).params
-    with read_checkpoints(folder / "checkpoints") as manager:
-        for step in plan.snapshot_steps():
-            try:
-                params = restore_params(manager, step, abstract)
-            except DamagedCheckpoint as error:
-                raise ValueError(
-                    f"{error}: remove the checkpoints of this and all later steps, and the same command trains them "
-                    "again"
-                ) from error
-            yield step, params
+    try:
+        return json.loads((folder / "config.json").read_text())
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'} is damaged ({error}): choose another folder") from error
 
 
 def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> LoadedRun:
@@ -208,7 +107,7 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
     folder = Path(folder)
     if not (folder / "config.json").exists():
         raise ValueError(f"{folder} holds no run (no config.json): give the folder that an experiment printed")
-    config = _read_config(folder)
+    config = read_config(folder)
     network = network_of(config["network"])
     with read_checkpoints(folder / "checkpoints") as manager:
         steps = sorted(manager.all_steps())
@@ -236,129 +135,6 @@ def history(folder: Path) -> dict[str, np.ndarray]:
     """`step [chunk]`, and `loss`, `excess` `[chunk, seed]` averaged over each chunk of steps, `seconds [chunk]`."""
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     return {name: np.array([line[name] for line in lines]) for name in ("step", "loss", "excess", "seconds")}
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write whole or not at all, so that an interrupt leaves the old file; NumPy and JAX arrays become lists.
-
-    This, `save_figure` and `save_movie` do nothing in any process but the first.
-    """
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, (np.ndarray, np.generic, jax.Array)):
-            return np.asarray(value).tolist()
-        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-    if not hosts.first():
-        return
-    incomplete = path.with_suffix(".partial")
-    text = json.dumps(content, indent=2, default=plain)
-    incomplete.write_text(text + "\n")
-    incomplete.replace(path)
-
-
-def versions() -> dict[str, str]:
-    """The versions a result depends on."""
-    names = ("beliefgeo", "jax", "jaxlib", "flax", "optax", "equinox", "numpy", "orbax-checkpoint")
-    return {name: importlib.metadata.version(name) for name in names}
-
-
-def device() -> str:
-    """What the numbers were computed on."""
-    first = jax.devices()[0]
-    count = f"{os.cpu_count()} cores" if first.platform == "cpu" else f"{jax.device_count()} devices"
-    return f"{first.device_kind}, {count}"
-
-
-def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure; the suffix says in which format."""
-    if hosts.first():
-        figure.savefig(path)
-
-
-def save_movie(path: Path, movie: FuncAnimation, *, frames_per_second: int = 2) -> Path:
-    """Write an animation as MP4 where ffmpeg exists, else as GIF; the suffix says which."""
-    mp4 = writers.is_available("ffmpeg")
-    path = path.with_suffix(".mp4" if mp4 else ".gif")
-    if hosts.first():
-        movie.save(path, writer="ffmpeg" if mp4 else "pillow", fps=frames_per_second, dpi=110)
-    return path
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on the terminal."""
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
-def _seed_keys(key: PRNGKeyArray, plan: Plan) -> Key[Array, " seed"]:
-    """One key a seed, the same for a seed however many there are."""
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.seeds))
-
-
-def _shardings(abstract: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf.sharding, abstract)
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / "config.json").read_text())
-    except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'} is damaged ({error}): choose another folder") from error
-
-
-def _save(manager: ocp.CheckpointManager, state: TrainState, step: int, folder: Path, good: int | None) -> None:
-    about = {"config": _read_config(folder), "versions": versions()}
-    try:
-        save_checkpoint(manager, state, step, about)
-    except (OSError, ValueError) as error:  # which of them depends on the library that failed to write
-        kept = "nothing was saved before" if good is None else f"the last good checkpoint, step {good}, is intact"
-        reason = str(error).splitlines()[0][:200]
-        raise OSError(
-            f"cannot save step {step} in {folder} ({reason}); {kept}: make room or the folder writable, "
-            "and the same command continues"
-        ) from error
-
-
-def _require_learning(state: TrainState, metrics: Metrics, last: int, good: int, folder: Path) -> None:
-    """Stop before anything bad is saved; a finite loss may still leave parameters that are not finite."""
-    loss = np.asarray(metrics.loss)
-    kept = f"the last good checkpoint, step {good}, stays in {folder}: lower the learning rate"
-    bad = ~np.isfinite(loss)
-    if bad.any() or not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
-        step = last - loss.shape[1] + 1 + int(bad.any(0).argmax()) if bad.any() else last
-        raise FloatingPointError(f"the loss is no longer finite at step {step}; {kept}")
-    with (folder / "history.jsonl").open() as file:
-        line = file.readline()
-    first = np.array(json.loads(line)["loss"]) if line else loss[:, 0]
-    if (loss.mean(1) > _DIVERGED * first).any():
-        seed = int((loss.mean(1) / first).argmax())
-        raise FloatingPointError(
-            f"the loss has diverged: {loss.mean(1)[seed]:.3g} nats at step {last}, {first[seed]:.3g} at first; {kept}"
-        )
-
-
-def _append_history(folder: Path, step: int, metrics: Metrics, seconds: float) -> None:
-    means = {name: np.asarray(value).mean(1).tolist() for name, value in metrics._asdict().items()}
-    try:
-        with (folder / "history.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **means, "seconds": seconds}) + "\n")
-    except OSError as error:
-        raise OSError(
-            f"cannot write {folder / 'history.jsonl'} at step {step} ({error.strerror}); the checkpoints are intact: "
-            "make room or the folder writable, and the same command continues"
-        ) from error
-
-
-def _truncate_history(folder: Path, step: int) -> None:
-    """Forget chunks after the checkpoint, the last line perhaps half written: they will be trained again."""
-    path, incomplete = folder / "history.jsonl", folder / "history.partial"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n")]
-    incomplete.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
-    incomplete.replace(path)
 
 
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

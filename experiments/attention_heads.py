@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, runs
 from beliefgeo.analysis.attention import attention_rows, match_patterns, predicted_patterns
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, beliefs_after, loss_gap, optimal_loss, prefixes
 from beliefgeo.analysis.heads import ideal_layer_gap, needed_heads
@@ -155,12 +155,12 @@ def main(preset: str, config: Config, out: Path) -> None:
         "rules": {"share": SHARE, "no gain": NO_GAIN, "near": NEAR, "alike": ALIKE},
         "training_tokens": config.budget.steps * config.budget.batch * context,
         "cases": found,
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
         "seconds": {"training": seconds, "all": time.perf_counter() - began},
     }
     figures(folder, found, curves)
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)
 
 
@@ -262,7 +262,7 @@ def verdict(case: Case, trained: dict[int, dict], ideal: dict[int, float]) -> di
 
 def figures(folder: Path, found: dict, curves: dict) -> None:
     """Draw the run."""
-    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
+    save = lambda name, figure: outputs.save_figure(folder / f"{name}.png", figure)
     title = lambda name: "$\\zeta$ = " + name.replace("-", "\u2212")
     excess, attention, weights = {}, {}, {}
     for name, one in found.items():
@@ -307,7 +307,7 @@ def summary(folder: Path, metrics: dict) -> None:
                 ("  attention that moves with the words", "0", many(moving, ".3f")),
             ]
     lines.append(("seconds, training / call", "", " / ".join(f"{value:.0f}" for value in metrics["seconds"].values())))
-    runs.print_table(f"{folder}: metrics.json, figures", ("", "predicted", "ours"), lines)
+    outputs.print_table(f"{folder}: metrics.json, figures", ("", "predicted", "ours"), lines)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from hmmlearn.hmm import CategoricalHMM
 from sklearn.linear_model import LinearRegression
 
 import beliefgeo as bg
-from beliefgeo import runs
+from beliefgeo import outputs
 from beliefgeo.analysis.probes import merge_statistics, probe_statistic, solve_probe
 from beliefgeo.timing import medians
 
@@ -169,7 +169,7 @@ def main() -> None:
     table = [
         (n, f"{r['seconds']:.1f}", f"{r['peak of memory (MiB)']:.0f}") for n, r in results["streamed probe"].items()
     ]
-    runs.print_table("streamed probe", ("", "seconds", "peak of memory (MiB)"), table)
+    outputs.print_table("streamed probe", ("", "seconds", "peak of memory (MiB)"), table)
     for group, seconds in (
         (f"sampling mess3, {BATCH} x {LENGTH}", sampling(bg.mess3())),
         (f"sampling rrxor, {BATCH} x {LENGTH}", sampling(bg.rrxor())),
@@ -183,11 +183,11 @@ def main() -> None:
         baseline = next(iter(seconds.values()))
         results[group] = {n: {"milliseconds": 1e3 * s, "times faster": baseline / s} for n, s in seconds.items()}
         table = [(n, f"{r['milliseconds']:.2f}", f"{r['times faster']:.2f}") for n, r in results[group].items()]
-        runs.print_table(group, ("", "milliseconds", "times faster"), table)
+        outputs.print_table(group, ("", "milliseconds", "times faster"), table)
     folder = Path(__file__).parent / "results" / "benchmark_kernels"
     folder.mkdir(parents=True, exist_ok=True)
-    measured = {"results": results, "device": runs.device(), "versions": runs.versions()}
-    runs.write_json(folder / "metrics.json", measured)
+    measured = {"results": results, "device": outputs.device(), "versions": outputs.versions()}
+    outputs.write_json(folder / "metrics.json", measured)
 
 
 if __name__ == "__main__":

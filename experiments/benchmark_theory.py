@@ -22,7 +22,7 @@ from emic.analysis import analyze
 from emic.inference import CSSR, CSSRConfig
 
 import beliefgeo as bg
-from beliefgeo import runs
+from beliefgeo import outputs
 from beliefgeo.beliefs.causal_states import epsilon_machine
 from beliefgeo.beliefs.inference import infer_causal_states
 from beliefgeo.beliefs.information import crypticity, entropy_rate, excess_entropy, statistical_complexity
@@ -161,10 +161,12 @@ def main() -> None:
         baseline = next(iter(seconds.values()))
         results[group] = {n: {"milliseconds": 1e3 * s, "times faster": baseline / s} for n, s in seconds.items()}
         table = [(n, f"{r['milliseconds']:.2f}", f"{r['times faster']:.2f}") for n, r in results[group].items()]
-        runs.print_table(group, ("", "milliseconds", "times faster"), table)
+        outputs.print_table(group, ("", "milliseconds", "times faster"), table)
     folder = Path(__file__).parent / "results" / "benchmark_theory"
     folder.mkdir(parents=True, exist_ok=True)
-    runs.write_json(folder / "metrics.json", {"results": results, "device": runs.device(), "versions": runs.versions()})
+    outputs.write_json(
+        folder / "metrics.json", {"results": results, "device": outputs.device(), "versions": outputs.versions()}
+    )
 
 
 if __name__ == "__main__":

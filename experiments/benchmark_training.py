@@ -21,7 +21,7 @@ import optax
 import torch
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs
 from beliefgeo.networks.sharding import spread
 from beliefgeo.networks.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
@@ -136,7 +136,7 @@ def seeds_together() -> dict[str, float]:
     seconds = {name: float(np.median(values)) for name, values in interleaved_seconds(calls, 5).items()}
     ratio = seconds["one after the other"] / seconds["one program"]
     rows = [(name, f"{1e3 * value / STEPS:.1f}") for name, value in seconds.items()]
-    runs.print_table(f"{SEEDS} seeds: one program {ratio:.2f} times faster", ("", "milliseconds a step"), rows)
+    outputs.print_table(f"{SEEDS} seeds: one program {ratio:.2f} times faster", ("", "milliseconds a step"), rows)
     return {**seconds, "times faster": ratio}
 
 
@@ -190,12 +190,12 @@ def main() -> None:
             )
             for name, measured in results[group].items()
         ]
-        runs.print_table(group, ("", "milliseconds a step (quartiles)", "beliefgeo is", "of the peak"), rows)
+        outputs.print_table(group, ("", "milliseconds a step (quartiles)", "beliefgeo is", "of the peak"), rows)
     results[f"{SEEDS} seeds"] = seeds_together()
     folder = Path(__file__).parent / "results" / "benchmark_training"
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"torch": torch.__version__, **runs.versions()}
-    runs.write_json(folder / "metrics.json", {"results": results, "device": runs.device(), "versions": about})
+    about = {"torch": torch.__version__, **outputs.versions()}
+    outputs.write_json(folder / "metrics.json", {"results": results, "device": outputs.device(), "versions": about})
 
 
 if __name__ == "__main__":

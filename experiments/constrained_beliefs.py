@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, runs
 from beliefgeo.analysis.attention import attention_rows, ideal_heads
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, beliefs_after, loss_gap, optimal_loss, prefixes
 from beliefgeo.analysis.geometry import principal_components, simplex_coordinates
@@ -135,11 +135,11 @@ def main(preset: str, config: Config, out: Path) -> None:
         "training_tokens": config.budget.steps * config.budget.batch * config.network.context,
         "networks": {f"{name}, {label(setting)}": one for (name, setting), one in found.items()},
         "published": PUBLISHED,
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
         "seconds": {"training": seconds, "all": time.perf_counter() - began},
     }
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)
 
 
@@ -255,7 +255,7 @@ def scores(read: dict[str, Reading]) -> dict:
 
 def figures(folder: Path, found: dict, clouds: dict) -> None:
     """Draw the run."""
-    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
+    save = lambda name, figure: outputs.save_figure(folder / f"{name}.png", figure)
     heads, weights, arrows, explained = {}, {}, {}, {}
     for (name, setting), one in found.items():
         drawn, zeta = one["attention"], one["zeta"]
@@ -310,7 +310,7 @@ def summary(folder: Path, metrics: dict) -> None:
         ]
     seconds = metrics["seconds"]
     lines.append(("seconds, training / call", "", f"{sum(seconds['training'].values()):.0f} / {seconds['all']:.0f}"))
-    runs.print_table(f"{folder}: metrics.json, figures", ("", "published", "ours"), lines)
+    outputs.print_table(f"{folder}: metrics.json, figures", ("", "published", "ours"), lines)
 
 
 if __name__ == "__main__":

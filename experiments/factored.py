@@ -33,7 +33,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, runs
 from beliefgeo.analysis import report
 from beliefgeo.analysis.controls import shuffle_beliefs
 from beliefgeo.analysis.cross_validation import cross_validate_probe
@@ -158,13 +158,13 @@ def main(preset: str, config: Config, out: Path) -> None:
         },
         "snapshots": shots,
         "published": PUBLISHED if as_published(config) else {},
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
     }
     found = over_training(shots)
     figures(folder, metrics, found, {net: probed(each[0], truth) for net, each in features.items()}, truth)
     metrics["seconds"] = {"training": learned.history["seconds"].sum(), "all": time.perf_counter() - began}
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics, found)
 
 
@@ -250,7 +250,7 @@ def over_training(shots: dict[int, Any]) -> Any:
 
 def figures(folder: Path, metrics: dict, found: dict, seen: dict[str, np.ndarray], truth: Truth) -> None:
     """Draw dimensions and errors over training, the vary-one subspaces, and the probed beliefs."""
-    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
+    save = lambda name, figure: outputs.save_figure(folder / f"{name}.png", figure)
     tokens, names = np.array([*metrics["snapshots"]]), metrics["config"]["factors"]
     titles = [f"{name} {1 + names[:n].count(name)}" for n, name in enumerate(names)]
     save("training", plots.training_panels(tokens, found, titles, metrics["exact dimensions"]))
@@ -300,7 +300,7 @@ def summary(folder: Path, metrics: dict, found: dict) -> None:
     title = f"{folder}: metrics.json, figures; {seconds} s training / call; {metrics['training_tokens']:,} tokens"
     if not metrics["published"]:
         rows = [(what, "", ours) for what, _, ours in rows]
-    runs.print_table(title, ("", "published", "ours"), rows)
+    outputs.print_table(title, ("", "published", "ours"), rows)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import jax
 import numpy as np
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, runs
 from beliefgeo.analysis import report
 from beliefgeo.analysis.controls import explained_by
 from beliefgeo.analysis.decay import decay_report, describe_decay
@@ -114,17 +114,17 @@ def main(preset: str, config: Config, out: Path) -> None:
         "preset": preset,
         "config": asdict(config),
         "sources": results,
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
     }
-    runs.save_figure(folder / "loss.png", plots.excess_panels(results))
-    runs.save_figure(folder / "gap.png", plots.gap_panels(results))
+    outputs.save_figure(folder / "loss.png", plots.excess_panels(results))
+    outputs.save_figure(folder / "gap.png", plots.gap_panels(results))
     if "names" in results:
-        runs.save_figure(
+        outputs.save_figure(
             folder / "sightings.png", plots.sightings_panels(results["names"]["networks"], PUBLISHED_SIGHTINGS)
         )
     metrics["seconds"] = {"training": seconds, "all": time.perf_counter() - began}
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)
 
 
@@ -207,13 +207,13 @@ def summary(folder: Path, metrics: dict) -> None:
             lines.append(("", kind, f"{gap:.1e}", f"{worst:.1e}", describe_decay(net["fits"][0])))
     seconds = sum(metrics["seconds"]["training"].values())
     title = f"{folder}: metrics.json, figures; {seconds:.0f} / {metrics['seconds']['all']:.0f} s training / call"
-    runs.print_table(title, ("", "", "gap (nats)", "worst beyond 3", "excess falls (first seed)"), lines)
+    outputs.print_table(title, ("", "", "gap (nats)", "worst beyond 3", "excess falls (first seed)"), lines)
     if "names" in metrics["sources"]:
         nets = {kind: net["sightings"] for kind, net in metrics["sources"]["names"]["networks"].items()}
         seen = {"published": PUBLISHED_SIGHTINGS[1], "exact": next(iter(nets.values()))["exact"]}
         seen |= {kind: list(found["network"].values())[-1]["mean"] for kind, found in nets.items()}
         lines = [(who, *(f"{loss:.4f}" for loss in each)) for who, each in seen.items()]
-        runs.print_table("loss on the name (nats)", ("", *(f"sighting {k}" for k in range(1, 5))), lines)
+        outputs.print_table("loss on the name (nats)", ("", *(f"sighting {k}" for k in range(1, 5))), lines)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, runs
 from beliefgeo.beliefs.inference import infer_causal_states, window_codes
 from beliefgeo.beliefs.spectral import spectral_learn
 from beliefgeo.plots import inference as plots
@@ -63,18 +63,18 @@ def main(preset: str, config: Config, out: Path) -> None:
     results = {name: study(name, sizes, config) for name in DIMENSIONS}
     curve = lambda rows: np.array([[row["share"], *row["interval"]] for row in rows])
     curves = {name: {method: curve(rows) for method, rows in methods.items()} for name, methods in results.items()}
-    runs.save_figure(folder / "recovery.png", plots.recovery_curves(sizes, curves))
+    outputs.save_figure(folder / "recovery.png", plots.recovery_curves(sizes, curves))
     metrics = {
         "preset": preset,
         "config": asdict(config),
         "processes": results,
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
         "seconds": time.perf_counter() - began,
     }
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     needed = [(name, method, tokens_needed(rows)) for name in results for method, rows in results[name].items()]
-    runs.print_table(f"{folder}: tokens needed to recover 19 samples of 20", ("process", "method", "tokens"), needed)
+    outputs.print_table(f"{folder}: tokens needed to recover 19 samples of 20", ("process", "method", "tokens"), needed)
 
 
 def tokens_needed(rows: list[dict]) -> str:

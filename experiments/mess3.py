@@ -23,7 +23,7 @@ import numpy as np
 import optax
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, resumable, runs
 from beliefgeo.analysis import report
 from beliefgeo.analysis.controls import shuffle_words
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, loss_gap, prefixes
@@ -82,7 +82,7 @@ def main(preset: str, config: Config, out: Path) -> None:
     process, network, context = bg.mess3(config.x, config.alpha), Transformer(config.network), config.network.context
     if config.network.vocab_size != process.vocab_size:
         raise ValueError(f"vocab_size must be Mess3's, {process.vocab_size}; got {config.network.vocab_size}")
-    plan = runs.Plan(config.steps, config.chunk, config.batch * context, config.snapshots, config.seeds)
+    plan = resumable.Plan(config.steps, config.chunk, config.batch * context, config.snapshots, config.seeds)
     with stage(spent, "evaluate"):
         rows = prefixes(process, bg.words(process, context))
 
@@ -101,7 +101,7 @@ def main(preset: str, config: Config, out: Path) -> None:
     train_key, shuffle_key = jax.random.split(jax.random.key(config.seed))
     folder = runs.open_run(runs.run_folder(out, preset, config), config)
     with stage(spent, "train"):
-        runs.train(folder, trainer, train_key, plan)
+        resumable.train(folder, trainer, train_key, plan)
 
     def read(params, rows):
         last = lambda sites: {"resid_post": sites["resid_post"][-1], "final_norm": sites["final_norm"]}
@@ -110,7 +110,7 @@ def main(preset: str, config: Config, out: Path) -> None:
     read_seeds = jax.jit(lambda params, rows: jax.lax.map(lambda one: read(one, rows), params))
     with stage(spent, "evaluate"):
         snapshots, networks = [], dict.fromkeys(("trained", "untrained"))
-        for step, params in runs.snapshots(folder, trainer, train_key, plan):
+        for step, params in resumable.snapshots(folder, trainer, train_key, plan):
             evaluation = read_seeds(params, rows)
             networks["trained" if step else "untrained"] = evaluation  # the last one stays
             snapshots.append(emergence(step * plan.tokens_per_step, evaluation, rows))
@@ -118,7 +118,7 @@ def main(preset: str, config: Config, out: Path) -> None:
     with stage(spent, "draw"):
         figures(folder, metrics, snapshots, networks, rows)
     seconds = {"training": runs.history(folder)["seconds"].sum(), "all": sum(spent.values()), "where": spent}
-    runs.write_json(folder / "metrics.json", metrics | {"seconds": seconds})
+    outputs.write_json(folder / "metrics.json", metrics | {"seconds": seconds})
     summary(folder, metrics, seconds)
 
 
@@ -139,8 +139,8 @@ def measure(preset: str, config: Config, key, snapshots: list, networks: dict, r
             {"tokens": shot["tokens"], **{name: report.over_seeds(shot[name]) for name in ("gap", "mse", "r2")}}
             for shot in snapshots
         ],
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
     }
 
 
@@ -171,7 +171,7 @@ def geometry(features, rows: Prefixes) -> dict:
 
 def figures(folder: Path, metrics: dict, snapshots: list, networks: dict, rows: Prefixes) -> None:
     """Draw the run."""
-    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
+    save = lambda name, figure: outputs.save_figure(folder / f"{name}.png", figure)
     colors, truth = simplex.belief_colors(rows.beliefs), simplex_coordinates(rows.beliefs)
     trained = networks["trained"].features["resid_post"][0]
     entries, shuffled = shuffle_words(jax.random.key(0), rows)
@@ -191,7 +191,7 @@ def figures(folder: Path, metrics: dict, snapshots: list, networks: dict, rows: 
     shown = [snapshots[i] for i in np.unique(np.linspace(0, len(snapshots) - 1, 8).round().astype(int))]
     save("emergence", simplex.simplex_panels({label(shot): shot["points"] for shot in shown}, colors, rows.counts))
     frames = {label(shot).replace("\n", ", "): shot["points"] for shot in snapshots}
-    runs.save_movie(folder / "emergence", simplex.simplex_movie(frames, colors, rows.counts, truth=truth))
+    outputs.save_movie(folder / "emergence", simplex.simplex_movie(frames, colors, rows.counts, truth=truth))
 
     later = snapshots[1:]
     gap, error = (np.stack([shot[name] for shot in later], 1) for name in ("gap", "mse"))
@@ -238,7 +238,7 @@ def summary(folder: Path, metrics: dict, seconds: dict) -> None:
         ]
     lines.append(("seconds, training / call", "", f"{seconds['training']:.0f} / {seconds['all']:.0f}"))
     lines += [(f"  {name}", "", f"{spent:.0f}") for name, spent in seconds["where"].items()]
-    runs.print_table(f"{folder}: metrics.json, figures, movie", ("", "published", "ours"), lines)
+    outputs.print_table(f"{folder}: metrics.json, figures, movie", ("", "published", "ours"), lines)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ import numpy as np
 from jax import Array
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, runs
 from beliefgeo.analysis import report
 from beliefgeo.analysis.controls import shuffle_beliefs
 from beliefgeo.analysis.evaluation import Prefixes, beliefs_after, layerwise, prefixes
@@ -132,11 +132,11 @@ def main(preset: str, config: Config, out: Path) -> None:
         "config": asdict(config),
         "published": {name: PUBLISHED[name] for name in found},
         "processes": found,
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
         "seconds": {"training": seconds, "all": time.perf_counter() - began},
     }
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)
 
 
@@ -223,7 +223,7 @@ def plane(name: ProcessName, rows: Prefixes, probed: dict) -> dict[str, np.ndarr
 
 def figures(folder: Path, found: dict, clouds: dict, weights: dict) -> None:
     """Draw beliefs, scores and the fall of the error."""
-    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
+    save = lambda name, figure: outputs.save_figure(folder / f"{name}.png", figure)
     angle = np.linspace(0, 2 * np.pi, 200)
     outlines = {
         "mess3": np.asarray(simplex_vertices(3))[[0, 1, 2, 0]],
@@ -260,7 +260,7 @@ def summary(folder: Path, metrics: dict) -> None:
     title = f"""{folder}: metrics.json, figures; {seconds} s training / call
 gap: nats above the optimum; gain: share of what the past tells; minimal, Markov: cosine R2 of their beliefs; untr.:
 minimal, untrained; held: R2 by subtree; fifth: share of the fall of the error by the first fifth of training"""
-    runs.print_table(title, columns, lines)
+    outputs.print_table(title, columns, lines)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, runs
 from beliefgeo.analysis.geometry import simplex_coordinates
 from beliefgeo.beliefs.causal_states import is_unifilar
 from beliefgeo.beliefs.dimension import information_dimension, kaplan_yorke, lyapunov_exponents
@@ -115,12 +115,12 @@ def main(preset: str, config: Config, out: Path) -> None:
         "config": asdict(config),
         "cells": cells,
         "checks": [{name: value for name, value in one.items() if name != "beliefs"} for one in clouds],
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
         "seconds": time.perf_counter() - began,
     }
     figures(folder, cells, clouds, config)
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, cells)
 
 
@@ -197,14 +197,16 @@ def figures(folder: Path, cells: list[dict], clouds: list[dict], config: Config)
 
     quantities = {f"share {verdict}": table(lambda one, v=verdict: one["shares"][v]["share"]) for verdict in VERDICTS}
     quantities["mean dimension"] = table(lambda one: one["dimension, mean"])
-    runs.save_figure(folder / "shares.png", plots.heat_maps(config.states, config.vocab_sizes, quantities))
+    outputs.save_figure(folder / "shares.png", plots.heat_maps(config.states, config.vocab_sizes, quantities))
     if clouds:
         formula, sampled = (np.array([one[name] for one in clouds]) for name in ("formula", "sampled"))
-        runs.save_figure(folder / "check.png", plots.dimension_check(formula, sampled))
+        outputs.save_figure(folder / "check.png", plots.dimension_check(formula, sampled))
         spread = np.linspace(min(0.3, formula.max()), formula.max(), 6)
         shown = [clouds[abs(formula - dimension).argmin()] for dimension in spread]
         title = lambda one: f"dimension {one['formula']:.2f}\n{one['tokens']} tokens"
-        runs.save_figure(folder / "gallery.png", plots.belief_gallery([(title(one), one["beliefs"]) for one in shown]))
+        outputs.save_figure(
+            folder / "gallery.png", plots.belief_gallery([(title(one), one["beliefs"]) for one in shown])
+        )
 
 
 def summary(folder: Path, cells: list[dict]) -> None:
@@ -214,7 +216,7 @@ def summary(folder: Path, cells: list[dict]) -> None:
         found = [one for one in cells if one["family"] == name]
         shares = [f"{np.mean([one['shares'][verdict]['share'] for one in found]):.2f}" for verdict in VERDICTS]
         lines.append((name, *shares))
-    runs.print_table(f"{folder}: metrics.json, figures; shares, mean over sizes", ("family", *VERDICTS), lines)
+    outputs.print_table(f"{folder}: metrics.json, figures; shares, mean over sizes", ("family", *VERDICTS), lines)
 
 
 if __name__ == "__main__":

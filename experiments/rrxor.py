@@ -28,7 +28,7 @@ from typing import Literal
 import jax
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, runs
 from beliefgeo.analysis import report
 from beliefgeo.analysis.controls import shuffle_unseen
 from beliefgeo.analysis.evaluation import Prefixes, layerwise, prefixes
@@ -105,11 +105,11 @@ def main(preset: str, config: Config, out: Path) -> None:
         "mixed states": len(bg.mixed_state_presentation(process).beliefs),
         "next-token law": report.law_report(rows),
         "networks": results,
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
         "seconds": {"training": seconds, "all": time.perf_counter() - began},
     }
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)
 
 
@@ -175,7 +175,7 @@ def fit(features: jax.Array, rows: Prefixes) -> bg.Probe:
 
 def figures(folder: Path, results: dict, pictures: dict, rows: Prefixes) -> None:
     """Draw scores site by site, distances, the beliefs that probes see, the test and the training."""
-    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
+    save = lambda name, figure: outputs.save_figure(folder / f"{name}.png", figure)
     scores = {size: found["scores"] for size, found in results.items()}
     probes = {
         "mean squared error": {net: (net, "in sample: mse") for net in NETS},
@@ -227,7 +227,7 @@ def summary(folder: Path, metrics: dict) -> None:
             lines.append((f"  {label}", published if size == "128-wide" else "", *ours))
     seconds = sum(metrics["seconds"]["training"].values())
     title = f"{folder}: metrics.json, figures; {seconds:.0f} / {metrics['seconds']['all']:.0f} s training / call"
-    runs.print_table(title, ("", "published", *NETS), lines)
+    outputs.print_table(title, ("", "published", *NETS), lines)
 
 
 def shown(found: dict) -> list[tuple[str, str, dict]]:

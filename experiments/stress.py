@@ -26,7 +26,7 @@ import jax
 import numpy as np
 import tyro
 
-from beliefgeo import runs
+from beliefgeo import outputs, runs
 
 COMMAND = [sys.executable, str(Path(__file__).parent / "mess3.py"), "quick"]
 LEAVINGS = re.compile(r"tmp|partial")
@@ -229,11 +229,11 @@ def main(config: Config) -> None:
             stops = lambda out, options=options, message=message: diverged(out, *options, message=message)
             attempt(f"the loss {message}", 1, stops)
         minutes = (time.perf_counter() - began) / 60
-    runs.print_table("mess3.py quick", ("fault", "tried", "survived"), rows)
+    outputs.print_table("mess3.py quick", ("fault", "tried", "survived"), rows)
     results = Path(__file__).parent / "results" / "stress"
     results.mkdir(parents=True, exist_ok=True)
-    measured = {"faults": rows, "minutes": minutes, "device": runs.device(), "versions": runs.versions()}
-    runs.write_json(results / "metrics.json", measured)
+    measured = {"faults": rows, "minutes": minutes, "device": outputs.device(), "versions": outputs.versions()}
+    outputs.write_json(results / "metrics.json", measured)
     if not survived_all:
         raise SystemExit("error: not every fault was survived; see what was printed above")
 

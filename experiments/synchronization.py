@@ -28,7 +28,7 @@ import numpy as np
 import optax
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, resumable, runs
 from beliefgeo.analysis.evaluation import evaluate, prefixes
 from beliefgeo.analysis.report import loss_report
 from beliefgeo.beliefs.mixed_states import (
@@ -98,20 +98,20 @@ def main(preset: str, config: Config, out: Path) -> None:
         "processes": {
             name: compare(presentations[name], bg.entropy_rate(processes[name]), loss) for name, loss in losses.items()
         },
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
     }
     figures(folder, presentations, metrics["processes"])
     training_seconds = sum(runs.history(folder / name)["seconds"].sum() for name in processes)
     metrics["seconds"] = {"training": training_seconds, "all": time.perf_counter() - began}
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)
 
 
 def network_loss(folder: Path, process: bg.Process, config: Config) -> dict:
     """Train on one process; the exact loss after 0, 1, 2, ... tokens, `analysis.report.loss_report`."""
     network, context, started = Transformer(config.network), config.network.context, with_bos(process)
-    plan = runs.Plan(config.steps, config.chunk, config.batch * context, 2, config.seeds)
+    plan = resumable.Plan(config.steps, config.chunk, config.batch * context, 2, config.seeds)
     rows = prefixes(process, bg.words(process, context - 1), bos=process.vocab_size)
 
     def draw(key, _):
@@ -121,8 +121,8 @@ def network_loss(folder: Path, process: bg.Process, config: Config) -> dict:
 
     warm = optax.warmup_cosine_decay_schedule(0, config.learning_rate, config.steps // 20, config.steps)
     trainer, key = training(network, optax.nadam(warm), draw, steps=config.chunk), jax.random.key(config.seed)
-    runs.train(folder, trainer, key, plan)
-    params = dict(runs.snapshots(folder, trainer, key, plan))
+    resumable.train(folder, trainer, key, plan)
+    params = dict(resumable.snapshots(folder, trainer, key, plan))
     read = jax.jit(lambda every: jax.lax.map(lambda one: evaluate(partial(network.apply, one), rows), every))
     return loss_report({"trained": read(params[config.steps]), "untrained": read(params[0])}, rows)
 
@@ -174,7 +174,7 @@ def spectra(presentations: dict, results: dict):
 
 def figures(folder: Path, presentations: dict, results: dict) -> None:
     """Draw the spectra with the loss, and the gap of each network along the context."""
-    runs.save_figure(folder / "synchronization.png", spectra(presentations, results))
+    outputs.save_figure(folder / "synchronization.png", spectra(presentations, results))
     gaps = {
         f"{kind}: nats above the optimum": {
             name: found["loss"]["gap_per_position"][kind]["seeds"] for name, found in results.items()
@@ -184,7 +184,7 @@ def figures(folder: Path, presentations: dict, results: dict) -> None:
     length = np.arange(len(next(iter(results.values()))["exact excess"]))
     figure = curves.per_position(length, gaps)
     figure.axes[1].set(yscale="linear", ylim=(0, None))
-    runs.save_figure(folder / "per_position.png", figure)
+    outputs.save_figure(folder / "per_position.png", figure)
 
 
 def summary(folder: Path, metrics: dict) -> None:
@@ -196,7 +196,7 @@ def summary(folder: Path, metrics: dict) -> None:
         lines.append((name, f"{sync:.3f}", *falls, *(f"{gap[net]['mean']:.1e}" for net in ("trained", "untrained"))))
     columns = ("", "sync. length", "exact loss falls in", "network's loss in", "gap (nats)", "untrained")
     seconds = " / ".join(f"{value:.0f}" for value in metrics["seconds"].values())
-    runs.print_table(f"{folder}: metrics.json, figures; {seconds} s training / call", columns, lines)
+    outputs.print_table(f"{folder}: metrics.json, figures; {seconds} s training / call", columns, lines)
 
 
 if __name__ == "__main__":

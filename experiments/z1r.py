@@ -26,7 +26,7 @@ import numpy as np
 import optax
 
 import beliefgeo as bg
-from beliefgeo import cli, runs
+from beliefgeo import cli, outputs, resumable, runs
 from beliefgeo.analysis import report
 from beliefgeo.analysis.controls import shuffle_words
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, prefixes
@@ -88,7 +88,7 @@ def main(preset: str, config: Config, out: Path) -> None:
         raise ValueError(f"vocab_size must be Z1R's with BOS, {started.vocab_size}; got {config.network.vocab_size}")
     presentation = bg.mixed_state_presentation(process)
     rows = prefixes(process, bg.words(process, context - 1), bos=bos)
-    plan = runs.Plan(config.steps, config.chunk, config.batch * context, 2, config.seeds)
+    plan = resumable.Plan(config.steps, config.chunk, config.batch * context, 2, config.seeds)
 
     def draw(key, _):
         keys = jax.random.split(key, config.batch)
@@ -99,8 +99,8 @@ def main(preset: str, config: Config, out: Path) -> None:
     trainer = training(network, optax.nadam(warm), draw, steps=config.chunk)
     train_key, shuffle_key = jax.random.split(jax.random.key(config.seed))
     folder = runs.open_run(runs.run_folder(out, preset, config), config)
-    runs.train(folder, trainer, train_key, plan)
-    params = dict(runs.snapshots(folder, trainer, train_key, plan))
+    resumable.train(folder, trainer, train_key, plan)
+    params = dict(resumable.snapshots(folder, trainer, train_key, plan))
 
     sites = lambda found: {LAST: found["resid_post"][-1], BOTH: jnp.concatenate([*found["resid_post"]], -1)}
     read = jax.jit(lambda every: jax.lax.map(lambda one: evaluate(partial(network.apply, one), rows, sites), every))
@@ -118,15 +118,15 @@ def main(preset: str, config: Config, out: Path) -> None:
         "next-token law alone": bg.score_probe(bg.fit_probe(rows.laws, *known), rows.laws, *known).r2,
         "each belief": each_belief(probed, presentation, rows),
         "held_out": report.held_out_report(shuffle_key, networks, rows, rows.probabilities, shuffles=config.shuffles),
-        "device": runs.device(),
-        "versions": runs.versions(),
+        "device": outputs.device(),
+        "versions": outputs.versions(),
     }
     entries, beliefs = shuffle_words(shuffle_key, rows)
     features = networks["trained"].features[LAST][0]
     shuffled = bg.fit_probe(features[entries], beliefs)(features)
     figures(folder, process, presentation, metrics, probed | {"shuffled": shuffled[None]}, rows)
     metrics["seconds"] = {"training": runs.history(folder)["seconds"].sum(), "all": time.perf_counter() - began}
-    runs.write_json(folder / "metrics.json", metrics)
+    outputs.write_json(folder / "metrics.json", metrics)
     summary(folder, metrics)
 
 
@@ -170,7 +170,7 @@ def figures(
     rows: Prefixes,
 ) -> None:
     """Draw the process, its measures, the probed beliefs and the loss."""
-    save = lambda name, figure: runs.save_figure(folder / f"{name}.png", figure)
+    save = lambda name, figure: outputs.save_figure(folder / f"{name}.png", figure)
     graph = (presentation.successors, presentation.probabilities, presentation.recurrent, presentation.depth)
     points = simplex_coordinates(presentation.beliefs)
     save("presentation", spaces.presentation_figure(process.transitions, points, *graph))
@@ -212,7 +212,7 @@ def summary(folder: Path, metrics: dict) -> None:
     lines.append(("next-token law alone: R2", "", f"{float(metrics['next-token law alone']):.4f}"))
     lines.append(("shuffled beliefs: R2, in sample", "0", show(metrics["in_sample"][LAST]["shuffled"]["r2"], ".4f")))
     lines.append(("seconds, training / call", "", " / ".join(f"{value:.0f}" for value in metrics["seconds"].values())))
-    runs.print_table(f"{folder}: metrics.json, figures", ("", "exact", "ours"), lines)
+    outputs.print_table(f"{folder}: metrics.json, figures", ("", "exact", "ours"), lines)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ import optax
 import pytest
 from filelock import FileLock
 
-from beliefgeo import runs
+from beliefgeo import resumable, runs
 from beliefgeo.networks.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 
 NETWORK = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
-PLAN = runs.Plan(steps=12, chunk=2, tokens_per_step=32, snapshots=2)
+PLAN = resumable.Plan(steps=12, chunk=2, tokens_per_step=32, snapshots=2)
 KEY = jax.random.key(0)
 
 
@@ -39,7 +39,7 @@ def trainer(rate=0.01):
 
 
 def train(folder, rate=0.01):
-    return runs.train(runs.open_run(folder, Config()), trainer(rate), KEY, PLAN)
+    return resumable.train(runs.open_run(folder, Config()), trainer(rate), KEY, PLAN)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def assert_same(folder, state, undisturbed):
     for ours, theirs in zip(jax.tree.leaves(state.params), jax.tree.leaves(undisturbed[1].params), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     for (_, ours), (_, theirs) in zip(
-        runs.snapshots(folder, trainer(), KEY, PLAN),
-        runs.snapshots(undisturbed[0], trainer(), KEY, PLAN),
+        resumable.snapshots(folder, trainer(), KEY, PLAN),
+        resumable.snapshots(undisturbed[0], trainer(), KEY, PLAN),
         strict=True,
     ):
         jax.tree.map(np.testing.assert_array_equal, ours, theirs)
@@ -113,7 +113,7 @@ def test_all_checkpoints_damaged(finished, undisturbed, capsys):
 def test_a_damaged_snapshot_is_refused_with_the_remedy(finished, undisturbed):
     flip_a_bit(largest(finished / "checkpoints" / "2"))
     with pytest.raises(ValueError, match="2 is damaged: .* has changed: remove the checkpoints of this and all later"):
-        list(runs.snapshots(finished, trainer(), KEY, PLAN))
+        list(resumable.snapshots(finished, trainer(), KEY, PLAN))
     with pytest.raises(ValueError, match="2 is damaged"):
         runs.load_run(finished, step=2)
     for step in ("2", "10", "12"):
@@ -158,7 +158,7 @@ def test_one_run_a_folder(finished):
 
 
 def test_an_interrupt_finishes_the_chunk_and_saves(tmp_path, undisturbed, monkeypatch, capfd):
-    append = runs._append_history
+    append = resumable._append_history
 
     def append_and_interrupt(folder, step, *rest):
         append(folder, step, *rest)
@@ -167,7 +167,7 @@ def test_an_interrupt_finishes_the_chunk_and_saves(tmp_path, undisturbed, monkey
 
     folder, usual = tmp_path / "run", signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt, match="stopped after step 8, which is sav"):
-        patched.setattr(runs, "_append_history", append_and_interrupt)
+        patched.setattr(resumable, "_append_history", append_and_interrupt)
         train(folder)
     assert "finishing the steps under way" in capfd.readouterr().err
     assert signal.getsignal(signal.SIGINT) is usual and runs.load_run(folder).step == 8
@@ -184,7 +184,7 @@ def test_history_on_a_full_disk(tmp_path, undisturbed):
     _, metrics = jax.vmap(trainer().advance)(undisturbed[1])
     (tmp_path / "history.jsonl").symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"cannot write .*history.jsonl at step 12 \(No space left on device\)"):
-        runs._append_history(tmp_path, 12, metrics, 0.0)
+        resumable._append_history(tmp_path, 12, metrics, 0.0)
 
 
 PROGRAM = """

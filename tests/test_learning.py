@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo import runs
+from beliefgeo import resumable, runs
 from beliefgeo.analysis.evaluation import evaluate, loss_gap, optimal_loss, prefixes
 from beliefgeo.learning import Budget, learn, read_networks, read_positions
 from beliefgeo.networks.recurrent import RecurrentConfig
@@ -81,7 +81,7 @@ def test_a_recurrent_network_is_loaded_as_one(tmp_path):
 def test_the_same_call_again_loads_and_trains_nothing(tmp_path, monkeypatch):
     call = lambda: learn(tmp_path / "run", bg.even(), SMALL, SHORT, context=4, data="even")
     first = call()
-    monkeypatch.setattr(runs, "_save", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(resumable, "_save", lambda *_: pytest.fail("trained again"))
     again = call()
     jax.tree.map(np.testing.assert_array_equal, first.trained, again.trained)
 

@@ -18,7 +18,7 @@ import optax
 import pytest
 
 import beliefgeo as bg
-from beliefgeo import cli, hosts, runs
+from beliefgeo import cli, hosts, outputs, resumable, runs
 from beliefgeo.networks.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 
@@ -50,11 +50,11 @@ def main(preset, config, out):
         return Batch(drawn.tokens, -drawn.log_probabilities[:, 1:].mean())
 
     trainer = training(Transformer(config.network), optax.sgd(0.3), draw, steps=2)
-    plan, key = runs.Plan(config.steps, 2, 32, 2, config.seeds), jax.random.key(0)
+    plan, key = resumable.Plan(config.steps, 2, 32, 2, config.seeds), jax.random.key(0)
     folder = runs.open_run(runs.run_folder(out, preset, config), config)
-    runs.train(folder, trainer, key, plan)
-    params = dict(runs.snapshots(folder, trainer, key, plan))[config.steps]
-    runs.write_json(
+    resumable.train(folder, trainer, key, plan)
+    params = dict(resumable.snapshots(folder, trainer, key, plan))[config.steps]
+    outputs.write_json(
         folder / "metrics.json", {"devices": jax.device_count(), "bias": params["params"]["unembed"]["bias"]}
     )
 

@@ -1,6 +1,6 @@
 """Results as they should be reported: with controls, held out, in both weightings, as tokens of context, over seeds.
 
-A report is a nested dictionary of numbers and arrays, ready for `runs.write_json`.
+A report is a nested dictionary of numbers and arrays, ready for `outputs.write_json`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

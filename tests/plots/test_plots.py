@@ -4,7 +4,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import beliefgeo as bg
-from beliefgeo import runs
+from beliefgeo import outputs
 from beliefgeo.analysis.geometry import simplex_coordinates
 from beliefgeo.plots import curves, simplex
 from beliefgeo.plots.style import panels
@@ -81,7 +81,7 @@ def test_a_movie_has_its_frames_and_holds_the_last(tmp_path):
     from PIL import Image
 
     movie = simplex.simplex_movie({"0 tokens": POINTS, "9 tokens": POINTS * 0.5}, COLORS, truth=POINTS)
-    path = runs.save_movie(tmp_path / "movie", movie)
+    path = outputs.save_movie(tmp_path / "movie", movie)
     assert path.exists() and path.stat().st_size > 1000
     if path.suffix == ".gif":
         with Image.open(path) as image:
