@@ -71,22 +71,22 @@ def principal_components(features: ArrayLike, weights: ArrayLike | None = None) 
 def compare_distances(
     key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, *, pairs: int = 1_000_000, weights: ArrayLike | None = None
 ) -> Float[Array, ""]:
-    """r2 between pairwise distances in two clouds `[row, axis]` of the same rows, over random pairs.
+    """r2 between pairwise distances in two clouds `[row, axis]` of the same rows, over all or random pairs.
 
     Args:
-        key: draws the pairs.
+        key: draws the pairs where there are more than `pairs`.
         left: `[row, axis]`.
         right: `[row, axis]`, of any dimension.
-        pairs: how many; the estimate's standard error is about 1/sqrt(pairs).
-        weights: `[row]`: the two rows of a pair are drawn independently in proportion; default equally.
+        pairs: at most so many; the estimate's standard error is about 1/sqrt(pairs), 0 where they are all.
+        weights: `[row]`: a pair counts in proportion to the product of those of its rows; default equally.
 
     >>> square = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     >>> round(float(compare_distances(jax.random.key(0), square, -2 * square)), 4)
     1.0
     """
-    one, other, left, right = _pairs("compare_distances", key, left, right, pairs, weights)
+    one, other, shares, left, right = _pairs("compare_distances", key, left, right, pairs, weights)
     distance = lambda cloud: jnp.linalg.norm(cloud[one] - cloud[other], axis=-1)
-    return jnp.corrcoef(distance(left), distance(right))[0, 1] ** 2
+    return _r2(distance(left), distance(right), shares)
 
 
 def compare_cosines(
@@ -98,17 +98,17 @@ def compare_cosines(
     weights: ArrayLike | None = None,
     centred: bool = True,
 ) -> Float[Array, ""]:
-    """r2 between pairwise cosine similarities in two clouds `[row, axis]` of the same rows, over random pairs.
+    """r2 between pairwise cosine similarities in two clouds `[row, axis]` of the same rows, over all or random pairs.
 
     The cosine is between vectors from each cloud's weighted mean, so an offset or a scale of a cloud changes nothing;
     rows at the mean itself have the cosine 0 with all. 0 where the cosines of the left cloud do not vary, as those of a
     probe that sees the mean everywhere.
 
     Args:
-        key: draws the pairs.
+        key: draws the pairs where there are more than `pairs`.
         left: `[row, axis]`, what is predicted.
         right: `[row, axis]`, the truth.
-        pairs: how many.
+        pairs: at most so many.
         weights: `[row]`; default equal.
         centred: False takes the vectors from zero, where an offset counts.
 
@@ -120,11 +120,11 @@ def compare_cosines(
     >>> round(float(compare_cosines(jax.random.key(0), square, 3 - 2 * square)), 4)
     1.0
     """
-    one, other, left, right = _pairs("compare_cosines", key, left, right, pairs, weights)
+    one, other, shares, left, right = _pairs("compare_cosines", key, left, right, pairs, weights)
     law = jnp.ones(len(left)) if weights is None else as_floats(weights)
     origin = lambda cloud: centred * ((law / law.sum()).astype(cloud.dtype) @ cloud)
     seen, true = (_cosines(cloud - origin(cloud)[None], one, other) for cloud in (left, right))
-    return jnp.where(seen.std() > 1e-6, jnp.corrcoef(seen, true)[0, 1] ** 2, 0)
+    return jnp.where(seen.std(where=shares > 0) > 1e-6, _r2(seen, true, shares), 0)
 
 
 def _cosines(
@@ -137,10 +137,21 @@ def _cosines(
 
 def _pairs(
     who: str, key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, pairs: int, weights: ArrayLike | None
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array, Array]:
+    """The two rows of each pair, its share, and the clouds."""
     left, right = as_floats(left), as_floats(right)
     if len(left) != len(right):
         raise ValueError(f"{who} needs clouds of the same rows; got {len(left)} and {len(right)}")
     law = jnp.ones(len(left)) if weights is None else as_floats(weights)
-    one, other = jax.random.choice(key, len(left), (2, pairs), p=law / law.sum())
-    return one, other, left, right
+    law = law / law.sum()
+    if len(left) ** 2 <= pairs:
+        one, other = (jnp.ravel(row) for row in jnp.indices((len(left), len(left))))
+        return one, other, law[one] * law[other], left, right
+    one, other = jax.random.choice(key, len(left), (2, pairs), p=law)
+    return one, other, jnp.ones(pairs, law.dtype), left, right
+
+
+def _r2(left: Float[Array, " pair"], right: Float[Array, " pair"], shares: Float[Array, " pair"]) -> Float[Array, ""]:
+    """The squared correlation."""
+    (left_variance, covariance), (_, right_variance) = jnp.cov(left, right, aweights=shares)
+    return covariance**2 / (left_variance * right_variance)

@@ -132,6 +132,7 @@ def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> Filt
     return Filtered(jnp.concatenate([jnp.stack(process.initial)[None], beliefs]), log_probabilities)
 
 
+@jax.jit
 def _sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:
     """Sum by halves: a running float32 sum of 1e6 equal logs loses two digits, this one none."""
     while len(values) > 1:

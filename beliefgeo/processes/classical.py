@@ -4,6 +4,8 @@ Entries are T^(token)[state, next_state]. Sources: Shai et al. 2405.15943 (mess3
 (sns), Crutchfield & Feldman (golden mean, even), Riechers et al. 2505.18373 (mr_name).
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
@@ -48,11 +50,16 @@ def mess3(x: Number = 0.05, alpha: Number = 0.85) -> Process:
 
 
 def _mess(x: Number, alpha: Number, n_states: int) -> Process:
+    # Uniform by symmetry, also at x = 0, where the chain is reducible.
+    return hmm(_mess_transitions(x, alpha, n_states), jnp.full(n_states, 1 / n_states))
+
+
+@partial(jax.jit, static_argnums=2)
+def _mess_transitions(x: Number, alpha: Number, n_states: int) -> Array:
     same = jnp.eye(n_states, dtype=bool)
     moves = jnp.where(same, 1 - (n_states - 1) * as_floats(x), x)
     emissions = jnp.where(same, alpha, (1 - as_floats(alpha)) / (n_states - 1))
-    # Uniform by symmetry, also at x = 0, where the chain is reducible.
-    return hmm(jnp.einsum("ij,jo->oij", moves, emissions), jnp.full(n_states, 1 / n_states))
+    return jnp.einsum("ij,jo->oij", moves, emissions)
 
 
 def composite_mess3(xA: Number, aA: Number, xB: Number, aB: Number, eps: Number) -> Process:  # noqa: N803
@@ -93,6 +100,7 @@ def _rrxor_transitions(p1: Number, p2: Number) -> Array:
     return _fill(empty, moves)
 
 
+@jax.jit
 def _fill(empty: Array, moves: list) -> Array:
     """`empty` with the entries (token, state, next_state, probability) written in."""
     token, state, next_state, probability = zip(*moves, strict=True)

@@ -220,6 +220,7 @@ def stationary_distribution(process: Process) -> Float[Array, " state"]:
     return _left_unit_eigenvector(total, process.readout)
 
 
+@jax.jit  # here and below: compiled operation by operation, a process would take half a second the first time
 def _left_unit_eigenvector(total: Float[Array, "state state"], readout: Float[Array, " state"]) -> Array:
     system = jnp.eye(len(readout), dtype=total.dtype) - total + jnp.outer(readout, readout)
     return jnp.linalg.solve(system.T, readout)
@@ -228,19 +229,29 @@ def _left_unit_eigenvector(total: Float[Array, "state state"], readout: Float[Ar
 def _readout(total: Float[Array, "state state"], readout: ArrayLike | None) -> Float[Array, " state"]:
     """The right unit eigenvector: the null direction of T - I, largest entry +1."""
     if readout is None:
-        vector = jnp.linalg.svd(total - jnp.eye(total.shape[0], dtype=total.dtype))[2][-1]
+        vector = _null_direction(total)
     else:
         vector = as_floats(readout).astype(total.dtype)
         if vector.shape != total.shape[:1]:
             raise ValueError(f"readout must have one entry per state ({total.shape[0]}); got shape {vector.shape}")
-    largest = jnp.argmax(abs(vector))
-    vector = (vector / vector[largest]).at[largest].set(1)  # XLA's v / v may be 1 - 1e-7
+    vector = _scale_to_largest(vector)
     if (error := concrete(total @ vector - vector)) is not None and abs(error).max() > 1e-5:
         raise ValueError(
             "readout must be a right unit eigenvector of the sum of transitions over tokens; T @ readout differs from "
             f"readout by {abs(error).max():.2g}: leave it out to have it computed"
         )
     return vector
+
+
+@jax.jit
+def _null_direction(total: Float[Array, "state state"]) -> Float[Array, " state"]:
+    return jnp.linalg.svd(total - jnp.eye(len(total), dtype=total.dtype))[2][-1]
+
+
+@jax.jit
+def _scale_to_largest(vector: Float[Array, " state"]) -> Float[Array, " state"]:
+    largest = jnp.argmax(abs(vector))
+    return (vector / vector[largest]).at[largest].set(1)  # XLA's v / v may be 1 - 1e-7
 
 
 def _assemble(transitions: ArrayLike, initial: ArrayLike | None, readout_of: Any, *, generalised: bool) -> Process:

@@ -2,8 +2,6 @@
 
 import json
 import runpy
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +10,11 @@ import numpy as np
 import pytest
 
 from beliefgeo.networks.transformer import TransformerConfig
+from tests.experiments.command import refusal, start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "attention_heads.py"
 EXPERIMENT = runpy.run_path(str(SCRIPT))
 CASES, Config = EXPERIMENT["CASES"], EXPERIMENT["Config"]
-
-
-def run(*args):
-    return subprocess.run([sys.executable, str(SCRIPT), *args], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -63,7 +58,7 @@ def test_every_case_has_keys_of_its_own_that_training_does_not_use():
 def test_a_small_run(tmp_path):
     small = ["--context", "6", "--words", "5000", "--width", "16", "--mlp-width", "16"]
     budget = ["--steps", "20", "--chunk", "10", "--ideal-steps", "20"]
-    done = run("quick", *small, *budget, "--out", str(tmp_path))
+    done = start("attention_heads", "quick", *small, *budget, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     figures = {"excess.png", "attention.png", "weights.png", "learning.png"}
@@ -99,14 +94,14 @@ def test_mistakes(changes, message, tmp_path):
 
 
 def test_an_unknown_case_lists_the_known_ones(tmp_path):
-    done = run("--cases", ".7, .1", "--out", str(tmp_path / "out"))
-    assert done.returncode != 0 and ".5, -.5" in " ".join(done.stderr.split())
+    said = refusal("attention_heads", "--cases", ".7, .1", "--out", str(tmp_path / "out"))
+    assert ".5, -.5" in " ".join(said.split())
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
 def test_two_heads_serve_a_half_and_minus_a_half_and_one_does_not(tmp_path):
-    done = run("--cases", ".5, -.5", "--head-counts", "1", "2", "--out", str(tmp_path))
+    done = start("attention_heads", "--cases", ".5, -.5", "--head-counts", "1", "2", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     found = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())["cases"][".5, -.5"]
     gaps = {heads: one["trained"]["gap"]["mean"] for heads, one in found["heads"].items()}

@@ -3,8 +3,6 @@
 import json
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -14,13 +12,10 @@ import pytest
 import beliefgeo as bg
 from beliefgeo.analysis.evaluation import Evaluation, beliefs_after, prefixes
 from beliefgeo.networks.transformer import TransformerConfig
+from tests.experiments.command import refusal, start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "constrained_beliefs.py"
 EXPERIMENT = runpy.run_path(str(SCRIPT))
-
-
-def run(*args):
-    return subprocess.run([sys.executable, str(SCRIPT), *args], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +56,7 @@ def test_losses_of_who_knows_all_and_who_knows_nothing(beliefs):
 
 def test_a_small_run(tmp_path):
     small = ["--networks", "two heads", "--steps", "20", "--chunk", "10", "--width", "16"]
-    done = run("quick", *small, "--out", str(tmp_path))
+    done = start("constrained_beliefs", "quick", *small, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     names = {"config.json", "metrics.json", "attention.png", "weights.png", "values.png", "clouds_two_heads.png"}
@@ -89,14 +84,14 @@ def test_mistakes(sizes, message, tmp_path):
 
 
 def test_an_unknown_network_lists_the_known_ones(tmp_path):
-    done = run("--networks", "three heads", "--out", str(tmp_path / "out"))
-    assert done.returncode != 0 and "attention only, two heads" in " ".join(done.stderr.split())
+    said = refusal("constrained_beliefs", "--networks", "three heads", "--out", str(tmp_path / "out"))
+    assert "attention only, two heads" in " ".join(said.split())
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
 def test_constrained_beliefs_are_read_in_the_middle(tmp_path):
-    done = run("--networks", "one head", "--seeds", "1", "--out", str(tmp_path))
+    done = start("constrained_beliefs", "--networks", "one head", "--seeds", "1", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     found = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())["networks"]["one head, x=0.15, a=0.6"]
     assert found["attention"]["cosine of values and evidence"]["mean"][0] > 0.95

@@ -3,8 +3,6 @@
 import json
 import re
 import runpy
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +15,7 @@ from beliefgeo.analysis import report
 from beliefgeo.analysis.evaluation import prefixes
 from beliefgeo.learning import Budget
 from beliefgeo.networks.transformer import TransformerConfig
+from tests.experiments.command import refusal
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "factored.py"
 EXPERIMENT = SimpleNamespace(**runpy.run_path(str(SCRIPT), run_name="factored"))
@@ -31,7 +30,11 @@ SMALL = replace(
 )
 
 
-@pytest.mark.parametrize("option", [{}, {"noise": 0.2}, {"chain": True}], ids=["independent", "noise", "chain"])
+@pytest.mark.parametrize(
+    "option",
+    [{}, pytest.param({"noise": 0.2}, marks=pytest.mark.slow), pytest.param({"chain": True}, marks=pytest.mark.slow)],
+    ids=["independent", "noise", "chain"],
+)
 def test_dimensions_over_training(tmp_path, option):
     EXPERIMENT.main("quick", replace(SMALL, **option), tmp_path)
     (folder,) = tmp_path.iterdir()
@@ -101,6 +104,5 @@ def test_bad_input(tmp_path, fields, message):
 
 
 def test_unknown_factor():
-    command = [sys.executable, str(SCRIPT), "quick", "--factors", "z1r", "mess3"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and "mess3" in done.stderr and "bloch_walk" in done.stderr
+    said = refusal("factored", "quick", "--factors", "z1r", "mess3")
+    assert "mess3" in said and "bloch_walk" in said

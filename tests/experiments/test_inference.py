@@ -1,17 +1,13 @@
 """The experiment as a user runs it: a subprocess, tiny."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.experiments.command import start
 
 
 def test_a_small_run(tmp_path):
     sizes = ["--most", "10000", "--sizes", "2", "--seeds", "3"]
-    script = [sys.executable, str(ROOT / "experiments" / "inference.py"), "quick", *sizes, "--out", str(tmp_path)]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    done = start("inference", "quick", *sizes, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     assert {path.name for path in folder.iterdir()} == {"config.json", "metrics.json", "recovery.png"}

@@ -2,8 +2,6 @@
 
 import json
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -12,6 +10,7 @@ import pytest
 
 import beliefgeo as bg
 from beliefgeo.plots import random_hmms as plots
+from tests.experiments.command import start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "random_hmms.py"
 EXPERIMENT = runpy.run_path(str(SCRIPT))
@@ -101,8 +100,7 @@ def test_dimension_0_by_exponents_means_that_some_word_resets():
 
 def test_a_small_run(tmp_path):
     sizes = ["--processes", "8", "--length", "100", "--checked", "2", "--points", "5000"]
-    script = [sys.executable, str(SCRIPT), "quick", *sizes, "--out", str(tmp_path)]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    done = start("random_hmms", "quick", *sizes, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     names = {"config.json", "metrics.json", "shares.png", "gallery.png", "check.png"}

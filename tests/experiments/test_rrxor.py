@@ -2,25 +2,20 @@
 
 import json
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from beliefgeo.learning import Budget
+from tests.experiments.command import refusal, start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "rrxor.py"
 EXPERIMENT = runpy.run_path(str(SCRIPT), run_name="rrxor")
 SMALL = ["quick", "--context", "5", "--steps", "40", "--chunk", "20", "--shuffles", "9", "--snapshots", "2"]
 
 
-def run(*args):
-    return subprocess.run([sys.executable, str(SCRIPT), *args], capture_output=True, text=True, check=False)
-
-
 def test_scores_with_controls(tmp_path):
-    done = run(*SMALL, "--out", str(tmp_path))
+    done = start("rrxor", *SMALL, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     drawn = {path.stem for path in folder.glob("*.png")}
@@ -64,5 +59,4 @@ def test_a_context_of_too_many_words_is_sampled(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_mistakes(args, message, tmp_path):
-    done = run(*args, "--out", str(tmp_path / "out"))
-    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
+    assert message in refusal("rrxor", *args, "--out", str(tmp_path / "out"))

@@ -1,0 +1,33 @@
+"""An experiment as a user starts it: `python experiments/name.py arguments`."""
+
+import contextlib
+import io
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+def start(name: str, *args: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(EXPERIMENTS / f"{name}.py"), *args], capture_output=True, text=True, check=False
+    )
+
+
+def refusal(name: str, *args: str) -> str:
+    """What it says when it ends with an error, without a process of its own, which would begin by importing jax."""
+    said = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stopped = stack.enter_context(pytest.raises(SystemExit))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sys, "argv", [f"{name}.py", *args])
+        patch.setenv("JAX_NUM_CPU_DEVICES", "1")  # those of the tests' own process stay as they are
+        stack.enter_context(contextlib.redirect_stdout(said))
+        stack.enter_context(contextlib.redirect_stderr(said))
+        runpy.run_path(str(EXPERIMENTS / f"{name}.py"), run_name="__main__")
+    assert stopped.value.code not in (0, None)
+    return f"{said.getvalue()}{stopped.value.code}"
