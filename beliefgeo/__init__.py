@@ -3,7 +3,7 @@
     process -> sample -> train -> activations -> probe -> score against controls -> picture
 
 `processes` generate data, `beliefs` are what an ideal observer knows of it, `networks` learn to predict it,
-`analysis` compares the two, `plots` draws arrays and `runs` is the door to the disk.
+`analysis` compares the two, `plots` draws arrays; `runs`, `resumable` and `outputs` are the door to the disk.
 """
 
 from beliefgeo.analysis.probes import Probe as Probe

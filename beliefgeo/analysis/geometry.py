@@ -138,12 +138,13 @@ def _cosines(
 def _pairs(
     who: str, key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, pairs: int, weights: ArrayLike | None
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """The two rows of each pair, its share, and the clouds."""
+    """The two rows of each pair, its share, and the clouds, rows of no weight at zero: they may be NaN."""
     left, right = as_floats(left), as_floats(right)
-    if len(left) != len(right):
-        raise ValueError(f"{who} needs clouds of the same rows; got {len(left)} and {len(right)}")
+    if len(left) != len(right) or not len(left):
+        raise ValueError(f"{who} needs clouds of the same rows, one or more; got {len(left)} and {len(right)}")
     law = jnp.ones(len(left)) if weights is None else as_floats(weights)
-    law = law / law.sum()
+    law = (law / law.sum()).astype(jnp.result_type(left, right))
+    left, right = (jnp.where(law[:, None] > 0, cloud, 0) for cloud in (left, right))
     if len(left) ** 2 <= pairs:
         one, other = (jnp.ravel(row) for row in jnp.indices((len(left), len(left))))
         return one, other, law[one] * law[other], left, right
@@ -154,4 +155,4 @@ def _pairs(
 def _r2(left: Float[Array, " pair"], right: Float[Array, " pair"], shares: Float[Array, " pair"]) -> Float[Array, ""]:
     """The squared correlation."""
     (left_variance, covariance), (_, right_variance) = jnp.cov(left, right, aweights=shares)
-    return covariance**2 / (left_variance * right_variance)
+    return (covariance / jnp.sqrt(left_variance) / jnp.sqrt(right_variance)) ** 2

@@ -112,7 +112,8 @@ def in_sample_scores(
         seen: what a probe sees.
         targets: the beliefs it was fitted to.
         weights: at any scale.
-        pairs: of rows, drawn by weight, whose cosines are compared; the same ones every time.
+        pairs: at most so many pairs of rows are compared: all, counted by weight, where they fit, else the same ones
+            every time, drawn by weight.
     """
     targets, weights = jnp.asarray(targets, seen.dtype), jnp.asarray(weights, seen.dtype)
     score = score_predictions(seen, targets, weights)

@@ -5,6 +5,7 @@ Entries are T^(token)[state, next_state]. Sources: Shai et al. 2405.15943 (mess3
 """
 
 from functools import partial
+from operator import index
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,7 @@ def mess3(x: Number = 0.05, alpha: Number = 0.85) -> Process:
 
 def _mess(x: Number, alpha: Number, n_states: int) -> Process:
     # Uniform by symmetry, also at x = 0, where the chain is reducible.
-    return hmm(_mess_transitions(x, alpha, n_states), jnp.full(n_states, 1 / n_states))
+    return hmm(_mess_transitions(x, alpha, index(n_states)), jnp.full(n_states, 1 / n_states))
 
 
 @partial(jax.jit, static_argnums=2)

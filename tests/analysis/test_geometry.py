@@ -59,8 +59,14 @@ def test_distances():
     assert 0 < abs(compare_distances(key, cloud, other, pairs=1599) - exact) < 0.1  # one less than all is a sample
     weights = jnp.arange(40) < 2
     np.testing.assert_allclose(compare_distances(key, cloud, other, weights=weights), 1, rtol=1e-4)
-    with pytest.raises(ValueError, match="clouds of the same rows; got 40 and 39"):
+    # A row of no weight counts for nothing, as the undefined beliefs of an impossible word.
+    undefined = [np.r_[c, np.full((1, 3), np.nan)] for c in (cloud, other)]
+    np.testing.assert_allclose(compare_distances(key, *undefined, weights=np.arange(41) < 40), exact, rtol=1e-4)
+    np.testing.assert_allclose(compare_distances(key, 1e-15 * cloud, 1e10 * other), exact, rtol=1e-4)
+    with pytest.raises(ValueError, match="clouds of the same rows, one or more; got 40 and 39"):
         compare_distances(key, cloud, other[1:])
+    with pytest.raises(ValueError, match="got 0 and 0"):
+        compare_distances(key, cloud[:0], other[:0])
 
 
 def test_cosines():
@@ -75,8 +81,10 @@ def test_cosines():
     covariance = np.cov(*[(u @ u.T).ravel() for u in units], aweights=np.outer(weights, weights).ravel(), ddof=0)
     exact = covariance[0, 1] ** 2 / covariance[0, 0] / covariance[1, 1]
     np.testing.assert_allclose(compare_cosines(key, cloud, other, weights=weights), exact, rtol=1e-4)
+    undefined = [np.r_[c, np.full((1, 3), np.nan)] for c in (cloud, other)]
+    np.testing.assert_allclose(compare_cosines(key, *undefined, weights=np.r_[weights, 0]), exact, rtol=1e-4)
     assert np.isfinite(compare_cosines(key, np.r_[cloud, [cloud.mean(0)]], np.r_[other, [[0, 0, 0]]]))
-    with pytest.raises(ValueError, match="compare_cosines needs clouds of the same rows; got 40 and 39"):
+    with pytest.raises(ValueError, match="compare_cosines needs clouds of the same rows, one or more; got 40 and 39"):
         compare_cosines(key, cloud, other[1:])
 
 

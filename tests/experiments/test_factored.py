@@ -1,4 +1,4 @@
-"""The experiment as a user runs it: a subprocess, tiny; and its own functions by hand."""
+"""The experiment, tiny, in the process of the tests; its mistakes; and its own functions by hand."""
 
 import json
 import re
@@ -30,11 +30,7 @@ SMALL = replace(
 )
 
 
-@pytest.mark.parametrize(
-    "option",
-    [{}, pytest.param({"noise": 0.2}, marks=pytest.mark.slow), pytest.param({"chain": True}, marks=pytest.mark.slow)],
-    ids=["independent", "noise", "chain"],
-)
+@pytest.mark.parametrize("option", [{}, {"noise": 0.2}, {"chain": True}], ids=["independent", "noise", "chain"])
 def test_dimensions_over_training(tmp_path, option):
     EXPERIMENT.main("quick", replace(SMALL, **option), tmp_path)
     (folder,) = tmp_path.iterdir()
