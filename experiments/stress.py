@@ -4,7 +4,7 @@ After every fault the same command is given again and must end with the paramete
 run that nothing disturbed, bit for bit, with no temporary file left. Of two processes, which sum in another order, one
 is killed: the other must end within a minute. Prints a table of faults tried and survived.
 
-    python experiments/stress.py                 everything: 50 kills, 20 damaged checkpoints; about half an hour
+    python experiments/stress.py                 everything: 50 kills, 20 damaged checkpoints; half an hour or more
     python experiments/stress.py --kills 5       shorter
 """
 
