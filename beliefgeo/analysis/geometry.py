@@ -143,7 +143,8 @@ def _pairs(
     if len(left) != len(right) or not len(left):
         raise ValueError(f"{who} needs clouds of the same rows, one or more; got {len(left)} and {len(right)}")
     law = jnp.ones(len(left)) if weights is None else as_floats(weights)
-    law = (law / law.sum()).astype(jnp.result_type(left, right))
+    # Not in half precision, where shares of a thousand rows no longer add up.
+    law = (law / law.sum()).astype(jnp.result_type(left, right, jnp.float32))
     left, right = (jnp.where(law[:, None] > 0, cloud, 0) for cloud in (left, right))
     if len(left) ** 2 <= pairs:
         one, other = (jnp.ravel(row) for row in jnp.indices((len(left), len(left))))

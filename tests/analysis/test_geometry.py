@@ -59,6 +59,11 @@ def test_distances():
     assert 0 < abs(compare_distances(key, cloud, other, pairs=1599) - exact) < 0.1  # one less than all is a sample
     weights = jnp.arange(40) < 2
     np.testing.assert_allclose(compare_distances(key, cloud, other, weights=weights), 1, rtol=1e-4)
+    # Drawn pairs of clouds in half precision are those of the same clouds in float32.
+    large = RNG.normal(size=(1500, 4))
+    halves = [jnp.asarray(large[:, axes], jnp.bfloat16) for axes in ([0, 1, 2], [0, 1, 3])]
+    whole = [half.astype(jnp.float32) for half in halves]
+    np.testing.assert_allclose(compare_distances(key, *halves), compare_distances(key, *whole), rtol=0.02)
     # A row of no weight counts for nothing, as the undefined beliefs of an impossible word.
     undefined = [np.r_[c, np.full((1, 3), np.nan)] for c in (cloud, other)]
     np.testing.assert_allclose(compare_distances(key, *undefined, weights=np.arange(41) < 40), exact, rtol=1e-4)
