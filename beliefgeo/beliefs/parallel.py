@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.beliefs.filtering import Filtered, check_tokens
+from beliefgeo.beliefs.filtering import Filtered
+from beliefgeo.processes.given import check_tokens
 from beliefgeo.processes.process import ArrayLike, Observer, Process, contract, take
 
 # Tokens multiplied one after the other, while all blocks of so many advance together.

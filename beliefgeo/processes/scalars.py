@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import add
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Int8
+from jaxtyping import Array, Float, Int, Int8, UInt
 
 from beliefgeo.processes.process import Observer, Process, zero_below_rounding
 
@@ -84,6 +85,17 @@ class ScalarProcess:
         mass = self.mass(joint)
         inverse = 1 / mass
         return jnp.stack([entry * inverse for entry in joint]), jnp.log(mass)
+
+    def least(self, joint: Scalars) -> UInt[Array, ""]:
+        """The `size_order` of the least entry of joint / mass that is not 0."""
+        inverse = 1 / self.mass(joint)
+        return reduce(jnp.minimum, [size_order(entry * inverse) for entry in joint])
+
+
+def size_order(values: Float[Array, "*batch"]) -> UInt[Array, "*batch"]:
+    """A whole number in the order of |values|, 0 last: the bits less one. A minimum of these costs next to nothing."""
+    whole = jnp.dtype(f"uint{jnp.finfo(values.dtype).bits}")
+    return jax.lax.bitcast_convert_type(abs(values), whole) - jnp.ones((), whole)
 
 
 def _pick(token: Int8[Array, ""], values: list) -> Array:

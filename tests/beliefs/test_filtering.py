@@ -55,7 +55,7 @@ def test_scalar_and_vector_forms_agree(name):
     tokens = bg.sample(KEY, process, 100).tokens
     for one, other in zip(
         filtering._filter_vectors(process, tokens),
-        filtering._filter_scalars(ScalarProcess(process), tokens),
+        filtering._filter_scalars(ScalarProcess(process), tokens)[0],
         strict=True,
     ):
         np.testing.assert_allclose(one, other, atol=2e-6)
@@ -107,7 +107,7 @@ def test_a_token_outside_the_vocabulary(build, outside):
 
 
 def test_other_mistakes():
-    with pytest.raises(TypeError, match="tokens must be integers; got float32"):
+    with pytest.raises(TypeError, match="tokens must be integers; got float64"):
         bg.filter_beliefs(bg.mess3(), [0.0, 1.0])
     with pytest.raises(ValueError, match=r"one sequence \[time\]; got shape \(1, 2\): use jax.vmap"):
         bg.filter_beliefs(bg.mess3(), [[0, 1]])

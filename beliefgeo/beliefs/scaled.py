@@ -1,0 +1,109 @@
+"""The filter in unbounded range: each entry of the belief is a number near 1 and an exponent of 2 of its own.
+
+A posterior may fall to 1e-400 and rise again; float32 ends at 1e-38, and what it dropped does not come back. With the
+belief v 2^e and T^(token) = m 2^x, entry j of the next one is sum_i v_i m_ij 2^(e_i + x_ij), from which the largest
+exponent is taken out, so that nothing that counts is lost. Several times slower than the plain filter.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from beliefgeo.processes.process import Process, contract, zero_below_rounding
+
+# The exponent of nothing: below that of any entry, and three of them add up within an int32.
+_LEAST = -(2**29)
+
+
+class Scaled(NamedTuple):
+    """The numbers values * 2^exponents; a zero keeps an exponent too, at which its derivative is taken."""
+
+    values: Float[Array, "*batch"]
+    exponents: Int[Array, "*batch"]
+
+    @property
+    def sizes(self) -> Int[Array, "*batch"]:
+        """The exponents, the least of all where the number is zero."""
+        return jnp.where(self.values == 0, _LEAST, self.exponents)
+
+    def at(self, exponent: Int[Array, "..."]) -> Float[Array, "*batch"]:
+        """The numbers divided by 2^exponent."""
+        return self.values * power_of_two(self.exponents - exponent, self.values.dtype)
+
+
+class ScaledBeliefs(NamedTuple):
+    """As `Filtered`; the beliefs from an impossible token on have no meaning."""
+
+    beliefs: Scaled
+    log_probabilities: Float[Array, " time"]
+
+
+def scaled(numbers: Float[Array, "*batch"], exponents: Int[Array, "*#batch"] | int = 0) -> Scaled:
+    """numbers * 2^exponents, the values near 1."""
+    largest = int(jnp.finfo(numbers.dtype).maxexp) - 2
+    own = jnp.clip(jnp.frexp(jax.lax.stop_gradient(numbers))[1], -largest, largest)
+    return Scaled(numbers * power_of_two(-own, numbers.dtype), jnp.maximum(own + exponents, _LEAST))
+
+
+def power_of_two(exponent: Int[Array, "*batch"], dtype: jnp.dtype) -> Float[Array, "*batch"]:
+    """2^exponent to the bit, 0 below the range and the largest above: `exp2` rounds, and a million roundings add up."""
+    info = jnp.finfo(dtype)
+    width = jnp.dtype(f"int{info.bits}")
+    biased = jnp.clip(exponent, info.minexp - 1, info.maxexp - 1).astype(width) + (info.maxexp - 1)
+    return jax.lax.bitcast_convert_type(biased << info.nmant, jnp.dtype(dtype))
+
+
+def moved(belief: Scaled, matrix: Scaled) -> Scaled:
+    """Belief @ matrix, `[state]` and `[state, next_state]`."""
+    exponents = belief.exponents[:, None] + matrix.exponents
+    terms = Scaled(belief.values[:, None] * matrix.values, exponents)
+    counting = terms.sizes.max(0)
+    largest = jnp.where(counting == _LEAST, exponents.max(0), counting)
+    return scaled(terms.at(largest[None]).sum(0), largest)
+
+
+def filter_scaled(process: Process, tokens: Int[Array, " time"]) -> ScaledBeliefs:
+    """`filter_beliefs` of one sequence, whatever the range, with derivatives that are finite wherever it is.
+
+    Log-probabilities are -inf from an impossible token on, NaN from one outside the vocabulary on.
+    """
+    matrices = scaled(process.transitions)
+    evidence = contract("xij,j->xi", abs(process.transitions), abs(process.readout))
+    inside = (tokens >= 0) & (tokens < process.vocab_size)
+
+    def step(carry: tuple[Scaled, Bool[Array, ""], Bool[Array, ""]], now: tuple[Array, Array]):
+        belief, possible, defined = carry
+        token, inside = now
+        joint = moved(belief, jax.tree.map(lambda leaf: leaf[token], matrices))
+        top = joint.sizes.max()
+        mass = joint.at(top) @ process.readout
+        probability = mass * power_of_two(top, mass.dtype)
+        if process.generalised:
+            size = abs(belief.at(jnp.int32(0))) @ evidence[token]
+            seen = zero_below_rounding(probability, size, process.n_states) != 0
+        else:
+            seen = mass > 0
+        possible, defined = possible & seen, defined & inside
+        # An impossible token keeps the belief before it, for a finite derivative, and is marked.
+        mass = jnp.where(possible & defined, mass, 1)
+        following = Scaled(joint.values / mass, jnp.maximum(joint.exponents - top, _LEAST))
+        belief = jax.tree.map(lambda new, old: jnp.where(possible & defined, new, old), following, belief)
+        logarithm = jnp.where(possible & defined, _logarithm(mass, top), -jnp.inf)
+        return (belief, possible, defined), (belief, jnp.where(defined, logarithm, jnp.nan))
+
+    start = scaled(process.initial)
+    always = jnp.ones((), bool)
+    in_range = jnp.clip(tokens, 0, process.vocab_size - 1)
+    _, (beliefs, logarithms) = jax.lax.scan(step, (start, always, always), (in_range, inside))
+    beliefs = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, beliefs)
+    return ScaledBeliefs(beliefs, logarithms)
+
+
+def _logarithm(value: Float[Array, ""], exponent: Int[Array, ""]) -> Float[Array, ""]:
+    """ln(value 2^exponent), of one number where that is in range: the sum of two would round twice."""
+    within = jnp.clip(exponent, -100, 100)
+    return jnp.log(value * power_of_two(within, value.dtype)) + (exponent - within) * jnp.log(
+        jnp.asarray(2, value.dtype)
+    )

@@ -1,0 +1,122 @@
+"""What a caller hands to a process, tokens and beliefs: refused where it is concrete and wrong, NaN where traced."""
+
+from functools import reduce
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.processes.factored import Product
+from beliefgeo.processes.process import ArrayLike, Observer, Process, as_floats, vocabulary
+
+# How far the mass of a belief may be from 1, as in the constructors of processes, and an entry of an HMM's below 0.
+_TOLERANCE = 1e-5
+
+
+def check_tokens(process: Observer, tokens: ArrayLike, counted: ArrayLike | None = None) -> Int[Array, "*batch"]:
+    """Tokens as int32; raises where a concrete one is outside the vocabulary or is not an integer.
+
+    Args:
+        process: gives the vocabulary.
+        tokens: integers of any shape.
+        counted: of the same shape, False where a token does not count: it is not checked, and becomes 0.
+    """
+    array = as_integers("tokens", tokens)
+    mask = None if counted is None else jnp.broadcast_to(jnp.asarray(counted, bool), array.shape)
+    if not isinstance(array, Tracer) and not isinstance(mask, Tracer):
+        vocab_size = vocabulary(process)
+        outside = (np.asarray(array) < 0) | (np.asarray(array) >= vocab_size)
+        if (outside := outside if mask is None else outside & np.asarray(mask)).any():
+            where = tuple(np.argwhere(outside)[0].tolist())
+            place = f" at position {', '.join(map(str, where))}" if where else ""
+            raise ValueError(f"tokens must lie in 0..{vocab_size - 1}; got {int(array[where])}{place}")
+        array = array if mask is None else np.where(np.asarray(mask), np.asarray(array), 0)
+    elif mask is not None:
+        array = jnp.where(mask, array, 0)
+    return jnp.asarray(array, jnp.int32)
+
+
+def as_integers(name: str, values: ArrayLike) -> Array | np.ndarray:
+    """An array of integers as it is given, not yet cast: int32 would read 2^32 + 1 as 1.
+
+    Raises:
+        ValueError: ragged lists.
+        TypeError: anything but integers; an empty list passes.
+    """
+    if isinstance(values, jax.Array):
+        array = values
+    else:
+        try:
+            array = np.asarray(values)
+        except ValueError as error:
+            raise ValueError(
+                f"{name} must be an array; got rows of different lengths: pad them to one length and give lengths"
+            ) from error
+    if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
+        raise TypeError(f"{name} must be integers; got {array.dtype}")
+    return array
+
+
+def check_belief(process: Observer, belief: ArrayLike) -> Float[Array, "*batch state"]:
+    """A belief in the precision of the process, one that is concrete and none refused, one that is traced then NaN.
+
+    A belief has belief @ readout == 1 and gives no token a probability below 0, beyond rounding; one of an HMM has no
+    negative entry. That of an observer without readout gives laws that sum to 1. NaN, the belief after an impossible
+    word, passes.
+
+    Args:
+        process: whose belief it is.
+        belief: `[..., state]`.
+
+    Raises:
+        ValueError: (concrete values only) a wrong number of entries, or no belief, saying why.
+    """
+    array = as_floats(belief).astype(process.initial.dtype)
+    if array.shape[-1:] != process.initial.shape:
+        raise ValueError(
+            f"a belief of this process has {len(process.initial)} entries, one a state; got shape {array.shape}"
+        )
+    mass, lowest = _mass_and_lowest(process, array)
+    # Errors of earlier tokens may leave a generalised process with an impossible token at -1e-4 in float32.
+    classical = isinstance(process, Process) and not process.generalised
+    slack = _TOLERANCE if classical else float(jnp.finfo(array.dtype).eps) ** 0.5
+    wrong = (abs(mass - 1) > _TOLERANCE) | (lowest < -slack)
+    if not isinstance(wrong, Tracer):
+        if np.asarray(wrong).any():
+            where = tuple(np.argwhere(np.asarray(wrong))[0].tolist())
+            what = np.asarray(array, np.float64)[where].round(6).tolist()
+            if abs(mass[where] - 1) > _TOLERANCE:
+                raise ValueError(
+                    "a belief must be normalised, belief @ readout == 1 (a sum for an HMM); got "
+                    f"{float(mass[where]):.6g} for {what}: divide by it"
+                )
+            raise ValueError(
+                f"a belief must give every {'state' if classical else 'token'} a probability of 0 or more; got "
+                f"{float(lowest[where]):.3g} for {what}"
+            )
+        return array
+    return jnp.where(wrong[..., None], jnp.nan, array)
+
+
+def _mass_and_lowest(process: Observer, belief: Float[Array, "*batch state"]) -> tuple[Array, Array]:
+    """Of each belief, what its probabilities sum to and the least of them."""
+    if not isinstance(process, Process):
+        return _of_law(process, belief)
+    mass = jnp.matmul(belief, process.readout, precision="highest")
+    if not process.generalised:
+        return mass, belief.min(-1)
+    evidence = jnp.matmul(process.transitions, process.readout, precision="highest")
+    return mass, jnp.matmul(belief, evidence.T, precision="highest").min(-1)
+
+
+def _of_law(process: Observer, belief: Float[Array, "*batch state"]) -> tuple[Array, Array]:
+    """The same of any observer: factor by factor where they are independent, else by the law of its next token."""
+    if isinstance(process, Product):
+        pairs = zip(process.factors, process.split_belief(belief), strict=True)
+        masses, lowest = zip(*[_mass_and_lowest(*pair) for pair in pairs], strict=True)
+        further = lambda one, other: jnp.where(abs(other - 1) > abs(one - 1), other, one)
+        return reduce(further, masses), reduce(jnp.minimum, lowest)
+    laws = jax.vmap(process.predict)(belief.reshape(-1, belief.shape[-1]))
+    return laws.sum(-1).reshape(belief.shape[:-1]), laws.min(-1).reshape(belief.shape[:-1])
