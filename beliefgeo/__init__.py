@@ -18,6 +18,9 @@ from beliefgeo.beliefs.filtering import filter_beliefs as filter_beliefs
 from beliefgeo.beliefs.filtering import log_probability as log_probability
 from beliefgeo.beliefs.filtering import predict_next_token as predict_next_token
 from beliefgeo.beliefs.filtering import update_belief as update_belief
+from beliefgeo.beliefs.hidden_paths import likeliest_path as likeliest_path
+from beliefgeo.beliefs.hidden_paths import sample_path as sample_path
+from beliefgeo.beliefs.hidden_paths import smooth_beliefs as smooth_beliefs
 from beliefgeo.beliefs.inference import infer_causal_states as infer_causal_states
 from beliefgeo.beliefs.information import block_entropies as block_entropies
 from beliefgeo.beliefs.information import crypticity as crypticity
@@ -54,11 +57,16 @@ from beliefgeo.processes.classical import random_hmm as random_hmm
 from beliefgeo.processes.classical import rrxor as rrxor
 from beliefgeo.processes.classical import sns as sns
 from beliefgeo.processes.classical import z1r as z1r
+from beliefgeo.processes.components import split_mixture as split_mixture
 from beliefgeo.processes.compose import markov_approximation as markov_approximation
 from beliefgeo.processes.compose import mixture as mixture
 from beliefgeo.processes.compose import noisy as noisy
 from beliefgeo.processes.compose import relabel as relabel
 from beliefgeo.processes.compose import transduce as transduce
+from beliefgeo.processes.conditional import conditional_transitions as conditional_transitions
+from beliefgeo.processes.conditional import fully_conditional as fully_conditional
+from beliefgeo.processes.end import with_end as with_end
+from beliefgeo.processes.factor_tree import factor_tree as factor_tree
 from beliefgeo.processes.factored import joint as joint
 from beliefgeo.processes.factored import product as product
 from beliefgeo.processes.noisy_product import noisy_product as noisy_product
@@ -75,5 +83,7 @@ from beliefgeo.processes.quantum import moon as moon
 from beliefgeo.processes.quantum import quantum_rrxor as quantum_rrxor
 from beliefgeo.processes.quasirandom import sample_quasirandom as sample_quasirandom
 from beliefgeo.processes.sampling import sample as sample
+from beliefgeo.processes.saved import load_process as load_process
+from beliefgeo.processes.time_varying import time_varying as time_varying
 
 __version__ = "0.1.0"

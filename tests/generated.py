@@ -18,6 +18,7 @@ SHAPES = [*SMALL, (8, 7), (50, 2), (3, 100), (50, 100)]
 GENERALISED = [(3, 3), (8, 2)]  # bg.ghmm checks all words of 8 tokens
 
 KINDS = ["dense", "sparse", "reducible", "periodic", "deterministic", "tiny", "moore"]
+KINDS += ["nearly decomposable", "nearly periodic", "transient", "unnormalised", "reviving"]
 LENGTH = 24  # of every word, so that kernels compile once for each shape; shorter ones are its beginnings
 
 
@@ -58,8 +59,10 @@ class Recipe(NamedTuple):
         transitions, initial, basis = self.model()
         if self.kind == "moore":
             return bg.from_moore(initial, transitions.sum(0), transitions.sum(2).T)
-        if basis is None:
-            return bg.hmm(transitions, initial)
+        if basis is None:  # whose rows and initial law may be off by as much as is accepted
+            off = np.random.default_rng([self.seed, 2]).uniform(-9e-6, 9e-6, len(initial) + 1)
+            off = off if self.kind == "unnormalised" else 0 * off
+            return bg.hmm(transitions * (1 + off[:-1, None]), initial * (1 + off[-1]))
         # T' = B^-1 T B, b' = b B and w' = B^-1 1 give every word the same probability.
         inverse = np.linalg.inv(basis)
         return bg.ghmm(inverse @ transitions @ basis, initial @ basis, readout=inverse.sum(1))
@@ -128,6 +131,32 @@ def _tiny(rng, n_states, vocab_size):
     return 10 ** (sizes - largest[:, None]) * rng.uniform(0.1, 1, sizes.shape)
 
 
+def _nearly_decomposable(rng, n_states, vocab_size):
+    """Two sets of states between which it hardly ever moves."""
+    block = np.arange(n_states) % 2
+    rate = 10 ** rng.uniform(-12, -5)
+    return _dense(rng, n_states, vocab_size) * np.where(block[:, None] == block, 1, rate)
+
+
+def _nearly_periodic(rng, n_states, vocab_size):
+    """A cycle of sets that slips hardly ever."""
+    return _periodic(rng, n_states, vocab_size) + 10 ** rng.uniform(-12, -5) * _dense(rng, n_states, vocab_size)
+
+
+def _transient(rng, n_states, vocab_size):
+    """Half of the states are left for good, one after the other."""
+    place = np.maximum(np.arange(n_states), n_states // 2)
+    later = (place[:, None] < place) | (place[:, None] == place) & (place == n_states // 2)
+    later |= (place[:, None] >= n_states // 2) & (place >= n_states // 2)
+    return _dense(rng, n_states, vocab_size) * later
+
+
+def _reviving(rng, n_states, vocab_size):
+    """Components that nothing joins, which see the same tokens 1e5 to 1e9 times more or less often."""
+    rates = 10 ** rng.uniform(-9, 0, (vocab_size, n_states))
+    return rates[:, :, None] * np.eye(n_states)[None]
+
+
 def _moore(rng, n_states, vocab_size):
     moves = rng.dirichlet(np.full(n_states, 0.5), n_states)
     emissions = rng.dirichlet(np.full(vocab_size, 0.5), n_states)
@@ -142,6 +171,10 @@ _BUILD = {
     "deterministic": _deterministic,
     "tiny": _tiny,
     "moore": _moore,
+    "nearly decomposable": _nearly_decomposable,
+    "nearly periodic": _nearly_periodic,
+    "transient": _transient,
+    "reviving": _reviving,
 }
 
 

@@ -64,23 +64,24 @@ class Truth(NamedTuple):
     @property
     def doubts(self):
         """The margins relative to the probabilities, infinite where these are 0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.margins / self.probabilities
+        possible = self.probabilities > 0
+        return np.where(possible, self.margins, np.inf) / np.where(possible, self.probabilities, 1)
 
 
 @np.errstate(divide="ignore", invalid="ignore")  # from an impossible token on all is 0 / 0
-def filter_truth(transitions, initial, word, precision, basis=None):
+def filter_truth(transitions, initial, word, precision, basis=None, *, unbounded=False):
     """Filter an HMM in extended precision, normalised at each token so that nothing underflows, with running errors.
 
     The errors are those of one who keeps beliefs b = h B (`basis` B, the identity for an HMM) of mass 1 in `precision`
     and moves them by M = B^-1 T B: each step adds gamma |b| |M| for the rounding of sums of S products and of M
-    itself, gamma = (3 S + 8) eps, and S times the smallest normal number for what underflows; h-errors are moved, and
-    magnified where the token is improbable, like beliefs. Nothing cancels in an HMM, so there every entry has a
-    relative error of t gamma.
+    itself, gamma = (3 S + 8) eps, and S times the smallest normal number for what underflows, unless the exponents are
+    `unbounded`; h-errors are moved, and magnified where the token is improbable, like beliefs. Nothing cancels in an
+    HMM, so there every entry has a relative error of t gamma.
     """
     n_states = len(initial)
     info = np.finfo(precision)
-    gamma, least = (3 * n_states + 8) * np.longdouble(info.eps), 2 * n_states * np.longdouble(info.tiny)
+    gamma = (3 * n_states + 8) * np.longdouble(info.eps)
+    least = 0 if unbounded else 2 * n_states * np.longdouble(info.tiny)
     gamma *= 1 if basis is None else 4  # B^-1 T B is itself a product of rounded matrices
     basis = np.eye(n_states) if basis is None else np.asarray(basis, np.float64)
     inverse = np.linalg.inv(basis)

@@ -8,23 +8,30 @@ from scipy.sparse import csr_array
 
 from beliefgeo.beliefs.merging import group_close
 from beliefgeo.beliefs.mixed_states import closed_classes, mixed_state_presentation
-from beliefgeo.processes.float64 import as_float64, at_default_precision
+from beliefgeo.processes.factored import require_process
+from beliefgeo.processes.float64 import as_float64, at_default_precision, epsilon
 from beliefgeo.processes.process import Observer, Process, hmm, stationary_distribution
 
 
 def precision(*processes: Observer) -> float:
     """How near probabilities must be to be the same: parameters given in float32 are known to 6e-8 only."""
-    return 1e-6 if any(process.initial.dtype == jnp.float32 for process in processes) else 1e-9
+    return 1e-6 if any(epsilon(process) > 1e-9 for process in processes) else 1e-9
 
 
-def epsilon_machine(process: Process, max_states: int = 10_000) -> Process:
+def process_float64(who: str, process: Observer) -> Process:
+    """The process in float64, of a composition its joint; a TypeError in the name of `who` asks where it has none."""
+    with jax.enable_x64(True):
+        return require_process(who, as_float64(process))
+
+
+def epsilon_machine(process: Observer, max_states: int = 10_000) -> Process:
     """The minimal unifilar presentation: its states are the causal states, its initial law is stationary.
 
     Hidden states with equal futures are merged first; where the result is unifilar it is the epsilon-machine, whether
     or not an observer ever synchronises. Only otherwise are the predictively distinct beliefs enumerated.
 
     Args:
-        process: a stationary ergodic process.
+        process: a stationary ergodic process, or a composition of processes, by its joint.
         max_states: beliefs enumerated at most.
 
     Raises:
@@ -39,7 +46,7 @@ def epsilon_machine(process: Process, max_states: int = 10_000) -> Process:
     return at_default_precision(epsilon_machine_float64(process, max_states))
 
 
-def epsilon_machine_float64(process: Process, max_states: int = 10_000) -> Process:
+def epsilon_machine_float64(process: Observer, max_states: int = 10_000) -> Process:
     """`epsilon_machine` in float64 whatever the session's precision, for exact measures."""
     tolerance, wide = precision(process), require_ergodic(process, "epsilon_machine")
     if not wide.generalised:
@@ -60,7 +67,7 @@ def epsilon_machine_float64(process: Process, max_states: int = 10_000) -> Proce
     return _merge(_hmm64(transitions[:, kept][:, :, kept]), tolerance)
 
 
-def merge_states(process: Process) -> Process:
+def merge_states(process: Observer) -> Process:
     """States with equal futures made one: the coarsest partition stable under next-token law and successor class.
 
     Of an HMM; transient states are dropped. For a unifilar process this is its minimal form.
@@ -98,17 +105,18 @@ def equal_futures(
         label = refined
 
 
-def is_unifilar(process: Process) -> bool:
+def is_unifilar(process: Observer) -> bool:
     """Whether state and token fix the next state.
 
     >>> from beliefgeo.processes.classical import even, sns
     >>> is_unifilar(even()), is_unifilar(sns())
     (True, False)
     """
+    process = require_process("is_unifilar", process)
     return bool(((np.asarray(process.transitions) > 0).sum(2) <= 1).all() and not process.generalised)
 
 
-def is_minimal(process: Process) -> bool:
+def is_minimal(process: Observer) -> bool:
     """Whether every state is recurrent and no two predict the same future (for an HMM; linear dimension otherwise).
 
     A unifilar minimal process is its own epsilon-machine.
@@ -117,20 +125,19 @@ def is_minimal(process: Process) -> bool:
     >>> is_minimal(even()), is_minimal(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2))
     (True, False)
     """
-    wide = as_float64(process)
-    assert isinstance(wide, Process)
+    wide = process_float64("is_minimal", process)
     if wide.generalised:
-        return linear_dimension(process) == process.n_states
+        return linear_dimension(process) == wide.n_states
     transitions = np.asarray(wide.transitions)
     if (closed_classes(csr_array(transitions.sum(0))) != 0).any():
         return False
     # A state's future is its row of (T^(u) w)_u over words u, that is over a basis of their span.
     tolerance = precision(process)
     futures = _span(np.asarray(wide.readout), transitions.transpose(0, 2, 1), tolerance).T
-    return bool((group_close(futures, tolerance) == np.arange(process.n_states)).all())
+    return bool((group_close(futures, tolerance) == np.arange(wide.n_states)).all())
 
 
-def linear_dimension(process: Process) -> int:
+def linear_dimension(process: Observer) -> int:
     """The fewest states of any generalised hidden Markov model of the process: the rank of its Hankel matrix.
 
     >>> from beliefgeo.processes.classical import rrxor
@@ -140,7 +147,7 @@ def linear_dimension(process: Process) -> int:
     return reduce_process(process).n_states
 
 
-def reduce_process(process: Process) -> Process:
+def reduce_process(process: Observer) -> Process:
     """The same process in its minimal linear dimension, as a generalised one.
 
     Projected first on the span of initial T^(u) over words u (what can be reached), then off what no future can see.
@@ -149,9 +156,7 @@ def reduce_process(process: Process) -> Process:
     >>> reduce_process(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)).transitions.round(4).tolist()
     [[[0.5]], [[0.5]]]
     """
-    wide = as_float64(process)
-    assert isinstance(wide, Process)
-    return at_default_precision(_reduce(wide, precision(process)))
+    return at_default_precision(_reduce(process_float64("reduce_process", process), precision(process)))
 
 
 def _reduce(wide: Process, tolerance: float) -> Process:
@@ -166,7 +171,7 @@ def _reduce(wide: Process, tolerance: float) -> Process:
         return Process(matrices, jnp.asarray(initial * largest), jnp.asarray(readout / largest))
 
 
-def is_same_process(one: Process, other: Process) -> bool:
+def is_same_process(one: Observer, other: Observer) -> bool:
     """Whether two processes give every word the same probability, to 1e-6 of the root mean square.
 
     The sum over words u of length L of (P(u) - Q(u))^2 is w M_L w on the direct sum of both, with M_0 = v v^T,
@@ -176,10 +181,9 @@ def is_same_process(one: Process, other: Process) -> bool:
     >>> is_same_process(checksum([[0.5, 0.5], [0.5, 0.5]]), rrxor()), is_same_process(rrxor(), z1r())
     (True, False)
     """
-    if one.vocab_size != other.vocab_size:
+    a, b = (process_float64("is_same_process", process) for process in (one, other))
+    if a.vocab_size != b.vocab_size:
         return False
-    a, b = as_float64(one), as_float64(other)
-    assert isinstance(a, Process) and isinstance(b, Process)
     zeros = np.zeros((a.vocab_size, a.n_states, b.n_states))
     transitions = np.block([[np.asarray(a.transitions), zeros], [zeros.transpose(0, 2, 1), np.asarray(b.transitions)]])
     readout = np.concatenate([a.readout, b.readout])
@@ -224,11 +228,12 @@ def topological_machine(key: PRNGKeyArray, n_states: int, vocab_size: int) -> Pr
 
 def require_ergodic(process: Observer, who: str) -> Process:
     """The process in float64 with its stationary law as initial; raises where that is not unique."""
-    wide = as_float64(process)
-    if not isinstance(wide, Process):
-        raise TypeError(f"{who} needs a Process; got {type(process).__name__}: build its joint first")
+    wide = process_float64(who, process)
     total = np.asarray(wide.transitions).sum(0)
-    unit = int((np.linalg.svd(np.eye(len(total)) - total)[1] < precision(process)).sum())
+    if wide.generalised:
+        unit = int((np.linalg.svd(np.eye(len(total)) - total)[1] < precision(process)).sum())
+    else:
+        unit = int(closed_classes(csr_array(total)).max()) + 1
     if unit > 1:
         raise ValueError(
             f"{who} needs an ergodic process, with one stationary law; this one has {unit} closed classes: take each "

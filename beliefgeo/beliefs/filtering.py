@@ -1,24 +1,20 @@
 """What an ideal observer believes after each token of a sequence."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt
 
-from beliefgeo.beliefs.scaled import filter_scaled
+from beliefgeo.beliefs.observations import check_observations, with_silence, without_silence
+from beliefgeo.beliefs.scaled import Filtered, filter_tangents, may_have_lost, rescued
+from beliefgeo.processes.factor_tree import FactorTree
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.given import check_belief, check_tokens
-from beliefgeo.processes.process import ArrayLike, Observer, Process, take
+from beliefgeo.processes.opaque import as_pytree
+from beliefgeo.processes.process import ArrayLike, Observer, Process, take, vocabulary
 from beliefgeo.processes.scalars import ScalarProcess, size_order
-
-
-class Filtered(NamedTuple):
-    """`beliefs[t]` is the belief after t tokens; `log_probabilities[t]` that of token t given those before it."""
-
-    beliefs: Float[Array, "time_plus_1 state"]
-    log_probabilities: Float[Array, " time"]
 
 
 def predict_next_token(process: Observer, belief: ArrayLike) -> Float[Array, " token"]:
@@ -31,6 +27,7 @@ def predict_next_token(process: Observer, belief: ArrayLike) -> Float[Array, " t
     >>> predict_next_token(z1r(), [0.3, 0.1, 0.6]).round(4).tolist()
     [0.6, 0.4]
     """
+    process = as_pytree(process)
     return process.predict(check_belief(process, belief))
 
 
@@ -44,112 +41,173 @@ def update_belief(process: Observer, belief: ArrayLike, token: ArrayLike) -> Flo
     >>> update_belief(z1r(), [0.3, 0.1, 0.6], 0).round(4).tolist()
     [0.5, 0.5, 0.0]
     """
+    process = as_pytree(process)
     return process.update(check_belief(process, belief), check_tokens(process, token))
 
 
-def filter_beliefs(process: Observer, tokens: ArrayLike) -> Filtered:
+def filter_beliefs(
+    process: Observer,
+    tokens: ArrayLike,
+    *,
+    observed: ArrayLike | None = None,
+    missing: int | None = None,
+    lengths: ArrayLike | None = None,
+) -> Filtered:
     """The beliefs and the token log-probabilities along one sequence (the forward algorithm, normalised).
+
+    A posterior may fall below the range of its precision and rise again: where an entry comes near the end, the whole
+    sequence is filtered with an exponent of its own for each entry (`scaled`), several times slower. Entries are right
+    to a few roundings a token, of a process that is not generalised each in proportion to its size. That holds of
+    processes, and of products, chains and trees of them; any other observer is asked to update its own belief, in the
+    range of its precision.
 
     Args:
         process: what is observed.
-        tokens: `[time]` integers.
+        tokens: `[time]` integers; `[batch, time]` with lengths `[batch]`.
+        observed: of the shape of tokens, False where a token was not observed: the belief moves by T = sum_x T^(x), and
+            the log-probability there is 0.
+        missing: a number that stands for a token not observed, such as -1.
+        lengths: how many tokens of the sequence count, or of each sequence of a batch. After the end the belief stays
+            and log-probabilities are 0, whatever tokens stand there.
 
     Returns:
         beliefs `[time + 1, state]`, the first is `process.initial`; log-probabilities `[time]` in nats. From an
-        impossible token on beliefs are NaN and log-probabilities -inf.
+        impossible token on beliefs are NaN and log-probabilities -inf; derivatives of those before it are finite.
 
     Raises:
-        ValueError: a token outside the vocabulary (NaN where traced).
+        ValueError: a token outside the vocabulary (NaN where traced), shapes that do not match.
+        TypeError: unobserved tokens of an observer that is no `Process` nor a product of such, which has no T.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> filter_beliefs(golden_mean(), [1, 0]).beliefs.round(4).tolist()
     [[0.6667, 0.3333], [0.0, 1.0], [1.0, 0.0]]
+    >>> filter_beliefs(golden_mean(), [0, -1], missing=-1).beliefs[1:].round(4).tolist()
+    [[1.0, 0.0], [0.5, 0.5]]
     """
-    tokens = check_tokens(process, tokens)
-    if tokens.ndim != 1:
-        raise ValueError(f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch")
-    return _filter(process, tokens)
+    process = as_pytree(process)
+    if observed is None and missing is None and lengths is None:
+        tokens = check_tokens(process, tokens)
+        if tokens.ndim != 1:
+            raise ValueError(f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch")
+        return _filter(process, tokens)
+    if observed is not None or missing is not None:
+        _require_matrices(process)
+    codes = check_observations(process, tokens, observed, missing, lengths)
+    return _filter_observed(process, codes) if codes.ndim == 1 else _filter_batch(process, codes)
+
+
+def _require_matrices(process: Observer) -> None:
+    if isinstance(process, Product):
+        for factor in process.factors:
+            _require_matrices(factor)
+    elif not isinstance(process, Process):
+        raise TypeError(
+            "a token that was not observed moves the belief by the sum of the matrices of all tokens; a "
+            f"{type(process).__name__} has none: give its joint, beliefgeo.joint(process), where it has one"
+        )
 
 
 @eqx.filter_jit
 def _filter(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
-    if isinstance(process, Product):
-        return _filter_factors(process, tokens)
+    if isinstance(process, Product | FactorTree):
+        return _together([_filter(*part) for part in process.apart(tokens)])
     return _filter_process(process, tokens) if isinstance(process, Process) else _filter_vectors(process, tokens)
+
+
+@eqx.filter_jit
+def _filter_batch(process: Observer, codes: Int[Array, "batch time"]) -> Filtered:
+    return jax.vmap(_filter_observed, (None, 0))(process, codes)
+
+
+@eqx.filter_jit
+def _filter_observed(process: Observer, codes: Int[Array, " time"]) -> Filtered:
+    """`_filter` of what `check_observations` gives."""
+    vocab_size = vocabulary(process)
+    if isinstance(process, Product):
+        silence = [codes - vocab_size + size for size in process.vocab_sizes]
+        parts = zip(process.apart(codes), silence, strict=True)
+        return _together(
+            [_filter_observed(factor, jnp.where(codes < vocab_size, seen, unseen)) for (factor, seen), unseen in parts]
+        )
+    if isinstance(process, Process):
+        beliefs, log_probabilities = _filter_process(with_silence(process), codes)
+        return Filtered(beliefs, without_silence(log_probabilities, codes, vocab_size))
+    ended = codes == vocab_size + 1
+    beliefs, log_probabilities = _filter(process, jnp.where(ended, 0, codes))
+    last = jnp.minimum(jnp.arange(len(codes) + 1), (~ended).sum())
+    return Filtered(beliefs[last], jnp.where(ended, 0, log_probabilities))
 
 
 @jax.custom_jvp
 def _filter_process(process: Process, tokens: Int[Array, " time"]) -> Filtered:
-    """The plain filter, and the scaled one in its place where an entry of a belief came near the end of its range."""
-    scalars = ScalarProcess.of(process) if len(tokens) else None
-    if scalars is None:
-        plain = _filter_vectors(process, tokens)
-        least = size_order(plain.beliefs).min()
-    else:
-        plain, least = _filter_scalars(scalars, tokens)
-    lost = least < size_order(_safe(process))
-
-    # A loop of one pass or none: under vmap a `cond` computes both of its branches, this one only what some row needs.
-    def rescue(state: tuple[Bool[Array, ""], Filtered]) -> tuple[Bool[Array, ""], Filtered]:
-        needed, _ = state
-        # True here, which XLA does not know: what does not depend on the loop it computes before it, needed or not.
-        return jnp.zeros((), bool), _filter_in_range(process, jnp.where(needed, tokens, 0))
-
-    return jax.lax.while_loop(lambda state: state[0], rescue, (lost, plain))[1]
+    return rescued(process, tokens, *filter_plainly(process, tokens))
 
 
 @_filter_process.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Filtered, Filtered]:
     # The value is that of the function itself: jax batches the two apart, and they must agree on the axis of the batch.
-    return _filter_process(*primals), jax.jvp(_filter_in_range, primals, tangents)[1]
+    return _filter_process(*primals), filter_tangents(primals, tangents)
 
 
-def _filter_in_range(process: Process, tokens: Int[Array, " time"]) -> Filtered:
-    beliefs, log_probabilities = filter_scaled(process, tokens)
-    defined = jnp.append(True, jnp.isfinite(log_probabilities))
-    return Filtered(jnp.where(defined[:, None], beliefs.at(jnp.int32(0)), jnp.nan), log_probabilities)
+def filter_plainly(process: Process, tokens: Int[Array, " time"]) -> tuple[Filtered, Bool[Array, ""]]:
+    """The filter in the range of its precision, and whether that may have lost something."""
+    scalars = ScalarProcess.of(process) if len(tokens) else None
+    if scalars is None:
+        filtered = _filter_vectors(process, tokens)
+        return filtered, may_have_lost(process, size_order(filtered.beliefs).min())
+    filtered, least = _filter_scalars(scalars, tokens)
+    return filtered, may_have_lost(process, least)
 
 
-def _safe(process: Process) -> Float[Array, ""]:
-    """The size above which an entry of a belief loses nothing, times any entry of T: twice the least number over T's.
-
-    The first product b_i T_ij to be lost, smaller than the least normal number and so 0, has a nonzero b_i below this.
-    """
-    entries = abs(process.transitions)
-    return 2 * jnp.finfo(entries.dtype).tiny / jnp.where(entries > 0, entries, 1).min()
-
-
-def _filter_factors(process: Product, tokens: Int[Array, " time"]) -> Filtered:
-    """Independent factors are filtered apart; the composite belief is undefined where one of theirs is."""
-    parts = [
-        _filter(factor, digits) for factor, digits in zip(process.factors, process.split_token(tokens), strict=True)
-    ]
+def _together(parts: Sequence[Filtered]) -> Filtered:
+    """What factors filtered apart are together; the composite belief is undefined where one of theirs is."""
     beliefs = jnp.concatenate([part.beliefs for part in parts], 1)
     undefined = jnp.isnan(beliefs).any(1, keepdims=True)
     log_probabilities = jnp.stack([part.log_probabilities for part in parts]).sum(0)
     return Filtered(jnp.where(undefined, jnp.nan, beliefs), log_probabilities)
 
 
-def log_probability(process: Observer, tokens: ArrayLike) -> Float[Array, ""]:
+def log_probability(
+    process: Observer,
+    tokens: ArrayLike,
+    *,
+    observed: ArrayLike | None = None,
+    missing: int | None = None,
+    lengths: ArrayLike | None = None,
+) -> Float[Array, "*batch"]:
     """ln P(tokens), the sum of the tokens' log-probabilities: finite at any length, -inf for an impossible word.
+
+    Arguments as of `filter_beliefs`; `[batch]` with lengths `[batch]`. With tokens that were not observed it is that of
+    those that were.
 
     Raises ValueError for a token outside the vocabulary (NaN where traced).
 
     >>> from beliefgeo.processes.classical import z1r
     >>> round(float(jnp.exp(-log_probability(z1r(), [1, 0, 0, 1, 1, 0]))), 3)
     12.0
+    >>> log_probability(z1r(), [[1, 0, 0], [0, 1, 0]], lengths=[1, 3]).round(4).tolist()
+    [-0.6931, -1.7918]
     """
-    return _sum_pairwise(filter_beliefs(process, tokens).log_probabilities)
+    filtered = filter_beliefs(process, tokens, observed=observed, missing=missing, lengths=lengths)
+    logarithms = filtered.log_probabilities
+    return sum_pairwise(logarithms) if logarithms.ndim == 1 else jax.vmap(sum_pairwise)(logarithms)
 
 
 def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
-    def step(belief, token):
-        return process.update(belief, token), (belief, take(process.predict(belief), token))
+    def step(carry: tuple[Array, Array, Array], token: Int[Array, ""]):
+        belief, possible, defined = carry
+        probability = take(process.predict(belief), token)
+        possible, defined = possible & (probability != 0), defined & ~jnp.isnan(probability)
+        # An impossible token keeps the belief before it: a NaN would spoil the derivatives of what came before.
+        moved = process.update(belief, jnp.where(defined, token, 0))
+        moved = jnp.where(possible & defined, moved, belief)
+        logarithm = jnp.where(possible, jnp.log(jnp.where(possible & defined, probability, 1)), -jnp.inf)
+        outcome = jnp.where(possible & defined, moved, jnp.nan), jnp.where(defined, logarithm, jnp.nan)
+        return (moved, possible, defined), outcome
 
-    last, (beliefs, probabilities) = jax.lax.scan(step, process.initial, tokens)
-    impossible = jnp.cumsum(probabilities == 0) > 0  # and whatever follows it
-    log_probabilities = jnp.log(jnp.where(impossible, 0, probabilities))
-    return Filtered(jnp.concatenate([beliefs, last[None]]), log_probabilities)
+    always = jnp.ones((), bool)
+    _, (beliefs, log_probabilities) = jax.lax.scan(step, (process.initial, always, always), tokens)
+    return Filtered(jnp.concatenate([process.initial[None], beliefs]), log_probabilities)
 
 
 def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tuple[Filtered, UInt[Array, ""]]:
@@ -166,7 +224,7 @@ def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tupl
 
 
 @jax.jit
-def _sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:
+def sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:
     """Sum by halves: a running float32 sum of 1e6 equal logs loses two digits, this one none."""
     while len(values) > 1:
         values = jnp.pad(values, (0, len(values) % 2))

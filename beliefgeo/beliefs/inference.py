@@ -8,22 +8,23 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import chdtrc
 
+from beliefgeo.beliefs.histories import IMPOSSIBLE, UNEXPLORED, Growth, extend, grow
+from beliefgeo.beliefs.replay import require_explained
+from beliefgeo.beliefs.windows import check_sequences, count_futures
+from beliefgeo.beliefs.windows import window_codes as window_codes
 from beliefgeo.processes.process import ArrayLike, Process, hmm
-
-_IMPOSSIBLE, _UNEXPLORED = -1, -2
-_LARGEST_TABLE = 2**24  # words counted in one array: 128 MiB
-_LEAST_COUNT = 10
 
 
 class CausalStates(NamedTuple):
     """A unifilar machine inferred from data.
 
-    `process` holds the recurrent causal states (of several closed sets the most visited) and starts from their
-    stationary law; `standard_errors` belong to its `transitions`. `counts` are the tokens seen from each state.
-    `state_of_history` is the state after each history of `history_length` tokens, in lexicographic order, -1 where
-    the observer has not synchronised or the history is impossible; `synchronised` is the share of positions whose
-    token the states explain, `log_likelihood` that of the tokens there (nats), and `n_transient` the number of states
-    that an observer may pass before.
+    `process` holds the recurrent causal states and starts from their stationary law; `standard_errors` belong to its
+    `transitions`. `counts` are the tokens seen from each state. `state_of_history` is the state after each history of
+    `history_length` tokens, in lexicographic order, -1 where the observer has not synchronised or the history is
+    impossible; `synchronised` is the share of positions whose token the states explain, `log_likelihood` that of the
+    tokens there (nats), and `n_transient` the number of states that an observer may pass before. `agreement` is the p
+    value of all histories of one state predicting the same next token, the smallest of any state times their number:
+    far below `significance` the states are too few, because futures or histories are too short to tell them apart.
     """
 
     process: Process
@@ -33,6 +34,7 @@ class CausalStates(NamedTuple):
     synchronised: float
     log_likelihood: float
     n_transient: int
+    agreement: float
 
 
 def infer_causal_states(
@@ -54,6 +56,9 @@ def infer_causal_states(
     `rrxor` needs histories of 6 tokens and futures of 3: single tokens look fair after most short histories. A
     process of infinitely many causal states (`mess3`) gets as many as the data can tell apart.
 
+    Every sequence given has a finite ln P under the machine, started from its stationary law: data with a token that
+    the states found do not allow, be it an opening that never returns, are refused.
+
     Args:
         tokens: integers from 0, one sequence `[time]` or several of one length `[batch, time]`.
         history_length: the longest history examined; must reach beyond the transient states.
@@ -62,7 +67,8 @@ def infer_causal_states(
 
     Raises:
         TypeError: tokens that are not integers.
-        ValueError: negative tokens, too little data for the history length, no closed set of states within it.
+        ValueError: tokens that are no labels 0..V-1, too little data for the history length, no closed set of states
+            within it, states that do not allow the data, or allow a choice where the data repeat.
 
     Source: histories clustered by what they predict, Shalizi & Klinkner 2004 (CSSR, cs/0406011); states merged in the
     order of discovery, Carrasco & Oncina 1994 (ALERGIA).
@@ -80,138 +86,39 @@ def infer_causal_states(
             "infer_causal_states needs history_length >= 1, future_length >= 1 and 0 < significance < 1; got "
             f"{history_length}, {future_length} and {significance}"
         )
-    futures = _count_futures(sequences, history_length, future_length)
-    successors = _grow(futures, significance)
-    states, next_tokens = _walk(successors, history_length), futures[-1].sum(-1)
+    futures = count_futures(sequences, history_length, future_length)
+    growth = grow(futures, significance)
+    successors, next_tokens = np.array(growth.successors), futures[-1].sum(-1)
+    states = _walk(successors, history_length)
     counts = np.zeros_like(successors)
     np.add.at(counts, states[states >= 0], next_tokens[states >= 0])
-    # A token never seen after a state's shortest history leads nowhere known; nor does a move that no history makes.
-    successors = np.where((successors >= 0) & (counts == 0), _IMPOSSIBLE, successors)
+    # What was seen after a state's shortest history may be no move of any history of full length.
+    successors = np.where((successors >= 0) & (counts == 0), IMPOSSIBLE, successors)
     recurrent = _closed_class(successors, counts, history_length)
+    _require_moves(growth, successors, counts, recurrent)
     relabelled = np.full(len(successors) + 2, -1)  # the last two entries are those of -1 and -2
     relabelled[recurrent] = np.arange(len(recurrent))
-    successors = relabelled[successors[recurrent]]
-    counts = np.where(successors >= 0, counts[recurrent], 0)
+    successors, counts, states = relabelled[successors[recurrent]], counts[recurrent], relabelled[states]
+    require_explained(successors, sequences, history_length, future_length)
     process, standard_errors = _machine(successors, counts)
     laws = counts / counts.sum(1, keepdims=True)
     return CausalStates(
         process,
         standard_errors,
         counts,
-        relabelled[states],
+        states,
         synchronised=float(counts.sum() / next_tokens.sum()),
         log_likelihood=float((counts * np.log(np.where(counts > 0, laws, 1))).sum()),
-        n_transient=len(relabelled) - 2 - len(recurrent),
+        n_transient=len(growth.known) - len(recurrent),
+        agreement=_agreement_within(states, next_tokens),
     )
-
-
-def check_sequences(tokens: ArrayLike) -> Int[np.ndarray, "batch time"]:
-    """Tokens as `[batch, time]`; raises where they are not integers from 0."""
-    array = np.asarray(tokens)
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"tokens must be integers; got {array.dtype}")
-    if array.ndim not in (1, 2) or not array.size:
-        raise ValueError(f"tokens must be one sequence [time] or several [batch, time]; got shape {array.shape}")
-    if array.min() < 0:
-        where = tuple(np.argwhere(array < 0)[0].tolist())
-        raise ValueError(f"tokens must be 0 or more; got {array[where]} at position {', '.join(map(str, where))}")
-    return np.atleast_2d(array).astype(np.int64, copy=False)
-
-
-def window_codes(sequences: Int[np.ndarray, "batch time"], length: int) -> Int[np.ndarray, "batch window"]:
-    """Every window of `length` tokens as the number it spells in base V = the largest token + 1.
-
-    Raises:
-        ValueError: more such words than one table of counts may hold.
-
-    >>> window_codes(np.array([[1, 0, 1, 1]]), 2).tolist()
-    [[2, 1, 3]]
-    """
-    vocab_size, n_windows = int(sequences.max()) + 1, max(sequences.shape[1] - length + 1, 0)
-    if vocab_size**length > _LARGEST_TABLE:
-        raise ValueError(
-            f"windows of {length} tokens from a vocabulary of {vocab_size} make {vocab_size}^{length} words, more than "
-            f"a table of {_LARGEST_TABLE:,} counts holds: shorten history_length or future_length"
-        )
-    codes = np.zeros((len(sequences), n_windows), np.int64)
-    for offset in range(length):
-        codes = codes * vocab_size + sequences[:, offset : offset + n_windows]
-    return codes
-
-
-def _count_futures(sequences: np.ndarray, history_length: int, future_length: int) -> list[np.ndarray]:
-    """`[history, token, rest of the future]` counts for histories of 0..`history_length` tokens, one set of places."""
-    vocab_size, length = int(sequences.max()) + 1, history_length + future_length
-    counts = np.bincount(window_codes(sequences, length).reshape(-1), minlength=vocab_size**length)
-    counts = counts.reshape(-1, vocab_size, vocab_size ** (future_length - 1))
-    n_seen, n_windows = int(counts.any((1, 2)).sum()), int(counts.sum())
-    if n_windows < _LEAST_COUNT * max(n_seen, 1):
-        raise ValueError(
-            f"too little data for history_length {history_length}: {sequences.size:,} tokens hold {n_seen:,} different "
-            f"histories of that length, {n_windows / max(n_seen, 1):.1f} of each, and {_LEAST_COUNT} are needed: "
-            "shorten it or give more tokens"
-        )
-    return [counts.reshape(-1, vocab_size**n, *counts.shape[1:]).sum(0) for n in range(history_length + 1)]
-
-
-def _continuations(future: Int[np.ndarray, "token rest"]) -> Int[np.ndarray, "word token"]:
-    """Counts of the next token after each continuation shorter than the future: none, one token, two, ..."""
-    tables, rest = [future.sum(1)[None]], future
-    while rest.shape[1] > 1:
-        rest = rest.reshape(-1, len(future), rest.shape[1] // len(future))
-        tables.append(rest.sum(2))
-        rest = rest.reshape(-1, rest.shape[2])
-    return np.concatenate(tables)
-
-
-def _grow(futures: list[np.ndarray], significance: float) -> Int[np.ndarray, "state token"]:
-    """The states in order of discovery, each the shortest history that leads there, and their successors."""
-    vocab_size = futures[0].shape[1]
-    known, tables = [(0, 0)], [_continuations(futures[0][0])]
-    successors, examined = [], 0
-    for length, code in known:  # grows while it is read
-        row = [_UNEXPLORED] * vocab_size
-        for token in range(vocab_size) if length + 1 < len(futures) else ():
-            longer = length + 1, code * vocab_size + token
-            table = _continuations(futures[longer[0]][longer[1]])
-            if not table[0].sum():
-                row[token] = _IMPOSSIBLE
-                continue
-            examined += 1
-            # Where the longer history ends in a known one its occurrences are also that one's: compare with the rest.
-            ends_in = np.array([longer[1] % vocab_size**n == shorter for n, shorter in known])
-            agreement = _agreement(table, np.stack(tables) - ends_in[:, None, None] * table)
-            row[token] = int(agreement.argmax())
-            if agreement.max() < significance / (examined * (examined + 1)):
-                row[token] = len(known)
-                known.append(longer)
-                tables.append(table)
-        successors.append(row)
-    return np.array(successors)
-
-
-def _agreement(one: Int[np.ndarray, "word token"], others: Int[np.ndarray, "state word token"]) -> np.ndarray:
-    """For each state the smallest p value of any continuation, times their number.
-
-    G = 2 sum n ln(n / expected), chi-squared for many tokens; unlike Pearson's statistic its tail stays right where
-    little is expected.
-    """
-    pair = np.stack(np.broadcast_arrays(one, others), 2).astype(float)
-    rows, columns, total = pair.sum(-1, keepdims=True), pair.sum(-2, keepdims=True), pair.sum((-2, -1))
-    expected = rows * columns / np.maximum(total, 1)[..., None, None]
-    ratio = np.where(pair > 0, pair, 1) / np.where(pair > 0, expected, 1)
-    statistic = 2 * (pair * np.log(ratio)).sum((-2, -1))
-    freedom = (columns > 0).sum((-2, -1)) - 1
-    tested = (freedom > 0) & (rows > 0).all((-2, -1))
-    p_values = np.where(tested, chdtrc(np.maximum(freedom, 1), statistic), 1)
-    return p_values.min(1) * np.maximum(tested.sum(1), 1)
 
 
 def _walk(successors: Int[np.ndarray, "state token"], length: int) -> Int[np.ndarray, " word"]:
     """The state after every word of a length, from the empty history; -1 or -2 where it leads nowhere."""
     states = np.zeros(1, np.int64)
     for _ in range(length):
-        states = np.where(states[:, None] >= 0, successors[states], states[:, None]).reshape(-1)
+        states = extend(successors, states)
     return states
 
 
@@ -221,7 +128,7 @@ def _closed_class(successors: np.ndarray, counts: np.ndarray, history_length: in
     targets = successors[sources, tokens]
     edges = csr_array((np.ones(len(sources)), (sources, targets)), shape=(len(successors),) * 2)
     n_classes, label = connected_components(edges, connection="strong")
-    unexplored = (successors == _UNEXPLORED).any(1)
+    unexplored = (successors == UNEXPLORED).any(1)
     visits = np.bincount(label, counts.sum(1), n_classes)
     visits[label[unexplored]] = 0
     visits[label[sources[label[sources] != label[targets]]]] = 0
@@ -232,6 +139,35 @@ def _closed_class(successors: np.ndarray, counts: np.ndarray, history_length: in
             "more tokens"
         )
     return np.flatnonzero(label == visits.argmax())
+
+
+def _require_moves(
+    growth: Growth,
+    successors: Int[np.ndarray, "state token"],
+    counts: Int[np.ndarray, "state token"],
+    recurrent: Int[np.ndarray, " recurrent"],
+) -> None:
+    """Every token counted from a recurrent state leads on: one that does not was seen after unlike histories only."""
+    for state in recurrent:
+        for token in np.flatnonzero((counts[state] > 0) & (successors[state] < 0)):
+            length, code = growth.known[state]
+            history = [code // len(counts[0]) ** place % len(counts[0]) for place in range(length)][::-1]
+            raise ValueError(
+                f"token {token} never follows the history {history}, but {counts[state, token]:,} times others that "
+                "were taken to predict like it: raise future_length or history_length, so that they are told apart"
+            )
+
+
+def _agreement_within(states: Int[np.ndarray, " word"], counts: Int[np.ndarray, "word token"]) -> float:
+    """The smallest p value, of any state, of its histories having one law of the next token, times their number."""
+    p_values = []
+    for state in range(states.max() + 1):
+        table = counts[(states == state) & counts.any(1)].astype(float)
+        expected = table.sum(1, keepdims=True) * table.sum(0) / table.sum()
+        statistic = 2 * (table * np.log(np.where(table > 0, table, 1) / np.where(table > 0, expected, 1))).sum()
+        freedom = (len(table) - 1) * (table.any(0).sum() - 1)
+        p_values.append(chdtrc(freedom, statistic) if freedom else 1.0)
+    return min(1.0, len(p_values) * float(min(p_values)))
 
 
 def _machine(

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.beliefs.filtering import Filtered
+from beliefgeo.beliefs.scaled import Filtered, filter_tangents, may_have_lost, rescued
 from beliefgeo.processes.given import check_tokens
 from beliefgeo.processes.process import ArrayLike, Observer, Process, contract, take
+from beliefgeo.processes.scalars import size_order
 
 # Tokens multiplied one after the other, while all blocks of so many advance together.
 _BLOCK = 64
@@ -32,7 +33,8 @@ def filter_beliefs_parallel(process: Observer, tokens: ArrayLike) -> Filtered:
     (`experiments/benchmark_theory.py`): the serial filter is 4 to 7 times faster for batches of 64 and, from 1000
     tokens of `mess3` on, 2 to 10 times for one sequence. This one is 3 to 5 times faster for one sequence of at least
     1000 tokens of `bloch_walk`, whose serial step does not compile to one kernel unless the process is a constant;
-    then the serial filter is 6 to 8 times faster.
+    then the serial filter is 6 to 8 times faster. Derivatives are those of the serial filter, token by token; so is a
+    sequence in which a posterior comes near the end of the range of its precision.
 
     Args:
         process: what is observed; a `Process`, since its matrices are multiplied.
@@ -63,6 +65,21 @@ def filter_beliefs_parallel(process: Observer, tokens: ArrayLike) -> Filtered:
 
 @eqx.filter_jit
 def _filter_parallel(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+    return _filter(process, tokens)
+
+
+@jax.custom_jvp
+def _filter(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+    plain = _filter_plainly(process, tokens)
+    return rescued(process, tokens, plain, may_have_lost(process, size_order(plain.beliefs).min()))
+
+
+@_filter.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Filtered, Filtered]:
+    return _filter(*primals), filter_tangents(primals, tangents)
+
+
+def _filter_plainly(process: Process, tokens: Int[Array, " time"]) -> Filtered:
     beliefs = _beliefs(process, tokens)
     # Each token's probability from the belief before it: differences of ln P(word) would lose a digit a decade of time.
     before = jnp.concatenate([process.initial[None], beliefs])[:-1]

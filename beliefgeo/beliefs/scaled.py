@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt
 
 from beliefgeo.processes.process import Process, contract, zero_below_rounding
+from beliefgeo.processes.scalars import size_order
 
 # The exponent of nothing: below that of any entry, and three of them add up within an int32.
 _LEAST = -(2**29)
@@ -29,8 +30,21 @@ class Scaled(NamedTuple):
         return jnp.where(self.values == 0, _LEAST, self.exponents)
 
     def at(self, exponent: Int[Array, "..."]) -> Float[Array, "*batch"]:
-        """The numbers divided by 2^exponent."""
-        return self.values * power_of_two(self.exponents - exponent, self.values.dtype)
+        """The numbers divided by 2^exponent, which is about the largest of them.
+
+        Only a zero can be far above it. A derivative by one that is beyond half the range is taken for 0: infinite, it
+        would make NaN of the zeros of a parameter on which the entry does not depend.
+        """
+        above = self.exponents - exponent
+        dtype = self.values.dtype
+        return self.values * jnp.where(above > jnp.finfo(dtype).maxexp // 2 - 4, 0, power_of_two(above, dtype))
+
+
+class Filtered(NamedTuple):
+    """`beliefs[t]` is the belief after t tokens; `log_probabilities[t]` that of token t given those before it."""
+
+    beliefs: Float[Array, "time_plus_1 state"]
+    log_probabilities: Float[Array, " time"]
 
 
 class ScaledBeliefs(NamedTuple):
@@ -107,3 +121,42 @@ def _logarithm(value: Float[Array, ""], exponent: Int[Array, ""]) -> Float[Array
     return jnp.log(value * power_of_two(within, value.dtype)) + (exponent - within) * jnp.log(
         jnp.asarray(2, value.dtype)
     )
+
+
+def _filter_in_range(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+    beliefs, log_probabilities = filter_scaled(process, tokens)
+    defined = jnp.append(True, jnp.isfinite(log_probabilities))
+    return Filtered(jnp.where(defined[:, None], beliefs.at(jnp.int32(0)), jnp.nan), log_probabilities)
+
+
+def filter_tangents(primals: tuple, tangents: tuple) -> Filtered:
+    """The derivatives of any filter: those of the scaled one, which are finite beside impossible tokens."""
+    return jax.jvp(_filter_in_range, primals, tangents)[1]
+
+
+def rescued(process: Process, tokens: Int[Array, " time"], plain: Filtered, lost: Bool[Array, ""]) -> Filtered:
+    """What a filter gave, and the scaled one's result in its place where an entry came near the end of its range.
+
+    A loop of one pass or none: under vmap a `cond` computes both of its branches, this only what some row needs.
+    """
+
+    def rescue(state: tuple[Bool[Array, ""], Filtered]) -> tuple[Bool[Array, ""], Filtered]:
+        needed, _ = state
+        # True here, which XLA does not know: what does not depend on the loop it computes before it, needed or not.
+        return jnp.zeros((), bool), _filter_in_range(process, jnp.where(needed, tokens, 0))
+
+    return jax.lax.while_loop(lambda state: state[0], rescue, (lost, plain))[1]
+
+
+def may_have_lost(process: Process, least: UInt[Array, ""]) -> Bool[Array, ""]:
+    """Whether a product b_i T_ij may have been below the least normal number, and so 0, in a filtered sequence.
+
+    The first to be lost has a nonzero b_i below that number over the least entry of T. Twice that is on the safe side.
+
+    Args:
+        process: T.
+        least: `size_order` of the least entry in any of the beliefs.
+    """
+    entries = abs(process.transitions)
+    safe = 2 * jnp.finfo(entries.dtype).tiny / jnp.where(entries > 0, entries, 1).min()
+    return least < size_order(safe)

@@ -3,16 +3,17 @@
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 from scipy.special import stdtrit
 
-from beliefgeo.beliefs.inference import check_sequences, window_codes
-from beliefgeo.processes.process import ArrayLike, Process
+from beliefgeo.beliefs.windows import check_sequences, window_codes
+from beliefgeo.processes.process import ArrayLike, Process, contract, normalise, zero_below_rounding
 
 _BLOCKS = 32  # half of them choose the directions, the other half measure them
-_ROUNDING = 1e-9  # smaller correlations are those of rows that depend on each other
+_ROUNDING = 1e-9  # smaller correlations are those of rows that depend on each other; an eigenvalue this near 1 is 1
 
 _Roots = tuple[Float[np.ndarray, " history"], Float[np.ndarray, " future"]]  # of the probabilities of each word
 
@@ -24,8 +25,10 @@ class SpectralModel(NamedTuple):
     others are what the past tells of the future, in falling order of `correlations`. Those are all the singular
     values; `held_out` estimates them on data that did not choose the directions, with `held_out_errors`.
     `most_negative` is the least probability that the process gives to any word of history_length + future_length
-    tokens or fewer: sampling error can bring it below 0, and nothing is clipped. `spectral_radius` is that of the mean
-    dynamics: where it exceeds 1, predictions of the far future diverge.
+    tokens or fewer: sampling error can bring it below 0, and nothing is clipped. `log_likelihood` is ln P of the sample
+    under `process` (nats), -inf where it gives a word of the sample, of any length, no positive probability: its
+    probabilities of short words may still be good, but its beliefs along long sequences come to an end.
+    `spectral_radius` is that of the mean dynamics: where it exceeds 1, predictions of the far future diverge.
     """
 
     process: Process
@@ -34,6 +37,7 @@ class SpectralModel(NamedTuple):
     held_out_errors: Float[np.ndarray, " direction"]
     most_negative: float
     spectral_radius: float
+    log_likelihood: float
 
 
 def spectral_learn(
@@ -61,7 +65,8 @@ def spectral_learn(
 
     Raises:
         TypeError: tokens that are not integers.
-        ValueError: negative tokens, too little data for the lengths, a rank beyond that of the Hankel matrix.
+        ValueError: tokens that are no labels 0..V-1, too little data for the lengths, a rank beyond that of the Hankel
+            matrix, data that fall into parts which never meet.
 
     Source: operators, Jaeger 2000 and Hsu, Kakade & Zhang 2012 (0811.4413); whitening as in the canonical
     correlations of past and future, Akaike 1975; the split as in cross-validated principal components, Stringer et
@@ -96,13 +101,15 @@ def spectral_learn(
     left, right = left[:, :rank] / correlations[:rank], right[:rank].T
     transitions = left.T @ _whiten(gapped, roots) @ right
     initial = _stationary(transitions.sum(0))
+    process = Process(jnp.asarray(transitions), jnp.asarray(initial), jnp.eye(rank)[0], generalised=True)
     return SpectralModel(
-        Process(jnp.asarray(transitions), jnp.asarray(initial), jnp.eye(rank)[0], generalised=True),
+        process,
         correlations,
         held_out,
         errors,
         _least_probability(transitions, initial, history_length + future_length),
         float(abs(np.linalg.eigvals(transitions.sum(0))).max()),
+        float(np.asarray(_log_probabilities(process, jnp.asarray(sequences)), np.float64).sum()),
     )
 
 
@@ -150,7 +157,13 @@ def _require_data(roots: _Roots, n_tokens: int, n_windows: int) -> None:
 
 
 def _stationary(total: Float[np.ndarray, "state state"]) -> Float[np.ndarray, " state"]:
-    """The left unit eigenvector whose first entry is 1, as `beliefgeo.stationary_distribution` finds it."""
+    """The left unit eigenvector whose first entry is 1, of the mean dynamics of data that do not fall into parts."""
+    unit = int((abs(np.linalg.eigvals(total) - 1) < _ROUNDING).sum())
+    if unit > 1:
+        raise ValueError(
+            f"the data fall into {unit} parts with no way from one to another (sequences of different processes, or "
+            "closed sets of states): learn from each part alone"
+        )
     first = np.eye(len(total))[0]
     return np.linalg.solve((np.eye(len(total)) - total + np.outer(first, first)).T, first)
 
@@ -162,3 +175,20 @@ def _least_probability(transitions: np.ndarray, initial: np.ndarray, length: int
         vectors = np.einsum("ni,xij->nxj", vectors, transitions).reshape(-1, len(initial))
         least = min(least, float(vectors[:, 0].min()))
     return least
+
+
+@jax.jit
+def _log_probabilities(process: Process, sequences: Int[Array, "batch time"]) -> Float[Array, "batch time"]:
+    """The terms of `log_probability`, -inf from a word without positive probability on.
+
+    Of each token alone: the law of all tokens, which the filter of any process computes, takes several times longer.
+    """
+
+    def step(belief, token):
+        matrix = process.transitions[token]
+        joint = contract("i,ij->j", belief, matrix)
+        size = contract("i,ij,j->", abs(belief), abs(matrix), process.readout)
+        probability = zero_below_rounding(contract("j,j->", joint, process.readout), size, process.n_states)
+        return normalise(joint, probability), jnp.where(probability > 0, jnp.log(probability), -jnp.inf)
+
+    return jax.vmap(lambda tokens: jax.lax.scan(step, process.initial, tokens)[1])(sequences)

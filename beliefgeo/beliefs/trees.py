@@ -1,5 +1,6 @@
 """All words of a given length with their probabilities and beliefs, grown level by level."""
 
+import math
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64
+from beliefgeo.processes.factored import Product, require_process
+from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64, initial_float64
+from beliefgeo.processes.given import check_belief
+from beliefgeo.processes.opaque import as_pytree
 from beliefgeo.processes.process import (
     ArrayLike,
     Observer,
@@ -29,7 +33,10 @@ class Expanded(NamedTuple):
 
 
 class WordTree(NamedTuple):
-    """All V^L words in lexicographic order; impossible ones have probability 0 and NaN beliefs."""
+    """All V^L words in lexicographic order; impossible ones have probability 0 and NaN beliefs.
+
+    So have those whose probability is below the range of the precision, 1e-38 in float32; `words` has them.
+    """
 
     tokens: Int[Array, "word time"]
     probabilities: Float[Array, " word"]
@@ -51,11 +58,15 @@ def expand_beliefs(process: Observer, beliefs: ArrayLike) -> Expanded:
         process: what is observed.
         beliefs: `[word, state]`.
 
+    Raises:
+        ValueError: what is no belief of the process (NaN where traced).
+
     >>> from beliefgeo.processes.classical import golden_mean
     >>> expand_beliefs(golden_mean(), [[0.0, 1.0]]).probabilities.tolist()
     [[1.0, 0.0]]
     """
-    return _expand(process, jnp.asarray(beliefs, process.initial.dtype))
+    process = as_pytree(process)
+    return _expand(process, check_belief(process, beliefs))
 
 
 @eqx.filter_jit
@@ -107,6 +118,7 @@ def word_tree(process: Observer, length: int) -> WordTree:
     >>> word_tree(golden_mean(), 2).probabilities.round(4).tolist()
     [0.3333, 0.3333, 0.3333, 0.0]
     """
+    process = as_pytree(process)
     check_tree(process, length, "word_tree")
     return _word_tree(process, length)
 
@@ -135,10 +147,10 @@ def words(process: Observer, length: int) -> Words:
     """
     if length < 0:
         raise ValueError(f"length must be 0 or more; got {length}")
+    wide = as_float64(process)
     if isinstance(process, Process) and not process.generalised:
         _require_memory("words", count_words(process, length), length, process.n_states)
-    wide = as_float64(process)
-    return _grow(wide, epsilon(process), length, np.asarray(wide.initial), 1.0)
+    return _grow(wide, epsilon(process), length, initial_float64(wide), 1.0)
 
 
 def word_chunks(process: Observer, length: int, depth: int) -> Iterator[Words]:
@@ -195,13 +207,24 @@ def _backtrack(grown: list, probabilities: np.ndarray) -> Words:
     return Words(tokens, probabilities, beliefs)
 
 
-def count_words(process: Process, length: int) -> int:
+def count_words(process: Observer, length: int) -> int:
     """The number of allowed words of an HMM, without making them: paths through the sets of states a word can reach.
+
+    Of a `product` the product over its factors, of another composition that of its joint.
+
+    Raises:
+        TypeError: an observer that is not made of processes.
+        ValueError: a generalised process, whose words may be impossible by cancellation.
 
     >>> from beliefgeo.processes.classical import mess3, rrxor
     >>> count_words(rrxor(), 10), count_words(mess3(), 30)
     (436, 205891132094649)
     """
+    if isinstance(process, Product):
+        return math.prod(count_words(factor, length) for factor in process.factors)
+    process = require_process("count_words", process)
+    if process.generalised:
+        raise ValueError("count_words needs an HMM; got a generalised process: take len(words(process, length).tokens)")
     edges = np.asarray(process.transitions) > 0
     counts = {tuple((np.asarray(process.initial) > 0).tolist()): 1}
     for _ in range(length):
@@ -215,11 +238,11 @@ def count_words(process: Process, length: int) -> int:
     return sum(counts.values())
 
 
-def check_tree(process: Observer, length: int, who: str) -> None:
-    """Raises where V^length words with their beliefs do not fit in memory."""
+def check_tree(process: Observer, length: int, who: str, starts: int = 1) -> None:
+    """Raises where V^length words with their beliefs, of observers who start from several, do not fit in memory."""
     if length < 0:
         raise ValueError(f"length must be 0 or more; got {length}")
-    _require_memory(who, vocabulary(process) ** length, length, len(process.initial))
+    _require_memory(who, starts * vocabulary(process) ** length, length, len(process.initial))
 
 
 def _require_memory(who: str, n_words: int, length: int, n_states: int, *, at_least: bool = False) -> None:

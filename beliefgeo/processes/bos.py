@@ -4,8 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.factored import join_beliefs, joint
-from beliefgeo.processes.process import Observer, Process, ghmm, hmm, vocabulary
+from beliefgeo.processes.factored import join_beliefs, joint, require_observer
+from beliefgeo.processes.process import Observer, Process, vocabulary
 
 
 class WithBos(eqx.Module):
@@ -16,7 +16,7 @@ class WithBos(eqx.Module):
     @property
     def initial(self) -> Float[Array, " state"]:
         """Waiting for the first token."""
-        return jnp.append(jnp.zeros_like(self.inner.initial), 1)
+        return unit_after(self.inner.initial)
 
     @property
     def vocab_size(self) -> int:
@@ -50,16 +50,23 @@ def with_bos(process: Observer) -> Process | WithBos:
     One belief entry more, the last: `beliefs[0]` is that one alone, `beliefs[t + 1]` the old `beliefs[t]` with a zero
     added. A `Process` stays one, with one state more; any other observer is wrapped.
 
+    Raises:
+        TypeError: what is no observer.
+
     >>> from beliefgeo.processes.classical import golden_mean
     >>> with_bos(golden_mean()).initial.tolist(), with_bos(golden_mean()).vocab_size
     ([0.0, 0.0, 1.0], 3)
     """
-    return _start_state(process) if isinstance(process, Process) else WithBos(process)
+    observer = require_observer("what follows with_bos", process)
+    return _start_state(observer) if isinstance(observer, Process) else WithBos(observer)
 
 
 def _start_state(process: Process) -> Process:
     transitions = jnp.pad(process.transitions, ((0, 1), (0, 1), (0, 1))).at[-1, -1, :-1].set(process.initial)
-    start = jnp.append(jnp.zeros_like(process.initial), 1)
-    if process.generalised:
-        return ghmm(transitions, start, jnp.append(process.readout, 1))
-    return hmm(transitions, start)
+    readout = jnp.append(process.readout, 1)
+    return Process(transitions, unit_after(process.initial), readout, process.generalised)
+
+
+def unit_after(belief: Float[Array, " state"]) -> Float[Array, " state_plus_1"]:
+    """Zeros for the entries of a belief, then a 1."""
+    return jnp.concatenate([jnp.zeros_like(belief), jnp.ones_like(belief, shape=1)])

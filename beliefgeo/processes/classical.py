@@ -9,9 +9,19 @@ from operator import index
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from beliefgeo.processes.process import ArrayLike, Number, Process, as_floats, concrete, hmm, require_between
+from beliefgeo.processes.process import (
+    ArrayLike,
+    Number,
+    Process,
+    as_floats,
+    concrete,
+    hmm,
+    is_traced,
+    require_between,
+)
 
 
 def coin(p: Number = 0.5) -> Process:
@@ -35,7 +45,7 @@ def mess(x: Number = 0.05, alpha: Number = 0.85, n_states: int = 3) -> Process:
     """
     require_between("mess", "alpha", alpha, 0, 1)
     require_between("mess", "n_states", n_states, 2, float("inf"))
-    require_between("mess", "x", x, 0, 1 / (n_states - 1))
+    require_between("mess", "x", x, 0, (1 + 2 * _rounding(x)) / (n_states - 1))  # 1/3 of float32 is above 1/3
     return _mess(x, alpha, n_states)
 
 
@@ -52,15 +62,32 @@ def mess3(x: Number = 0.05, alpha: Number = 0.85) -> Process:
 
 def _mess(x: Number, alpha: Number, n_states: int) -> Process:
     # Uniform by symmetry, also at x = 0, where the chain is reducible.
-    return hmm(_mess_transitions(x, alpha, index(n_states)), jnp.full(n_states, 1 / n_states))
+    stay = _rest((n_states - 1) * x)
+    return hmm(_mess_transitions(x, stay, alpha, index(n_states)), jnp.full(n_states, 1 / n_states))
 
 
-@partial(jax.jit, static_argnums=2)
-def _mess_transitions(x: Number, alpha: Number, n_states: int) -> Array:
-    same = jnp.eye(n_states, dtype=bool)
-    moves = jnp.where(same, 1 - (n_states - 1) * as_floats(x), x)
+@partial(jax.jit, static_argnums=3)
+def _mess_transitions(x: Number, stay: Number, alpha: Number, n_states: int) -> Array:
+    same, x = jnp.eye(n_states, dtype=bool), as_floats(x)
+    moves = jnp.where(same, as_floats(stay).astype(x.dtype), x)
     emissions = jnp.where(same, alpha, (1 - as_floats(alpha)) / (n_states - 1))
     return jnp.einsum("ij,jo->oij", moves, emissions)
+
+
+def _rest(*shares: Number) -> Number:
+    """1 - the sum of shares, 0 exactly where that is within the rounding of shares that were meant to be all."""
+    if is_traced(shares):
+        rest = 1 - sum(map(as_floats, shares))
+        nothing = rest <= _rounding(rest)
+        return rest - jax.lax.stop_gradient(jnp.where(nothing, rest, 0))  # whose derivative stays
+    rest = float(1 - sum(np.asarray(share, np.float64) for share in shares))
+    return rest if rest > max(map(_rounding, shares)) else 0.0
+
+
+def _rounding(share: Number) -> float:
+    """How far a number near 1 may be off in the precision it is given in; that of Python's floats is float64."""
+    dtype = getattr(share, "dtype", np.dtype(float))
+    return float(jnp.finfo(dtype).eps) / 2 if jnp.issubdtype(dtype, jnp.floating) else 0.0
 
 
 def composite_mess3(xA: Number, aA: Number, xB: Number, aB: Number, eps: Number) -> Process:  # noqa: N803
@@ -133,8 +160,14 @@ def checksum(probs: ArrayLike) -> Process:
     laws = as_floats(probs)
     if laws.ndim != 2:
         raise ValueError(f"checksum needs probs [letters, alphabet]; got shape {laws.shape}")
-    if (values := concrete(laws)) is not None and not (abs(values.sum(1) - 1) <= 1e-5).all():
-        raise ValueError(f"checksum needs each row of probs to sum to 1; got sums {values.sum(1).round(6).tolist()}")
+    if (values := concrete(laws)) is not None:
+        if not (values >= 0).all():
+            raise ValueError(f"checksum needs probs of 0 or more; got {values.min():g}")
+        if not (abs(values.sum(1) - 1) <= 1e-5).all():
+            raise ValueError(
+                f"checksum needs each row of probs to sum to 1; got sums {values.sum(1).round(6).tolist()}"
+            )
+    laws = laws / laws.sum(1, keepdims=True)
     n, m = laws.shape
     state = lambda i, r: 1 + (i - 1) * m + r % m if i else 0
     moves = [
@@ -194,6 +227,10 @@ def sns(p: Number = 0.5, q: Number = 0.5) -> Process:
     """
     require_between("sns", "p", p, 0, 1)
     require_between("sns", "q", q, 0, 1)
+    if (both := concrete(p + q)) is not None and both == 0:
+        raise ValueError(
+            "sns needs p > 0 or q > 0, else no state is ever left and the stationary law is not unique; got 0 and 0"
+        )
     return hmm(jnp.array([[[1 - p, p], [0, 1 - q]], [[0, 0], [q, 0]]]))
 
 
@@ -206,9 +243,11 @@ def mr_name(p: Number = 0.4, q: Number = 0.25) -> Process:
     require_between("mr_name", "p", p, 0, 1)
     require_between("mr_name", "q", q, 0, 1)
     require_between("mr_name", "p + q", p + q, 0, 1)
-    stay = 1 - p - q
+    stay = _rest(p, q)
     moves = jnp.array([[0, 0, 0, 1], [q, stay, p, 0], [q, p, stay, 0], [0, 0.5, 0.5, 0]])
-    return hmm(jnp.einsum("ij,jx->xij", moves, jnp.eye(4)))
+    # Stationary; also at q = 0, where nothing leads from Something and Blah, and at p = q = 0, where they part.
+    initial = jnp.array([q, 0.5, 0.5, q]) / (1 + 2 * q)
+    return hmm(jnp.einsum("ij,jx->xij", moves, jnp.eye(4, dtype=moves.dtype)), initial)
 
 
 def matching_parens(open_probs: ArrayLike) -> Process:
@@ -222,7 +261,7 @@ def matching_parens(open_probs: ArrayLike) -> Process:
     """
     opening = as_floats(open_probs)
     require_between("matching_parens", "open_probs", opening, 0, 1)
-    if opening.ndim != 1 or ((values := concrete(opening)) is not None and values[0] != 1):
+    if opening.ndim != 1 or not opening.size or ((values := concrete(opening)) is not None and values[0] != 1):
         raise ValueError(f"matching_parens needs open_probs [o_0, o_1, ...] with o_0 = 1; got {open_probs}")
     return hmm(jnp.stack([jnp.diag(opening, 1), jnp.diag(1 - jnp.append(opening[1:], 0), -1)]))
 
@@ -244,6 +283,10 @@ def days_of_week() -> Process:
 
 def random_hmm(key: PRNGKeyArray, n_states: int, vocab_size: int, concentration: Number = 1.0) -> Process:
     """Rows over (token, next_state) drawn from a symmetric Dirichlet law of the given concentration.
+
+    Raises:
+        ValueError: parameters out of range; a draw without a unique stationary law, as a concentration far below 1 may
+            give: take another key.
 
     >>> random_hmm(jax.random.key(0), 4, 2).transitions.shape
     (2, 4, 4)

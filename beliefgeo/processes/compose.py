@@ -1,7 +1,8 @@
 """Processes made of processes: mixed, with noise, relabelled, driven through a machine, or cut to a short memory.
 
-Everything here gives a `Process`, classical where what it is made of is. Compositions whose joint would be large are
-observers of their own: `factored`, `chain`.
+Everything here gives a `Process`, classical where what it is made of is. A composition of processes, such as a
+`product`, counts as its joint, which has to fit in memory. Compositions that never build theirs are observers of their
+own: `factored`, `factor_tree`, `noisy_product`, `conditional`, `time_varying`.
 """
 
 from collections.abc import Sequence
@@ -9,18 +10,21 @@ from itertools import islice
 
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from beliefgeo.processes.factored import require_process, require_range
+from beliefgeo.processes.float64 import as_float64, initial_float64
 from beliefgeo.processes.process import (
     ArrayLike,
     Number,
+    Observer,
     Process,
     as_floats,
     concrete,
     contract,
     ghmm,
     hmm,
+    is_traced,
     require_between,
     stationary_distribution,
 )
@@ -33,21 +37,22 @@ def _assemble(transitions: Array, initial: Array | None, readout: Array, *, gene
 
 
 def mixture(
-    processes: Sequence[Process], weights: ArrayLike, vocabularies: Sequence[Sequence[int]] | None = None
+    processes: Sequence[Observer], weights: ArrayLike, vocabularies: Sequence[Sequence[int]] | None = None
 ) -> Process:
     """One of several processes, chosen once and for all: component c with probability weights[c].
 
     Transitions are block-diagonal and the initial belief is the concatenation of weights[c] * initial_c, so
-    `beliefs` hold the posterior of each component as the mass of its block. Not ergodic: T has a unit eigenvalue per
-    component and no unique stationary law.
+    `beliefs` hold the posterior of each component as the mass of its block: `split_mixture` takes them apart. Not
+    ergodic: T has a unit eigenvalue per component and no unique stationary law.
 
     Args:
-        processes: the components, classical or generalised.
-        weights: `[component]`, nonnegative, summing to 1.
+        processes: the components, classical or generalised, or compositions of such.
+        weights: `[component]`, nonnegative, summing to 1 within 1e-5, by which they are divided.
         vocabularies: for each component the token of the mixture that each of its own tokens becomes; default: the
             same number.
 
     Raises:
+        TypeError: a component that is neither a process nor made of processes.
         ValueError: weights that are negative, do not sum to 1 or are not one per component; a vocabulary of the
             wrong length.
 
@@ -57,16 +62,18 @@ def mixture(
     >>> mixture([coin(0.6), mess3()], [0.5, 0.5], [[0, 1], [2, 3, 1]]).vocab_size
     4
     """
-    shares, maps = _check_mixture(processes, weights, vocabularies)
-    sizes = [process.n_states for process in processes]
-    ends = np.cumsum(sizes).tolist()
+    parts = [require_process(f"component {index} of mixture", process) for index, process in enumerate(processes)]
+    shares, maps = _check_mixture(parts, weights, vocabularies)
+    ends = np.cumsum([part.n_states for part in parts]).tolist()
     n_states, vocab_size = ends[-1], 1 + max(int(tokens.max()) for tokens in maps)
-    transitions = jnp.zeros((vocab_size, n_states, n_states), jnp.result_type(*[p.transitions for p in processes]))
-    for process, tokens, size, end in zip(processes, maps, sizes, ends, strict=True):
-        transitions = transitions.at[tokens, end - size : end, end - size : end].add(process.transitions)
-    initial = jnp.concatenate([share * process.initial for share, process in zip(shares, processes, strict=True)])
-    readout = jnp.concatenate([process.readout for process in processes])
-    return _assemble(transitions, initial, readout, generalised=any(p.generalised for p in processes))
+    transitions = jnp.zeros((vocab_size, n_states, n_states), jnp.result_type(*[part.transitions for part in parts]))
+    for part, tokens, end in zip(parts, maps, ends, strict=True):
+        block = slice(end - part.n_states, end)
+        transitions = transitions.at[tokens, block, block].add(part.transitions)
+    require_range("the initial belief of a mixture", [shares, jnp.concatenate([part.initial for part in parts])])
+    initial = jnp.concatenate([share * part.initial for share, part in zip(shares, parts, strict=True)])
+    readout = jnp.concatenate([part.readout for part in parts])
+    return _assemble(transitions, initial, readout, generalised=any(part.generalised for part in parts))
 
 
 def _check_mixture(
@@ -80,6 +87,7 @@ def _check_mixture(
             raise ValueError(f"mixture needs nonnegative weights; got {values.round(6).tolist()}")
         if not abs(values.sum() - 1) <= 1e-5:
             raise ValueError(f"mixture needs weights that sum to 1; got a sum of {values.sum():.6g}")
+    shares = shares / shares.sum()
     if vocabularies is None:
         return shares, [np.arange(process.vocab_size) for process in processes]
     if len(vocabularies) != len(processes):
@@ -100,46 +108,58 @@ def _check_mapping(what: str, mapping: ArrayLike, process: Process) -> np.ndarra
     return tokens
 
 
-def noisy(process: Process, eps: Number) -> Process:
+def noisy(process: Observer, eps: Number) -> Process:
     """With probability eps the token seen is a uniform one: (1 - eps) T^(x) + eps/V sum_y T^(y).
+
+    For independent factors `noisy_product` does the same without their joint.
+
+    Raises:
+        TypeError: what is neither a process nor made of processes.
+        ValueError: eps out of range.
 
     >>> from beliefgeo.processes.classical import coin
     >>> noisy(coin(0.9), 0.5).transitions.round(4).tolist()
     [[[0.7]], [[0.3]]]
     """
     require_between("noisy", "eps", eps, 0, 1)
+    process = require_process("noisy", process)
     clean, any_token = process.transitions, process.transitions.mean(0, keepdims=True)
+    require_range("noisy", [any_token, as_floats(eps)])
     transitions = (1 - as_floats(eps)) * clean + as_floats(eps) * any_token
     return _assemble(transitions, process.initial, process.readout, generalised=process.generalised)
 
 
-def relabel(process: Process, mapping: ArrayLike) -> Process:
+def relabel(process: Observer, mapping: ArrayLike) -> Process:
     """Token x becomes mapping[x]; tokens sent to the same one merge: T'^(y) = sum over mapping[x] = y of T^(x).
 
     Raises:
+        TypeError: what is neither a process nor made of processes.
         ValueError: a mapping that is not one token, 0 or more, for each token of the process.
 
     >>> from beliefgeo.processes.classical import mess3
     >>> relabel(mess3(), [1, 0, 0]).predict(mess3().initial).round(4).tolist()
     [0.6667, 0.3333]
     """
+    process = require_process("relabel", process)
     tokens = _check_mapping("mapping", mapping, process)
     empty = jnp.zeros((int(tokens.max()) + 1, process.n_states, process.n_states), process.transitions.dtype)
     transitions = empty.at[tokens].add(process.transitions)
     return _assemble(transitions, process.initial, process.readout, generalised=process.generalised)
 
 
-def transduce(process: Process, machine: ArrayLike, initial: ArrayLike | None = None) -> Process:
+def transduce(process: Observer, machine: ArrayLike, initial: ArrayLike | None = None) -> Process:
     """What a machine with memory puts out when it reads the process: T'^(y) = sum_x T^(x) (x) M^(y|x).
 
     The joint state (i, k) of process and machine is i * K + k.
 
     Args:
         process: the input.
-        machine: M `[output, input, state, next_state]` = P(output, next_state | input, state).
+        machine: M `[output, input, state, next_state]` = P(output, next_state | input, state), summing to 1 within
+            1e-5 for each input and state, by which it is divided.
         initial: `[state]`, the law of the machine's state before the first token; default: the pair is stationary.
 
     Raises:
+        TypeError: what is neither a process nor made of processes.
         ValueError: (concrete values only) a wrong shape, a negative entry, an input and state whose entries do not
             sum to 1; an initial law of the wrong length or sum, none where the stationary one is not unique.
 
@@ -148,8 +168,10 @@ def transduce(process: Process, machine: ArrayLike, initial: ArrayLike | None = 
     >>> transduce(coin(0.25), erase).predict(jnp.ones(1)).round(4).tolist()
     [0.2, 0.6, 0.2]
     """
-    moves = as_floats(machine)
+    process, moves = require_process("transduce", process), as_floats(machine)
     _check_machine(moves, process.vocab_size)
+    moves = moves / moves.sum((0, 3), keepdims=True)
+    require_range("transduce", [process.transitions, moves])
     n_states = process.n_states * moves.shape[-1]
     transitions = contract("xij,yxkl->yikjl", process.transitions, moves).reshape(-1, n_states, n_states)
     start = None if initial is None else jnp.kron(process.initial, _check_law(initial, moves.shape[-1]))
@@ -182,7 +204,7 @@ def _check_law(initial: ArrayLike, n_states: int) -> Float[Array, " state"]:
     return law
 
 
-def markov_approximation(process: Process, order: int) -> Process:
+def markov_approximation(process: Observer, order: int) -> Process:
     """The chain whose next token depends on the last `order` tokens only, as it does in the process on average.
 
     States are the allowed words u of that length in lexicographic order, and u goes to its last tokens followed by x
@@ -190,7 +212,7 @@ def markov_approximation(process: Process, order: int) -> Process:
     the process's initial belief where that is invariant, else at its stationary one. Eager, in float64.
 
     Raises:
-        TypeError: a traced process.
+        TypeError: a traced process; what is neither a process nor made of processes.
         ValueError: a negative order; no unique stationary law, or a negative probability, in the process.
 
     >>> from beliefgeo.processes.classical import golden_mean
@@ -199,8 +221,9 @@ def markov_approximation(process: Process, order: int) -> Process:
     """
     if order < 0:
         raise ValueError(f"order must be 0 or more; got {order}")
-    if isinstance(process.transitions, Tracer):
+    if is_traced(process):
         raise TypeError("markov_approximation enumerates words and cannot be traced: call it outside jit and grad")
+    process = require_process("markov_approximation", process)
     pasts, longer = islice(allowed_words(_started_in_its_stationary_law(process)), order, order + 2)
     number = {tuple(word): index for index, word in enumerate(pasts.tokens.tolist())}
     transitions = np.zeros((process.vocab_size, len(number), len(number)))
@@ -211,7 +234,9 @@ def markov_approximation(process: Process, order: int) -> Process:
 
 
 def _started_in_its_stationary_law(process: Process) -> Process:
-    moved = process.initial @ process.transitions.sum(0)
-    if abs(moved - process.initial).max() <= 1e-5:
+    wide = as_float64(process)  # where an initial law that was stationary up to rounding is so
+    assert isinstance(wide, Process)
+    initial = initial_float64(wide)
+    if abs(initial @ np.asarray(wide.transitions).sum(0) - initial).max() <= 1e-12:
         return process
     return Process(process.transitions, stationary_distribution(process), process.readout, process.generalised)

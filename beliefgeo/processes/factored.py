@@ -6,16 +6,29 @@ Source: Shai et al. 2602.02385.
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import accumulate
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.processes.classical import mess3
-from beliefgeo.processes.process import ArrayLike, Observer, Process, as_floats, ghmm, hmm, vocabulary
+from beliefgeo.processes.opaque import Opaque, as_pytree
+from beliefgeo.processes.process import (
+    ArrayLike,
+    Observer,
+    Process,
+    as_floats,
+    as_integers,
+    contract,
+    is_traced,
+    vocabulary,
+)
 from beliefgeo.processes.quantum import bloch_walk
 
 
@@ -61,10 +74,15 @@ class Product(eqx.Module):
         """The composite token of the factors' tokens `[factor, ...]`."""
         return join_tokens(tokens, self.vocab_sizes)
 
+    def apart(self, tokens: Int[Array, " time"]) -> list[tuple[Observer, Int[Array, " time"]]]:
+        """Each factor as an observer by itself, and what it reads: its belief moves as here, log-probabilities add."""
+        return list(zip(self.factors, self.split_token(tokens), strict=True))
+
     def joint(self) -> Process:
         """One process on the product of the factors' states: T^(x) = kron_n T_n^(x_n)."""
         parts = [joint(factor) for factor in self.factors]
-        return assemble_joint(reduce(jnp.kron, [part.transitions for part in parts]), parts)
+        tokens = self.split_token(jnp.arange(self.vocab_size))
+        return assemble_joint(parts, self.vocab_size, lambda n: parts[n].transitions[tokens[n]])
 
 
 def product(factors: Sequence[Observer]) -> Product:
@@ -83,7 +101,7 @@ def product(factors: Sequence[Observer]) -> Product:
     """
     if not len(factors):
         raise ValueError("product needs one factor or more; got none")
-    return Product(tuple(require_observer("product", index, factor) for index, factor in enumerate(factors)))
+    return Product(tuple(require_observer(f"factor {n} of product", factor) for n, factor in enumerate(factors)))
 
 
 def factored_mess3_bloch() -> Product:
@@ -103,24 +121,76 @@ def joint(process: Observer) -> Process:
 
     Raises:
         TypeError: an observer that is neither a process nor made of processes.
+        ValueError: a joint that takes more than a quarter of this machine's memory, or whose least probabilities
+            are below the range of its precision.
 
     >>> from beliefgeo.processes.classical import coin
     >>> joint(product([coin(0.25), coin(0.5)])).transitions[:, 0, 0].tolist()
     [0.125, 0.125, 0.375, 0.375]
     """
+    return require_process("joint", process)
+
+
+def require_process(who: str, process: Observer) -> Process:
+    """A process as it is, of a composition its joint; raises as `joint`, in the name of `who` asks for matrices."""
     if isinstance(process, Process):
         return process
-    if not isinstance(build := getattr(process, "joint", None), Callable):
-        raise TypeError(f"joint needs a process or a composition of processes; got a {type(process).__name__}")
+    observer = process.instance() if isinstance(process, Opaque) else process
+    if not isinstance(build := getattr(observer, "joint", None), Callable):
+        raise TypeError(
+            f"{who} needs the matrices of a process or of a composition of processes; got {type(observer).__name__}, "
+            "which only predicts and updates: enough for sample, filter_beliefs, words, mixed_state_presentation, "
+            "myopic_entropies and estimate_entropy_rate"
+        )
     return build()
 
 
-def assemble_joint(transitions: Array, parts: Sequence[Process]) -> Process:
-    """The process of these joint transitions, an HMM unless one of its parts is generalised."""
-    initial = reduce(jnp.kron, [part.initial for part in parts])
-    if any(part.generalised for part in parts):
-        return ghmm(transitions, initial, reduce(jnp.kron, [part.readout for part in parts]))
-    return hmm(transitions, initial)
+def assemble_joint(parts: Sequence[Process], vocab_size: int, matrices: Callable[[int], Array]) -> Process:
+    """The process on the product of the parts' states: T^(x) = kron_n T_n^(x), initial and readout likewise.
+
+    Args:
+        parts: a process for each factor, with its states, initial belief and readout.
+        vocab_size: the number of composite tokens.
+        matrices: `[token, state, next_state]` of factor n for every composite token, asked for once they will fit.
+    """
+    require_memory(vocab_size, math.prod(part.n_states for part in parts), parts[0].transitions.dtype)
+    factors = [matrices(n) for n in range(len(parts))]
+    classical = [(part, factor) for part, factor in zip(parts, factors, strict=True) if not part.generalised]
+    require_range("the joint's transitions", [factor for _, factor in classical])
+    require_range("the joint's initial belief", [part.initial for part, _ in classical])
+    initial, readout = (reduce(jnp.kron, [getattr(part, name) for part in parts]) for name in ("initial", "readout"))
+    return Process(reduce(_kron, factors), initial, readout, generalised=len(classical) < len(parts))
+
+
+def _kron(left: Float[Array, "token _ _"], right: Float[Array, "token _ _"]) -> Float[Array, "token state state"]:
+    """The Kronecker product of two matrices for each token."""
+    n_states = left.shape[1] * right.shape[1]
+    return contract("xij,xkl->xikjl", left, right).reshape(-1, n_states, n_states)
+
+
+def require_memory(vocab_size: int, n_states: int, dtype: np.dtype) -> None:
+    """Raises where the matrices of a joint would take more than a quarter of this machine's memory."""
+    needed = vocab_size * n_states**2 * dtype.itemsize
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 4 * needed > memory:
+        raise ValueError(
+            f"the joint would hold {vocab_size:,} matrices of {n_states:,} x {n_states:,} numbers, "
+            f"{needed / 2**30:,.1f} GiB, more than a quarter of this machine's memory ({memory / 2**30:.1f} GiB): take "
+            "fewer factors, or what only predicts and updates (sample, filter_beliefs, estimate_entropy_rate)"
+        )
+
+
+def require_range(what: str, arrays: Sequence[Array]) -> None:
+    """Raises where a product of positive entries, one of each array, is below the range of their precision."""
+    if is_traced(arrays) or not arrays:
+        return
+    least = math.prod(float(values[values > 0].min(initial=1)) for values in map(np.asarray, arrays))
+    info = jnp.finfo(arrays[0].dtype)
+    if least < info.tiny:
+        raise ValueError(
+            f"{what} would hold products of probabilities as small as {least:.3g}, which count as 0: {info.dtype} ends "
+            f"at {info.tiny:.3g}: use float64 (jax.enable_x64)"
+        )
 
 
 def split_belief(belief: ArrayLike, sizes: Sequence[int]) -> list[Float[Array, "*batch _"]]:
@@ -140,25 +210,60 @@ def join_beliefs(beliefs: Sequence[Float[Array, " _"]]) -> Float[Array, " state"
 
 
 def split_token(token: ArrayLike, vocab_sizes: Sequence[int]) -> list[Int[Array, "*batch"]]:
-    """The digits of a composite token, -1 each where it is outside the vocabulary."""
-    token = jnp.asarray(token)
+    """The digits of a composite token, -1 each where it is outside the vocabulary.
+
+    Raises:
+        ValueError: more composite tokens than an int32 counts.
+    """
+    total = _count_tokens(vocab_sizes)
+    token = as_integers("tokens", token)  # compared before it is cast: int32 would read 2^32 + 1 as 1
+    token = jnp.where(jnp.asarray((token >= 0) & (token < total)), jnp.asarray(token), -1).astype(jnp.int32)
     places = [math.prod(vocab_sizes[n + 1 :]) for n in range(len(vocab_sizes))]
-    inside = (token >= 0) & (token < math.prod(vocab_sizes))
-    return [jnp.where(inside, token // place % size, -1) for place, size in zip(places, vocab_sizes, strict=True)]
+    return [jnp.where(token < 0, -1, token // place % size) for place, size in zip(places, vocab_sizes, strict=True)]
 
 
 def join_tokens(tokens: ArrayLike, vocab_sizes: Sequence[int]) -> Int[Array, "*batch"]:
-    """The composite token of the factors' tokens, Horner's rule in mixed radix."""
-    digits = jnp.asarray(tokens)
+    """The composite token of the factors' tokens, Horner's rule in mixed radix.
+
+    Raises:
+        ValueError: a wrong number of factors; a token outside its factor's vocabulary (-1 where traced, or where it is
+            -1 itself); more composite tokens than an int32 counts.
+    """
+    _count_tokens(vocab_sizes)
+    digits = as_integers("tokens", tokens) if not isinstance(tokens, Sequence) else _stack_digits(tokens)
     if len(digits) != len(vocab_sizes):
         raise ValueError(f"join_tokens needs one token a factor ({len(vocab_sizes)}); got {len(digits)}")
-    return reduce(lambda high, low: high * low[1] + low[0], zip(digits[1:], vocab_sizes[1:], strict=True), digits[0])
-
-
-def require_observer(who: str, index: int, factor: object) -> Observer:
-    """The factor, where it has the observer interface."""
-    if not isinstance(factor, Observer):
-        raise TypeError(
-            f"{who} needs observers (initial, predict, update); factor {index} is a {type(factor).__name__}"
+    inside = jnp.stack([(digit >= 0) & (digit < size) for digit, size in zip(digits, vocab_sizes, strict=True)])
+    if not is_traced(inside) and not (known := np.asarray(inside) | (np.asarray(digits) == -1)).all():
+        where = tuple(np.argwhere(~known)[0].tolist())
+        raise ValueError(
+            f"the tokens of factor {where[0]} must lie in 0..{vocab_sizes[where[0]] - 1}; got {int(digits[where])}"
         )
-    return factor
+    pairs = zip(jnp.asarray(digits[1:], jnp.int32), vocab_sizes[1:], strict=True)
+    joined = reduce(lambda high, low: high * low[1] + low[0], pairs, jnp.asarray(digits[0], jnp.int32))
+    return jnp.where(inside.all(0), joined, -1)
+
+
+def _stack_digits(tokens: Sequence[ArrayLike]) -> Array | np.ndarray:
+    """One array of the factors' tokens, in NumPy unless some are JAX's."""
+    stack = jnp.stack if any(isinstance(digit, jax.Array) for digit in tokens) else np.stack
+    return stack([as_integers("tokens", digit) for digit in tokens])
+
+
+def _count_tokens(vocab_sizes: Sequence[int]) -> int:
+    if (total := math.prod(vocab_sizes)) >= 2**31:
+        raise ValueError(
+            f"composite tokens are numbered in an int32, to 2^31 - 1; factors of {list(vocab_sizes)} tokens make "
+            f"{total:,}: take fewer factors, or each by itself"
+        )
+    return total
+
+
+def require_observer(what: str, given: object) -> Observer:
+    """What is given, as `as_pytree` gives it, where it has the observer interface.
+
+    `what` names it, such as "factor 1 of product".
+    """
+    if not isinstance(given, Observer):
+        raise TypeError(f"{what} must be an observer, with initial, predict and update; got {type(given).__name__}")
+    return as_pytree(given)

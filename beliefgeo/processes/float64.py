@@ -6,41 +6,62 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from beliefgeo.processes.process import Observer, Process
-
-# A float32 parameter is known to 6e-8; values nearer than this may have been meant to be equal.
-_FLOAT32 = 1e-6
+from beliefgeo.processes.opaque import as_pytree, map_arrays
+from beliefgeo.processes.process import Observer, Process, is_traced
+from beliefgeo.processes.stationary import chain_law, nearest_unit_vector
 
 
 def as_float64(process: Observer) -> Observer:
     """The process in float64, what float32 rounded put right again.
 
     The rows of an HMM sum to 1, T of a generalised process has spectral radius 1, and an initial belief that was the
-    stationary one up to the rounding of its precision is it up to that of float64.
+    stationary one up to the rounding of its precision is it up to that of float64. Of any other observer the floating
+    arrays are widened, complex ones too; integers, booleans, keys and what is no array stay as they are.
+
+    Raises:
+        TypeError: a traced process.
     """
-    is_process = lambda part: isinstance(part, Process)
+    if is_traced(process):
+        raise TypeError("a traced process cannot be enumerated in float64: call this outside jit, vmap and grad")
     with jax.enable_x64(True):
-        return jax.tree.map(_widen, process, is_leaf=is_process)
+        return map_arrays(_widen, process, is_leaf=lambda node: isinstance(node, Process))
 
 
-def _widen(part: Process | Array) -> Process | Array:
+def _widen(part: Process | Array | np.ndarray | np.generic) -> Process | Array:
     """One factor of a composition, or an array of its own."""
-    if not isinstance(part, Process):
-        return jnp.asarray(part, jnp.float64)
+    if isinstance(part, Process):
+        return _widen_process(part)
+    for kind, wide in ((jnp.floating, jnp.float64), (jnp.complexfloating, jnp.complex128)):
+        if jnp.issubdtype(part.dtype, kind):
+            return jnp.asarray(part, wide)
+    return jnp.asarray(part)
+
+
+def _widen_process(part: Process) -> Process:
     transitions, initial, readout = (
         np.asarray(leaf, np.float64) for leaf in (part.transitions, part.initial, part.readout)
     )
-    transitions = transitions / (_radius(transitions.sum(0)) if part.generalised else transitions.sum((0, 2))[:, None])
     if part.generalised:
-        readout = _unit_eigenvector(transitions.sum(0), readout)
+        transitions = transitions / _radius(transitions.sum(0))
+        readout = nearest_unit_vector(transitions.sum(0), readout)
         readout = readout / readout[abs(readout).argmax()]
-    stationary = _unit_eigenvector(transitions.sum(0).T, initial)
-    if not part.generalised:  # a state that cannot be the first stays so
-        stationary = np.where(initial > 0, stationary.clip(0), 0)
-    given = 8 * jnp.finfo(part.initial.dtype).eps
-    initial = stationary if abs(stationary - initial).max() < given else initial
+    else:
+        transitions = transitions / transitions.sum((0, 2))[:, None]
+    initial = _stationary_again(part, transitions.sum(0), initial)
     initial = jnp.asarray(initial / (initial @ readout))
     return Process(jnp.asarray(transitions), initial, jnp.asarray(readout), part.generalised)
+
+
+def _stationary_again(part: Process, total: np.ndarray, initial: np.ndarray) -> np.ndarray:
+    """The stationary law where `initial` was that, up to the rounding of the precision it was given in; else itself."""
+    given = 8 * float(jnp.finfo(part.initial.dtype).eps)
+    if abs(initial @ total - initial).max() > 2 * given:
+        return initial
+    law, classes = (None, 0) if part.generalised else chain_law(jnp.asarray(total))
+    stationary = np.asarray(law) if classes == 1 else nearest_unit_vector(total.T, initial)
+    if not part.generalised:  # a state that cannot be the first stays so
+        stationary = np.where(initial > 0, stationary.clip(0), 0)
+    return stationary if abs(stationary - initial).max() < given else initial
 
 
 def at_default_precision(process: Process) -> Process:
@@ -48,9 +69,15 @@ def at_default_precision(process: Process) -> Process:
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), process)
 
 
+def initial_float64(process: Observer) -> Float[np.ndarray, " state"]:
+    """The initial belief of what `as_float64` gives: a composition puts its factors' together, which needs float64."""
+    with jax.enable_x64(True):
+        return np.asarray(process.initial, np.float64)
+
+
 def epsilon(process: Observer) -> float:
     """How far, relatively, the numbers that a process was given in may be off."""
-    return float(jnp.finfo(process.initial.dtype).eps)
+    return float(jnp.finfo(as_pytree(process).initial.dtype).eps)
 
 
 def expand_float64(process: Observer, beliefs: np.ndarray, given: float = 2**-52) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +103,7 @@ def _expand_observer(process: Observer, beliefs: np.ndarray) -> tuple[np.ndarray
     padding = (1 << (len(beliefs) - 1).bit_length()) - len(beliefs)
     with jax.enable_x64(True):
         padded = np.concatenate([beliefs, np.repeat(beliefs[:1], padding, 0)])
-        successors, probabilities = _expand_compiled(process, jnp.asarray(padded))
+        successors, probabilities = _expand_compiled(as_pytree(process), jnp.asarray(padded))
     return np.asarray(successors)[: len(beliefs)], np.asarray(probabilities)[: len(beliefs)]
 
 
@@ -89,10 +116,3 @@ def _expand_compiled(process: Observer, beliefs: Float[Array, "mixed state"]) ->
 
 def _radius(total: np.ndarray) -> float:
     return abs(np.linalg.eigvals(total)).max()
-
-
-def _unit_eigenvector(total: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """The solution v of total v = v nearest to `near`, which is one up to rounding: its projection on their space."""
-    left, singular, right = np.linalg.svd(total - np.eye(len(total)))
-    null = right[singular < _FLOAT32]
-    return null.T @ (null @ near)

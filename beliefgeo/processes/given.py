@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.processes.factored import Product
-from beliefgeo.processes.process import ArrayLike, Observer, Process, as_floats, vocabulary
+from beliefgeo.processes.process import ArrayLike, Observer, Process, as_floats, as_integers, vocabulary
 
 # How far the mass of a belief may be from 1, as in the constructors of processes, and an entry of an HMM's below 0.
 _TOLERANCE = 1e-5
@@ -36,27 +36,6 @@ def check_tokens(process: Observer, tokens: ArrayLike, counted: ArrayLike | None
     elif mask is not None:
         array = jnp.where(mask, array, 0)
     return jnp.asarray(array, jnp.int32)
-
-
-def as_integers(name: str, values: ArrayLike) -> Array | np.ndarray:
-    """An array of integers as it is given, not yet cast: int32 would read 2^32 + 1 as 1.
-
-    Raises:
-        ValueError: ragged lists.
-        TypeError: anything but integers; an empty list passes.
-    """
-    if isinstance(values, jax.Array):
-        array = values
-    else:
-        try:
-            array = np.asarray(values)
-        except ValueError as error:
-            raise ValueError(
-                f"{name} must be an array; got rows of different lengths: pad them to one length and give lengths"
-            ) from error
-    if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
-        raise TypeError(f"{name} must be integers; got {array.dtype}")
-    return array
 
 
 def check_belief(process: Observer, belief: ArrayLike) -> Float[Array, "*batch state"]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.processes.compose import noisy
-from beliefgeo.processes.factored import join_tokens, joint, product, split_token
+from beliefgeo.processes.factored import join_tokens, product, require_process, split_token
 from beliefgeo.processes.process import ArrayLike, Number, Observer, Process, as_floats, concrete, contract, take
 
 
@@ -108,4 +108,5 @@ def noisy_product(factors: Sequence[Observer], eps: Number) -> NoisyProduct:
         raise ValueError("noisy_product needs one factor or more; got none")
     if (value := concrete(eps)) is not None and not 0 < value <= 1:
         raise ValueError(f"noisy_product needs 0 < eps <= 1; got eps={eps}: without noise it is product")
-    return NoisyProduct(tuple(joint(factor) for factor in factors), as_floats(eps))
+    parts = tuple(require_process(f"factor {n} of noisy_product", factor) for n, factor in enumerate(factors))
+    return NoisyProduct(parts, as_floats(eps))

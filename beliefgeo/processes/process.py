@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from os import PathLike
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -73,6 +74,16 @@ class Process(eqx.Module):
         """belief T^(token) / P(token | belief); NaN where the token is impossible or outside the vocabulary."""
         joint = contract("i,ij->j", belief, take(self.transitions, token))
         return normalise(joint, take(self.predict(belief), token))
+
+    def save(self, path: str | PathLike) -> None:
+        """Write the process to a file of plain arrays (NumPy's npz), for `beliefgeo.load_process`.
+
+        Raises:
+            TypeError: a traced process.
+        """
+        from beliefgeo.processes.saved import save_process  # which needs a Process
+
+        save_process(self, path)
 
 
 def vocabulary(process: Observer) -> int:
@@ -345,6 +356,27 @@ def as_floats(values: ArrayLike) -> Array:
     return array.astype(jnp.result_type(array.dtype, float))
 
 
+def as_integers(name: str, values: ArrayLike) -> Array | np.ndarray:
+    """An array of integers as it is given, not yet cast: int32 would read 2^32 + 1 as 1.
+
+    Raises:
+        ValueError: ragged lists.
+        TypeError: anything but integers; an empty list passes.
+    """
+    if isinstance(values, jax.Array):
+        array = values
+    else:
+        try:
+            array = np.asarray(values)
+        except ValueError as error:
+            raise ValueError(
+                f"{name} must be an array; got rows of different lengths: pad them to one length and give lengths"
+            ) from error
+    if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
+        raise TypeError(f"{name} must be integers; got {array.dtype}")
+    return array
+
+
 def concrete(values: ArrayLike) -> np.ndarray | None:
     """The values in float64 where they are known now, None while they are traced (and not to be checked)."""
     return None if is_traced(values) else np.asarray(values, np.float64)
@@ -381,8 +413,8 @@ def _check_probabilities(name: str, values: np.ndarray, dtype: Any) -> None:
     """Raise for a negative probability, and for one that counts as 0 in its precision."""
     least = float(jnp.finfo(dtype).tiny)
     if (wrong := np.argwhere((values < 0) | ((values > 0) & (values < least)))).size:
-        where = tuple(wrong[0].tolist())
-        entry, value = list(where) if len(where) > 1 else where[0], values[where]
+        where = wrong[0].tolist()
+        entry, value = where if len(where) > 1 else where[0], values[tuple(where)]
         if value < 0:
             raise ValueError(
                 f"{name} must be nonnegative; entry {entry} is {value:g}: for a generalised process use ghmm"

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from beliefgeo.processes.process import Observer
+from beliefgeo.processes.opaque import as_pytree
+from beliefgeo.processes.process import Observer, as_integers, concrete
 from beliefgeo.processes.sampling import Sample, invert
 
 # Tokens that one coordinate decides: their words number at most so many, a fraction of the 2^24 places of a float32.
@@ -34,7 +35,7 @@ def sample_quasirandom(key: PRNGKeyArray, process: Observer, length: int, index:
         index: from 0; `jax.vmap` over it for a batch.
 
     Raises:
-        ValueError: a negative length.
+        ValueError: a negative length; an index that is negative or too large.
 
     Source: the points are those of M. Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018), for
     d = 1 the multiples of the golden ratio (Weyl 1916).
@@ -47,7 +48,10 @@ def sample_quasirandom(key: PRNGKeyArray, process: Observer, length: int, index:
     """
     if length < 0:
         raise ValueError(f"length must be 0 or more; got {length}")
-    return _sample_quasirandom(key, process, length, jnp.asarray(index, jnp.uint32))
+    number = as_integers("index", index)
+    if (value := concrete(number)) is not None and not (0 <= value < 2**32):
+        raise ValueError(f"index must lie in 0..2^32 - 1, the points of a series; got {int(value)}")
+    return _sample_quasirandom(key, as_pytree(process), length, jnp.asarray(number, jnp.uint32))
 
 
 @eqx.filter_jit

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from beliefgeo.processes.factored import Product
-from beliefgeo.processes.process import Observer
+from beliefgeo.processes.given import check_belief
+from beliefgeo.processes.opaque import as_pytree
+from beliefgeo.processes.process import ArrayLike, Observer
 from beliefgeo.processes.scalars import ScalarProcess, Scalars
 
 
@@ -20,39 +22,50 @@ class Sample(NamedTuple):
     log_probabilities: Float[Array, " time"]
 
 
-def sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
-    """Draw `length` tokens from the process, started at its initial belief.
+def sample(key: PRNGKeyArray, process: Observer, length: int, *, start: ArrayLike | None = None) -> Sample:
+    """Draw `length` tokens from the process, started at its initial belief or at a given one.
 
     Tokens are drawn from the observer's own prediction, P(x_t | x_1..x_{t-1}) = belief T^(x) w, which is the process
     itself and needs no hidden state, so generalised processes are sampled in the same way. One uniform number per
-    token, inverted through the cumulative law.
+    token, inverted through the cumulative law. The hidden states behind the tokens are drawn by
+    `beliefgeo.sample_path(key, process, tokens)`.
+
+    Args:
+        key: draws the tokens.
+        process: what to draw from.
+        length: number of tokens.
+        start: `[state]`, the belief to go on from, such as the last one of another sample or of a filtered sequence
+            (its posterior); default: `process.initial`.
 
     Returns:
         tokens `[length]`, beliefs `[length + 1, state]`, log-probabilities `[length]` in nats, each token's given
         its past.
 
     Raises:
-        ValueError: a negative length.
+        ValueError: a negative length; a start that is no belief of the process (NaN where traced).
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> drawn = sample(jax.random.key(0), golden_mean(), 6)
     >>> drawn.tokens.shape, drawn.beliefs.shape
     ((6,), (7, 2))
+    >>> int(sample(jax.random.key(0), golden_mean(), 1, start=[0.0, 1.0]).tokens[0])  # after a one
+    0
     """
     if length < 0:
         raise ValueError(f"length must be 0 or more; got {length}")
-    return _sample(key, process, length)
+    process = as_pytree(process)
+    return _sample(key, process, length, process.initial if start is None else check_belief(process, start))
 
 
 @eqx.filter_jit
-def _sample(key: PRNGKeyArray, process: Observer, length: int) -> Sample:
+def _sample(key: PRNGKeyArray, process: Observer, length: int, start: Float[Array, " state"]) -> Sample:
     if isinstance(process, Product):
-        return _sample_factors(key, process, length)
+        return _sample_factors(key, process, length, start)
     noise = _uniforms(key, length, process.initial.dtype)
     scalars = ScalarProcess.of(process)
     if scalars is None or length == 0:
-        return _sample_vectors(process, noise)
-    return _sample_scalars(scalars, noise)
+        return _sample_vectors(process, noise, start)
+    return _sample_scalars(scalars, noise, start)
 
 
 def _uniforms(key: PRNGKeyArray, length: int, dtype: jnp.dtype) -> Float[Array, " time"]:
@@ -79,26 +92,27 @@ def _threefry(key: UInt32[Array, "2"], counts: UInt32[Array, "2 block"]) -> list
     return [left, right]
 
 
-def _sample_factors(key: PRNGKeyArray, process: Product, length: int) -> Sample:
+def _sample_factors(key: PRNGKeyArray, process: Product, length: int, start: Float[Array, " state"]) -> Sample:
     """Independent factors are drawn apart: their laws are never multiplied out."""
     keys = jax.random.split(key, len(process.factors))
-    drawn = [_sample(one, factor, length) for one, factor in zip(keys, process.factors, strict=True)]
+    parts = zip(keys, process.factors, process.split_belief(start), strict=True)
+    drawn = [_sample(one, factor, length, begun) for one, factor, begun in parts]
     tokens = process.join_tokens([part.tokens for part in drawn])
     log_probabilities = jnp.stack([part.log_probabilities for part in drawn]).sum(0)
     return Sample(tokens, jnp.concatenate([part.beliefs for part in drawn], 1), log_probabilities)
 
 
-def _sample_vectors(process: Observer, noise: Float[Array, " time"]) -> Sample:
+def _sample_vectors(process: Observer, noise: Float[Array, " time"], start: Float[Array, " state"]) -> Sample:
     def step(belief, uniform):
         law = process.predict(belief)
         token = invert(jnp.cumsum(law), uniform)
         return process.update(belief, token), (belief, token, law[token])
 
-    last, (beliefs, tokens, probabilities) = jax.lax.scan(step, process.initial, noise)
+    last, (beliefs, tokens, probabilities) = jax.lax.scan(step, start, noise)
     return Sample(tokens, jnp.concatenate([beliefs, last[None]]), jnp.log(probabilities))
 
 
-def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sample:
+def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"], start: Float[Array, " state"]) -> Sample:
     def draw(joint: Scalars, uniform):
         law = process.predict(joint)
         return invert([sum(law[1 : x + 1], law[0]) for x in range(len(law))], uniform).astype(jnp.int8)
@@ -110,9 +124,10 @@ def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"]) -> Sam
         following = process.advance(joint, token)
         return (following, draw(following, uniform)), (token, *process.belief_and_log_probability(following))
 
-    start = process.initial, draw(process.initial, noise[0])
-    _, (tokens, beliefs, log_probabilities) = jax.lax.scan(step, start, jnp.append(noise[1:], 0))
-    beliefs = jnp.concatenate([jnp.stack(process.initial)[None], beliefs])
+    joint = tuple(start)
+    first = joint, draw(joint, noise[0])
+    _, (tokens, beliefs, log_probabilities) = jax.lax.scan(step, first, jnp.append(noise[1:], 0))
+    beliefs = jnp.concatenate([start[None], beliefs])
     return Sample(tokens.astype(jnp.int32), beliefs, log_probabilities)
 
 

@@ -6,7 +6,6 @@ import pytest
 from scipy.stats import binom, chi2_contingency
 
 import beliefgeo as bg
-from beliefgeo.beliefs import inference
 from beliefgeo.beliefs.inference import infer_causal_states
 
 # Process, its transient causal states (section 4 of the table of exact values: 3, 4, 7, 36 mixed states in all).
@@ -99,17 +98,6 @@ def test_counts_and_errors_against_a_loop():
     np.testing.assert_allclose(found.log_likelihood, log_likelihood)
 
 
-def test_agreement_against_scipy():
-    rng = np.random.default_rng(0)
-    one, others = rng.integers(1, 50, (3, 4)), rng.integers(1, 50, (5, 3, 4))
-    others[2, 1] = 0  # a continuation never seen says nothing
-    for state, agreement in enumerate(inference._agreement(one, others)):
-        seen = [j for j in range(3) if others[state, j].any()]
-        tables = [np.stack([one[j], others[state, j]]) for j in seen]
-        p_values = [chi2_contingency(table, correction=False, lambda_="log-likelihood").pvalue for table in tables]
-        np.testing.assert_allclose(agreement, len(seen) * min(p_values))
-
-
 @pytest.mark.parametrize(("process", "n_states"), [(bg.coin(0.3), 1), (bg.golden_mean(), 2)])
 def test_states_too_many_are_as_rare_as_promised(process, n_states):
     significance, n_seeds = 0.1, 150
@@ -130,6 +118,121 @@ def test_sequences_are_not_joined():
     assert relabelled(found.process, bg.hmm([[[0, 0], [1, 0]], [[0, 1], [0, 0]]])) is not None
 
 
+def renewal(least, tokens, seed=0):
+    """Runs of `least` zeros and then as many as a fair coin says, each ended by a 1."""
+    runs = least + np.random.default_rng(seed).geometric(0.5, tokens) - 1
+    return np.concatenate([[0] * run + [1] for run in runs])[:tokens]
+
+
+@pytest.mark.parametrize("least", range(9))
+def test_renewal_processes(least):
+    """least + 1 states: that many 0s since the last 1, or more; with shorter futures the data are refused."""
+    tokens = renewal(least, 20_000)
+    for future_length in range(1, least + 2):
+        try:
+            found = infer_causal_states(tokens, 9, future_length=future_length)
+        except ValueError as error:
+            assert future_length <= least and "raise" in str(error) and "future_length" in str(error)
+        else:
+            assert future_length >= least and found.process.n_states == least + 1
+            assert np.isfinite(bg.log_probability(found.process, tokens))
+
+
+@pytest.mark.parametrize("history_length", [4, 5, 6])
+def test_a_one_in_five_tokens(history_length):
+    tokens = (np.arange(7000) % 5 == 0).astype(int)
+    with pytest.raises(ValueError, match="raise future_length or history_length"):
+        infer_causal_states(tokens, history_length)
+    found = infer_causal_states(tokens, max(history_length, 5), future_length=4)
+    assert found.process.n_states == 5
+    np.testing.assert_allclose(bg.log_probability(found.process, tokens), -np.log(5), atol=1e-6)
+
+
+def test_words_repeated_give_a_cycle_or_are_refused():
+    """Every binary word of 2 to 12 letters in turn, none the repetition of a shorter word."""
+    rng, found = np.random.default_rng(0), []
+    for period in range(2, 13):
+        word = rng.integers(0, 2, period)
+        while any((word == np.roll(word, shift)).all() for shift in range(1, period)):
+            word = rng.integers(0, 2, period)
+        tokens = np.tile(word, 1200 // period)
+        for future_length in (3, 8):
+            try:
+                machine = infer_causal_states(tokens, 11, future_length=future_length).process
+            except ValueError as error:
+                assert "future_length" in str(error)
+            else:
+                assert machine.n_states == period
+                np.testing.assert_allclose(bg.log_probability(machine, tokens), -np.log(period), atol=1e-5)
+                found.append((period, future_length))
+    assert {period for period, future_length in found if future_length == 8} == set(range(2, 13))
+
+
+def test_a_repeated_word_too_long_for_the_histories_is_no_chance():
+    """000110011 has a 0 and a 1 after 0011, and with futures of 3 each of the other histories is told apart."""
+    with pytest.raises(ValueError, match="leave a choice, though the data repeat one word: raise history_length"):
+        infer_causal_states(np.tile([0, 0, 0, 1, 1, 0, 0, 1, 1], 200), 4)
+
+
+def test_rare_transitions():
+    """Two states: 0 and 1 at random, and one token in 2000 a 2, after which a 0 is certain."""
+    process = bg.from_edges([(0, 0, 0, 0.4995), (0, 1, 0, 0.5), (0, 2, 1, 0.0005), (1, 0, 0, 1.0)])
+    for seed in range(5):
+        tokens = draw(process, 40_000, seed)
+        found = infer_causal_states(tokens, 5)
+        assert recovered(found, process) and np.isfinite(bg.log_probability(found.process, tokens))
+
+
+def test_a_long_stretch_of_one_token():
+    tokens = np.concatenate([draw(bg.coin(0.5), 4000), np.zeros(3000, int), draw(bg.coin(0.5), 4000, 1)])
+    assert np.isfinite(bg.log_probability(infer_causal_states(tokens, 5).process, tokens))
+
+
+def test_openings_that_never_return_are_refused():
+    """Of 0 1 2 3 4 2 3 4 ... the machine is the cycle of 2, 3, 4, which does not allow 0."""
+    tokens = np.concatenate([[0, 1], np.tile([2, 3, 4], 500)])
+    with pytest.raises(ValueError, match="none explains token 0 at position 0 after .* the first 3 or last 2 .* leave"):
+        infer_causal_states(tokens, 3)
+    np.testing.assert_allclose(bg.log_probability(infer_causal_states(tokens[2:], 3).process, tokens[2:]), -np.log(3))
+
+
+def test_sequences_of_two_processes_are_refused():
+    rows = np.stack([np.tile([0, 1], 500), np.full(1000, 2)])
+    with pytest.raises(ValueError, match=r"at position \d, \d+ .*sequences of different processes: give them one at a"):
+        infer_causal_states(rows, 3)
+
+
+def test_every_sequence_of_a_batch_is_explained():
+    rows = np.stack([draw(bg.even(0.3), 300, seed) for seed in range(40)])
+    found = infer_causal_states(rows, 6)
+    assert recovered(found, bg.even(0.3))
+    assert np.isfinite([bg.log_probability(found.process, row) for row in rows]).all()
+
+
+def test_agreement_tells_that_the_states_are_too_few():
+    """Right machines agree with their histories (20 p values, each times the number of states); merged ones do not."""
+    right = [infer_causal_states(draw(bg.even(), 20_000, seed), 8).agreement for seed in range(20)]
+    assert min(right) > 1e-3 and np.median(right) > 0.1
+    assert infer_causal_states(draw(bg.rrxor(), 100_000), 9, future_length=1).agreement < 1e-12
+
+
+def test_agreement_against_scipy():
+    tokens = draw(bg.golden_mean(0.3), 5000)
+    found = infer_causal_states(tokens, 3)
+    tables = {state: [] for state in range(2)}
+    for history in itertools.product(range(2), repeat=3):
+        state = found.state_of_history[history[0] * 4 + history[1] * 2 + history[2]]
+        followed = [tokens[t] for t in range(3, len(tokens) - 2) if tuple(tokens[t - 3 : t]) == history]
+        if followed:
+            tables[state].append(np.bincount(followed, minlength=2))
+    p_values = [
+        chi2_contingency(np.stack(table), correction=False, lambda_="log-likelihood").pvalue
+        for table in tables.values()
+        if np.stack(table).any(0).all()
+    ]
+    np.testing.assert_allclose(found.agreement, min(1, 2 * min(p_values)))
+
+
 def test_one_token():
     assert infer_causal_states(np.zeros(100, int), 2).process.transitions.tolist() == [[[1.0]]]
 
@@ -146,6 +249,8 @@ def test_a_fractal_gets_as_many_states_as_the_data_can_tell():
     ("tokens", "arguments", "error", "message"),
     [
         ([0.0, 1.0], (1,), TypeError, "tokens must be integers; got float64"),
+        ([100, 101] * 500, (4,), ValueError, r"labels 0..V-1 .* 2 in all \(100, 101\): np.unique"),
+        ([[0, 1], [0]], (1,), ValueError, "got sequences of several lengths: cut them to one length"),
         ([0, 1, -2], (1,), ValueError, "tokens must be 0 or more; got -2 at position 2"),
         ([[[0]]], (1,), ValueError, r"one sequence \[time\] or several \[batch, time\]; got shape \(1, 1, 1\)"),
         ([], (1,), ValueError, r"got shape \(0,\)"),

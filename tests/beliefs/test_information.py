@@ -171,3 +171,20 @@ def test_long_words_compile(name):
     entropies = np.asarray(bg.myopic_entropies(process, length))
     exact = myopic_entropies_of(bg.mixed_state_presentation(process, max_depth=length), length)
     np.testing.assert_allclose(entropies, exact, atol=2e-6)
+
+
+@pytest.mark.parametrize("p", [0.3, 0.6])
+def test_the_slope_of_the_entropy_rate(p):
+    # h = H(p) / (1 + p), so h' = (H'(p) (1 + p) - H(p)) / (1 + p)^2 with H' = ln((1 - p) / p).
+    entropy = -p * np.log(p) - (1 - p) * np.log(1 - p)
+    exact = (np.log((1 - p) / p) * (1 + p) - entropy) / (1 + p) ** 2
+    np.testing.assert_allclose(jax.grad(lambda p: bg.entropy_rate(bg.golden_mean(p)))(p), exact, rtol=1e-4)
+
+
+def test_bounds_are_conditional_entropies(x64):
+    process, length = bg.sns(0.3, 0.6), 5
+    lower, upper = bg.entropy_rate_bounds(process, length)
+    np.testing.assert_allclose(upper, bg.myopic_entropies(process, length + 1)[-1], rtol=1e-12)
+    started = [bg.hmm(process.transitions, start) for start in np.eye(2)]
+    each = [oracle.block_entropy(one, length + 1) - oracle.block_entropy(one, length) for one in started]
+    np.testing.assert_allclose(lower, process.initial @ np.array(each), rtol=1e-12)

@@ -146,6 +146,31 @@ def test_negative_probabilities_are_told_not_clipped():
     np.testing.assert_allclose(learnt.spectral_radius, radius, atol=1e-6)
 
 
+def test_the_likelihood_of_its_own_data():
+    """As `log_probability` says, over all sequences; the filter of a learnt process may come to an end."""
+    rows = draw(bg.golden_mean(), 40_000).reshape(4, -1)
+    learnt = spectral_learn(rows, 2, 2)
+    each = [float(bg.log_probability(learnt.process, row)) for row in rows]
+    np.testing.assert_allclose(learnt.log_likelihood, sum(each), rtol=1e-5)
+    np.testing.assert_allclose(learnt.log_likelihood, -40_000 * 2 / 3 * np.log(2), rtol=0.01)
+    # Every word of 4 tokens has a probability above .003, yet the beliefs of bloch_walk leave what the model allows.
+    tokens = draw(bloch_walk(1.0, np.sqrt(51)), 100_000)
+    learnt = spectral_learn(tokens, 2, 2)
+    assert learnt.most_negative > 0.003 and learnt.log_likelihood == -np.inf
+    assert bg.log_probability(learnt.process, tokens) == -np.inf
+    ones = (np.arange(7000) % 5 == 0).astype(int)
+    assert spectral_learn(ones, 2, 2).log_likelihood == -np.inf
+    np.testing.assert_allclose(spectral_learn(ones, 4, 4).log_likelihood, -np.log(5), atol=1e-3)
+
+
+def test_data_that_fall_into_parts():
+    for rows in ([[0] * 500, [1] * 500], [[0, 1] * 250, [2] * 500]):
+        with pytest.raises(
+            ValueError, match="fall into 2 parts with no way from one to another.*: learn from each part"
+        ):
+            spectral_learn(rows, 2, 2)
+
+
 def test_a_dimension_too_many_is_as_rare_as_promised():
     significance, n_seeds = 0.1, 150
     keys = jax.random.split(jax.random.key(2), n_seeds)
@@ -183,6 +208,15 @@ def test_one_token():
 def test_mistakes(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         spectral_learn([0, 1] * 500, *arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [([100, 101] * 500, r"2 in all \(100, 101\): np.unique"), ([[0, 1], [0]], "several lengths: cut them")],
+)
+def test_labels_and_ragged_lists(tokens, message):
+    with pytest.raises(ValueError, match=message):
+        spectral_learn(tokens, 2, 2)
 
 
 @pytest.mark.parametrize("tokens", [draw(bg.mess3(), 1000), [0, 1, 2, 1]])

@@ -42,7 +42,7 @@ COMPOSED = {
 def paths_by_factor(process, word):
     """Unnormalised factor beliefs after a word of factor tokens, and the readouts, in NumPy loops."""
     first, *later = process.factors
-    chained = hasattr(process, "later")
+    chained = hasattr(process, "parents")
     vectors, readouts = [], []
     for n, factor in enumerate([first, *later]):
         alternatives = factor if isinstance(factor, tuple) else (factor,)
@@ -237,23 +237,45 @@ class Bystander:
     ("call", "error", "message"),
     [
         (lambda: product([]), ValueError, "product needs one factor or more; got none"),
-        (lambda: require_observer("product", 1, 3), TypeError, "product needs observers .*; factor 1 is a int"),
+        (
+            lambda: require_observer("factor 1 of product", 3),
+            TypeError,
+            "factor 1 of product must be an observer, .*; got int",
+        ),
         (lambda: chain([]), ValueError, "chain needs one factor or more; got none"),
-        (lambda: chain([[bg.coin()]]), TypeError, "chain needs observers .*; factor 0 is a list"),
-        (lambda: chain([bg.coin(), bg.coin()]), ValueError, "factor 1 of chain .* 2 processes.*; got a single process"),
+        (lambda: chain([[bg.coin()]]), TypeError, "factor 0 of chain must be an observer, .*; got list"),
+        (
+            lambda: chain([bg.coin(), bg.coin()]),
+            ValueError,
+            "factor 1 of chain needs a sequence of 2 processes.*; got a single process",
+        ),
         (lambda: chain([bg.coin(), [bg.coin()]]), ValueError, "factor 1 of chain needs a sequence of 2 .*; got 1"),
         (
             lambda: chain([bg.coin(), [bg.coin(), bg.golden_mean()]]),
             ValueError,
-            r"of factor 1, process 1 have shape \(2, 2, 2\), of process 0 \(2, 1, 1\)",
+            r"factor 1 of chain must have the same .*of process 1 have shape \(2, 2, 2\), of process 0 \(2, 1, 1\)",
         ),
         (
             lambda: chain([bg.coin(), [bg.golden_mean(0.5), bg.golden_mean(0.25)]]),
             ValueError,
-            r"must share their initial; of factor 1, process 1 has \[0.8, 0.2\], process 0 \[0.666667, 0.333333\]",
+            r"factor 1 of chain must share their initial; process 1 has \[0.8, 0.2\], process 0 \[0.666667, 0.333333\]",
         ),
-        (lambda: joint(Bystander()), TypeError, "joint needs a process or a composition .*; got a Bystander"),
-        (lambda: product([Bystander()]).joint(), TypeError, "got a Bystander"),
+        (
+            lambda: joint(Bystander()),
+            TypeError,
+            "joint needs the matrices of a process or of a composition .*; got Bystander",
+        ),
+        (lambda: product([Bystander()]).joint(), TypeError, "got Bystander, which only predicts and updates"),
+        (
+            lambda: product([bg.mess3()] * 9).joint(),
+            ValueError,
+            r"hold 19,683 matrices of 19,683 x 19,683 numbers, 28,407.6 GiB, more than a quarter of this machine's",
+        ),
+        (
+            lambda: product([bg.coin(1e-20)] * 2).joint(),
+            ValueError,
+            r"transitions would hold products of probabilities as small as 1e-40.*float32 ends at 1.18e-38: use float64",
+        ),
         (lambda: small_product().split_belief(np.ones(6)), ValueError, "a belief has the 7 entries of .*; got 6"),
         (lambda: small_chain().join_tokens([0, 1]), ValueError, r"join_tokens needs one token a factor \(3\); got 2"),
     ],

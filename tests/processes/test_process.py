@@ -116,3 +116,65 @@ def test_float64_is_kept(x64):
     assert process.transitions.dtype == jnp.float64
     np.testing.assert_allclose(process.transitions[0, 0, 0], 0.9 * 0.85, rtol=1e-15)
     np.testing.assert_allclose(bg.update_belief(process, process.initial, 0), oracle.belief(process, (0,)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_rows_are_divided_by_their_sums(traced):
+    """What is accepted within 1e-5 of 1 is 1 afterwards: a million tokens would add up what is missing."""
+    build = jax.jit(bg.hmm) if traced else bg.hmm
+    one = build(np.array([[[1.000009]]]), np.array([0.999992]))
+    assert one.transitions[0, 0, 0] == 1 == one.initial[0]
+    assert bg.log_probability(one, np.zeros(1_000_000, int)) == 0
+    third = build(np.full((3, 1, 1), 0.33333), np.array([1.0]))
+    np.testing.assert_allclose(bg.log_probability(third, np.zeros(100_000, int)), 1e5 * np.log(1 / 3), rtol=1e-7)
+    rounded = build(np.round(np.array(bg.mess3().transitions), 6) + 1e-6, np.full(3, 1 / 3))
+    np.testing.assert_allclose(rounded.transitions.sum((0, 2)), 1, rtol=2e-7)
+    word = [0, 1, 2, 2]
+    with jax.enable_x64(True):
+        exact = bg.words(rounded, 4)
+    index = exact.tokens.tolist().index(word)
+    np.testing.assert_allclose(bg.log_probability(rounded, word), np.log(exact.probabilities[index]), rtol=1e-6)
+
+
+def test_a_process_is_accepted_as_it_is():
+    """Rows that sum to 1 up to their rounding are not touched, so a process made of another's arrays is the same."""
+    for build in (bg.mess3, bg.rrxor, lambda: bg.random_hmm(jax.random.key(2), 6, 3)):
+        once = bg.hmm(build().transitions, build().initial)
+        twice = bg.hmm(once.transitions, once.initial)
+        np.testing.assert_array_equal(once.transitions, twice.transitions)
+        np.testing.assert_array_equal(once.initial, twice.initial)
+
+
+def test_doors_of_from_moore():
+    process = bg.from_moore([1.0], [[1.000008]], [[0.333333, 0.666660]])
+    np.testing.assert_allclose(process.transitions[:, 0, 0], np.array([0.333333, 0.666660]) / 0.999993, rtol=1e-7)
+    with pytest.raises(ValueError, match="emission_probs must have rows that sum to 1; row 0 sums to 0.9"):
+        bg.from_moore([1.0], [[1 / 0.9]], [[0.4, 0.5]])
+    with pytest.raises(ValueError, match=r"transition_matrix must be nonnegative; entry \[0, 1\] is -0.5"):
+        bg.from_moore(None, [[1.5, -0.5], [0.5, 0.5]], [[1.0], [1.0]])
+
+
+def test_doors_of_ghmm():
+    near = bg.ghmm(np.array(bg.bloch_walk(1, 3).transitions) * 1.000006, readout=[1, 0, 5e-6])
+    np.testing.assert_allclose(near.transitions.sum(0) @ near.readout, near.readout, atol=3e-7)
+    np.testing.assert_allclose(near.initial @ near.readout, 1, rtol=2e-7)
+    np.testing.assert_allclose(near.transitions, bg.bloch_walk(1, 3).transitions, rtol=1e-6, atol=1e-9)
+    tokens = bg.sample(jax.random.key(0), bg.bloch_walk(1, 3), 5000).tokens
+    exact = bg.log_probability(bg.bloch_walk(1, 3), tokens)
+    np.testing.assert_allclose(bg.log_probability(near, tokens), exact, rtol=1e-5)
+    off = bg.ghmm(np.array(bg.bloch_walk(1, 3).transitions), [1.000009, 0, 0], [1, 0, 0])
+    assert off.initial[0] == 1
+
+
+@pytest.mark.parametrize("least", [1e-40, 1e-42])
+def test_probabilities_below_the_range_of_the_precision(least):
+    with pytest.raises(
+        ValueError, match=r"transitions must be 0 or at least 1.18e-38.*entry \[0, 0, 0\] is 1e-4.*float64"
+    ):
+        bg.hmm([[[least]], [[1.0]]])
+    with pytest.raises(ValueError, match=r"initial must be 0 or at least 1.18e-38, the least float32; entry 0 is"):
+        bg.hmm(np.eye(2)[None], [least, 1.0])
+    with pytest.raises(ValueError, match="must be 0 or at least 1.18e-38"):  # or their product
+        bg.from_moore([1.0, 0], [[1e-3, 1 - 1e-3], [0.5, 0.5]], [[least * 1e3, 1], [0.5, 0.5]])
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(bg.log_probability(bg.hmm([[[least]], [[1.0]]]), [0, 0]), 2 * np.log(least))

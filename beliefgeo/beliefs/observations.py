@@ -1,0 +1,82 @@
+"""Sequences as they are observed: tokens that were missed, and sequences of different lengths in one array.
+
+A token that was missed moves the belief by T = sum_x T^(x) and has probability 1; after the end nothing moves. Both are
+two tokens more: V, whose matrix is T, and V + 1, whose matrix is the identity. So every kernel that multiplies the
+matrices of tokens takes them, with right values and right gradients.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.processes.given import check_tokens
+from beliefgeo.processes.process import ArrayLike, Observer, Process, as_integers, concrete, vocabulary
+
+
+def check_observations(
+    process: Observer, tokens: ArrayLike, observed: ArrayLike | None, missing: int | None, lengths: ArrayLike | None
+) -> Int[Array, "*batch time"]:
+    """Tokens as int32, V where one was not observed and V + 1 after the end of the sequence.
+
+    Args:
+        process: gives the vocabulary.
+        tokens: `[time]`, or `[batch, time]` with lengths `[batch]`.
+        observed: of the shape of tokens, False where a token was not observed; what stands there does not count.
+        missing: the number that stands for a token not observed, such as -1.
+        lengths: how many tokens there are, of one sequence a number, of a batch `[batch]`; the others do not count.
+
+    Raises:
+        TypeError: tokens or lengths that are not integers.
+        ValueError: (concrete values only) a token outside the vocabulary, shapes that do not match, lengths out of
+            range.
+    """
+    array = as_integers("tokens", tokens)
+    counted = _before_end(array, lengths)
+    seen = jnp.ones(array.shape, bool) if isinstance(array, Tracer) else np.ones(array.shape, bool)
+    if observed is not None:
+        mask = observed if isinstance(observed, Tracer) else np.asarray(observed)
+        if mask.shape != array.shape or mask.dtype != bool:
+            raise ValueError(
+                f"observed must be True or False for each token, of shape {array.shape}; got {mask.dtype} of shape "
+                f"{mask.shape}"
+            )
+        seen = seen & mask
+    if missing is not None:
+        seen = seen & (array != missing)
+    n_tokens = vocabulary(process)
+    checked = check_tokens(process, array, counted & seen)
+    silent = jnp.where(jnp.asarray(counted), n_tokens, n_tokens + 1)
+    return jnp.where(jnp.asarray(counted & seen), checked, silent).astype(jnp.int32)
+
+
+def _before_end(tokens: Array | np.ndarray, lengths: ArrayLike | None) -> Array | np.ndarray:
+    """Whether each token comes before the end of its sequence."""
+    batched = lengths is not None and np.ndim(lengths) == 1
+    if tokens.ndim != 1 + batched:
+        raise ValueError(
+            f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch"
+            + (", or lengths, one a sequence, for one of different lengths" if tokens.ndim == 2 else "")
+        )
+    if lengths is None:
+        return np.ones(tokens.shape, bool)
+    ends = as_integers("lengths", lengths)
+    if ends.shape != tokens.shape[:-1]:
+        raise ValueError(f"lengths must be one a sequence, of shape {tokens.shape[:-1]}; got shape {ends.shape}")
+    if (values := concrete(ends)) is not None and ((values < 0) | (values > tokens.shape[-1])).any():
+        raise ValueError(f"lengths must lie in 0..{tokens.shape[-1]}; got {values.astype(int).tolist()}")
+    return np.arange(tokens.shape[-1]).reshape(*[1] * ends.ndim, -1) < ends[..., None]
+
+
+def with_silence(process: Process) -> Process:
+    """The process with token V, which was not observed, and V + 1, after the end."""
+    identity = jnp.eye(process.n_states, dtype=process.transitions.dtype)
+    matrices = jnp.concatenate([process.transitions, process.transitions.sum(0)[None], identity[None]])
+    return Process(matrices, process.initial, process.readout, process.generalised)
+
+
+def without_silence(
+    log_probabilities: Float[Array, " time"], codes: Int[Array, " time"], vocab_size: int
+) -> Float[Array, " time"]:
+    """Log-probabilities 0 where no token was observed, unless the word was impossible or none before."""
+    return jnp.where((codes >= vocab_size) & jnp.isfinite(log_probabilities), 0, log_probabilities)

@@ -1,0 +1,56 @@
+"""What a belief of a `mixture` says: which component it is, and where that component is."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from beliefgeo.processes.factored import require_process
+from beliefgeo.processes.process import ArrayLike, Observer, as_floats, contract, normalise, zero_below_rounding
+
+
+class MixtureBelief(NamedTuple):
+    """The posterior of each component, and the belief within each, NaN where that component is excluded."""
+
+    posterior: Float[Array, "*batch component"]
+    beliefs: tuple[Float[Array, "*batch _"], ...]
+
+
+def split_mixture(processes: Sequence[Observer], belief: ArrayLike) -> MixtureBelief:
+    """The posterior over components, P(c | tokens) = belief_c @ readout_c, and belief_c / P(c | tokens) of each.
+
+    belief_c is the block of component c. A component that the tokens exclude has posterior 0, and a belief within it is
+    undefined: NaN. (One of a generalised component, which excludes by cancellation, may be left with the rounding of
+    the filter, 1e-7 in float32.) The beliefs times their posteriors, side by side, are the belief again.
+
+    Args:
+        processes: the components, as they were given to `mixture`; compositions count as their joint.
+        belief: `[..., state]`, beliefs of the mixture, such as `filter_beliefs(mixture(...), tokens).beliefs`.
+
+    Raises:
+        ValueError: no components; a belief of another number of entries than theirs together.
+        TypeError: a component that is neither a process nor made of processes.
+
+    >>> from beliefgeo.processes.classical import coin, golden_mean
+    >>> posterior, (_, within) = split_mixture([coin(0.5), golden_mean()], [0.25, 0.75, 0.0])
+    >>> posterior.tolist(), within.tolist()
+    ([0.25, 0.75], [1.0, 0.0])
+    """
+    if not len(processes):
+        raise ValueError("split_mixture needs one component or more; got none")
+    parts = [require_process(f"component {index} of split_mixture", process) for index, process in enumerate(processes)]
+    ends, vector = list(accumulate(part.n_states for part in parts)), as_floats(belief)
+    if vector.shape[-1:] != (ends[-1],):
+        raise ValueError(
+            f"a belief of this mixture has the {ends[-1]} entries of its components' beliefs; got shape {vector.shape}"
+        )
+    blocks = jnp.split(vector, ends[:-1], axis=-1)
+    masses = []
+    for part, block in zip(parts, blocks, strict=True):
+        mass = contract("...i,i->...", block, part.readout)
+        size = contract("...i,i->...", abs(block), abs(part.readout))
+        masses.append(zero_below_rounding(mass, size, part.n_states) if part.generalised else mass)
+    within = tuple(normalise(block, mass[..., None]) for block, mass in zip(blocks, masses, strict=True))
+    return MixtureBelief(jnp.stack(masses, -1), within)

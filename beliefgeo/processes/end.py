@@ -1,0 +1,91 @@
+"""A last token that says "here it ends", after any observer."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.processes.factored import joint, require_observer, require_range
+from beliefgeo.processes.process import (
+    Number,
+    Observer,
+    Process,
+    as_floats,
+    contract,
+    normalise,
+    require_between,
+    vocabulary,
+)
+
+
+class WithEnd(eqx.Module):
+    """An observer of what may have ended; its belief is ((1 - e) belief of the inner one, e), e = P(it has ended)."""
+
+    inner: Observer
+    p: Float[Array, ""]
+
+    @property
+    def initial(self) -> Float[Array, " state"]:
+        """Surely begun."""
+        return jnp.concatenate([self.inner.initial, jnp.zeros_like(self.inner.initial, shape=1)])
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens, the last one included."""
+        return vocabulary(self.inner) + 1
+
+    def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
+        """The inner law where it has not ended, else the last token."""
+        going, ended = self.inner.predict(self._inner_belief(belief)), belief[-1]
+        return jnp.append((1 - ended) * going, ended)
+
+    def update(self, belief: Float[Array, " state"], token: Int[Array, ""]) -> Float[Array, " state"]:
+        """After the last token it has ended; after any other it had not, and has by now with probability p."""
+        over, ended = token == self.vocab_size - 1, belief[-1]
+        # The last token is none of the inner ones; another in its place keeps NaN out of the gradient.
+        moved = self.inner.update(self._inner_belief(belief), jnp.where(over, 0, token))
+        going = jnp.append((1 - self.p) * moved, self.p)
+        possible = jnp.where(over, ended > 0, (ended < 1) & ~jnp.isnan(moved).any())
+        after = jnp.where(over, jnp.zeros_like(belief).at[-1].set(1), going)
+        return jnp.where(possible, after, jnp.nan)
+
+    def joint(self) -> Process:
+        """The same as one process."""
+        return _end_state(joint(self.inner), self.p)
+
+    def _inner_belief(self, belief: Float[Array, " state"]) -> Float[Array, " inner"]:
+        """The inner belief given that it has not ended; any finite one where it surely has."""
+        inner, going = belief[:-1], 1 - belief[-1]
+        return jnp.where(going > 0, normalise(inner, going), self.inner.initial)
+
+
+def with_end(process: Observer, p: Number) -> Process | WithEnd:
+    """Each token is the last with probability p; after the last comes token V, and V alone for ever.
+
+    Sequences have at least one token, 1/p on average. An end that repeats keeps the laws of words of each length: they
+    sum to 1. One belief entry more, the last, P(it has ended): 0 at first, p after a token, 1 after V; the others are
+    the old belief times the probability of going on. A `Process` stays one, with one state more that is never left;
+    any other observer is wrapped. Beside a first token: `with_bos(with_end(process, p))`; the other way round, an empty
+    sentence has probability p.
+
+    Raises:
+        TypeError: what is no observer.
+        ValueError: p out of range.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> sentences = with_end(golden_mean(), 0.25)
+    >>> sentences.predict(sentences.update(sentences.initial, jnp.int32(1))).tolist()
+    [0.75, 0.0, 0.25]
+    """
+    observer = require_observer("what with_end ends", process)
+    require_between("with_end", "p", p, 0, 1)
+    share = as_floats(p).astype(observer.initial.dtype)
+    return _end_state(observer, share) if isinstance(observer, Process) else WithEnd(observer, share)
+
+
+def _end_state(process: Process, p: Float[Array, ""]) -> Process:
+    require_range("with_end", [process.transitions, jnp.stack([p, 1 - p])])
+    last = p * contract("xij,j->xi", process.transitions, process.readout)
+    transitions = jnp.pad((1 - p) * process.transitions, ((0, 1), (0, 1), (0, 1)))
+    transitions = transitions.at[:-1, :-1, -1].set(last).at[-1, -1, -1].set(1)
+    initial, readout = jnp.append(process.initial, 0), jnp.append(process.readout, 1)
+    return Process(transitions, initial, readout, process.generalised)
