@@ -2,10 +2,11 @@
 
 Baselines: a scan with `jax.random.choice` per step, under vmap and jit, that carries the belief, as today's toolkits
 do; dynamax's `hmm_filter`, given `transitions[tokens]` as time-varying matrices and zero log-likelihoods, which makes
-its filtered probabilities our beliefs; hmmlearn's `score`, in C++, of a process whose state emits and then moves, which
-is all it knows; scikit-learn's `LinearRegression`; and the floor, drawing the uniforms alone. B = 1024 sequences of
-L = 128 tokens; probes of 590,490 rows x 64 or 256 -> 3. Repetitions are interleaved, so that a slow moment hits all
-alike; medians are compared.
+its filtered probabilities our beliefs, and asked for these and the log-likelihood alone, which is what we give (all
+that it gives stands beside); hmmlearn's `score`, in C++, of a process whose state emits and then moves, which is all
+it knows; scikit-learn's `LinearRegression`; and a floor for sampling: a program that writes as many bytes of the same
+shapes and computes nothing. B = 1024 sequences of L = 128 tokens; probes of 590,490 rows x 64 or 256 -> 3. Repetitions
+are interleaved, so that a slow moment hits all alike; medians are compared.
 
     pip install -e ".[bench]" && python experiments/benchmark_kernels.py
 """
@@ -14,6 +15,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -26,10 +28,13 @@ from sklearn.linear_model import LinearRegression
 
 import beliefgeo as bg
 from beliefgeo import outputs
-from beliefgeo.analysis.probes import merge_statistics, probe_statistic, solve_probe
+from beliefgeo.analysis.probes import solve_probe
+from beliefgeo.analysis.statistic import merge_statistics, probe_statistic
 from beliefgeo.timing import medians
 
 BATCH, LENGTH, ROWS, WIDE, REPETITIONS = 1024, 128, 590_490, 256, 100
+# Of each measurement its own.
+SAMPLING, FILTERING, SCORING, STREAMING = jax.random.split(jax.random.key(0), 4)
 
 
 def choice_per_step(key, process):
@@ -45,23 +50,30 @@ def choice_per_step(key, process):
     return jax.lax.scan(step, process.initial, jax.random.split(key, LENGTH))[1]
 
 
+def writing(shapes) -> Callable[[float], jax.Array]:
+    """A program that fills arrays of these shapes with one number: whoever returns them writes as many bytes."""
+    return jax.jit(lambda number: jax.tree.map(lambda leaf: jnp.full(leaf.shape, number, leaf.dtype), shapes))
+
+
 def sampling(process) -> dict[str, float]:
     """Seconds to sample BATCH sequences."""
-    keys = jax.random.split(jax.random.key(0), BATCH)
+    keys = jax.random.split(SAMPLING, BATCH)
     batched = lambda function: jax.jit(jax.vmap(lambda key: function(key, process)))
-    functions = {
-        "choice per step (tokens, beliefs)": choice_per_step,
-        "sample (tokens, beliefs, log-probabilities)": lambda key, process: bg.sample(key, process, LENGTH),
-        "sample (tokens alone)": lambda key, process: bg.sample(key, process, LENGTH).tokens,
-        "floor: the uniforms": lambda key, process: jax.random.uniform(key, (LENGTH,)),
+    everything = batched(lambda key, process: bg.sample(key, process, LENGTH))
+    floor = writing(jax.eval_shape(everything, keys))
+    compiled = {
+        "choice per step (tokens, beliefs)": batched(choice_per_step),
+        "sample (tokens, beliefs, log-probabilities)": everything,
+        "sample (tokens alone)": batched(lambda key, process: bg.sample(key, process, LENGTH).tokens),
     }
-    compiled = {name: batched(function) for name, function in functions.items()}
-    return medians({name: (lambda call=call: call(keys)) for name, call in compiled.items()}, REPETITIONS)
+    calls = {name: (lambda call=call: call(keys)) for name, call in compiled.items()}
+    calls["floor: writing tokens, beliefs, log-probabilities"] = lambda: floor(0.5)
+    return medians(calls, REPETITIONS)
 
 
 def filtering(process) -> dict[str, float]:
     """Seconds to filter BATCH sequences; checks that both give the same beliefs."""
-    keys = jax.random.split(jax.random.key(1), BATCH)
+    keys = jax.random.split(FILTERING, BATCH)
     tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, LENGTH).tokens
 
     def dynamax(tokens):
@@ -80,8 +92,8 @@ def filtering(process) -> dict[str, float]:
     np.testing.assert_allclose(mine.log_probabilities.sum(1), posterior.marginal_loglik, rtol=1e-5)
     return medians(
         {
-            "dynamax hmm_filter": lambda: theirs(tokens),
             "dynamax hmm_filter (filtered and log-likelihood only)": lambda: trimmed(tokens),
+            "dynamax hmm_filter (all it gives)": lambda: theirs(tokens),
             "filter_beliefs": lambda: ours(tokens),
         },
         REPETITIONS,
@@ -94,7 +106,7 @@ def scoring() -> dict[str, float]:
     parts = np.array([0.4, 0.3, 0.3]), moves, moves[::-1]
     process = bg.from_moore(*parts)
     ours = jax.jit(jax.vmap(lambda word: bg.filter_beliefs(process, word)))
-    keys = jax.random.split(jax.random.key(2), BATCH)
+    keys = jax.random.split(SCORING, BATCH)
     tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, LENGTH).tokens
     column, lengths = np.asarray(tokens).reshape(-1, 1), [LENGTH] * BATCH
     by_logarithms, by_scaling = (CategoricalHMM(3, implementation=name) for name in ("log", "scaling"))
@@ -148,7 +160,7 @@ def streaming() -> dict[str, dict[str, float]]:
     measured = {}
     for chunks in (10, 100):
         began = time.perf_counter()
-        probe = jax.block_until_ready(streamed_probe(jax.random.key(0), chunks))
+        probe = jax.block_until_ready(streamed_probe(jax.random.fold_in(STREAMING, chunks), chunks))
         seconds = time.perf_counter() - began
         np.testing.assert_allclose(probe.kernel[:3], np.eye(3), atol=0.01)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -35,6 +35,8 @@ from beliefgeo.timing import medians
 DEPTH, N_TOKENS = 10, 100_000
 FACTOR_BATCH, FACTOR_LENGTH = 256, 64
 LENGTHS, BATCHES, MOST_TOKENS = (100, 1000, 10_000, 100_000, 1_000_000), (1, 64), 1_000_000
+# Of each measurement its own.
+INFERRING, COMPOSING, FILTERING = jax.random.split(jax.random.key(0), 3)
 
 
 def presentation_by_queue(process: bg.Process, max_depth: int) -> dict[tuple, int]:
@@ -87,7 +89,7 @@ def measuring(process: bg.Process) -> dict[str, float]:
 
 def inferring() -> dict[str, float]:
     """Seconds to infer z1r from N_TOKENS tokens; says how many states each finds."""
-    tokens = np.asarray(bg.sample(jax.random.key(0), bg.z1r(), N_TOKENS).tokens)
+    tokens = np.asarray(bg.sample(INFERRING, bg.z1r(), N_TOKENS).tokens)
     listed = tokens.tolist()
     calls = {
         "emic CSSR": lambda: CSSR(CSSRConfig(max_history=6, significance=1e-3)).infer(listed),
@@ -115,7 +117,7 @@ def composing() -> dict[str, float]:
     """Seconds to sample five factors, 432 tokens, together on 243 joint states and factor by factor."""
     factored = factored_mess3_bloch()
     joint = factored.joint()
-    keys = jax.random.split(jax.random.key(0), FACTOR_BATCH)
+    keys = jax.random.split(COMPOSING, FACTOR_BATCH)
     dense = jax.jit(jax.vmap(dense_sample, (0, None, None)))
     apart = jax.jit(jax.vmap(lambda key: bg.sample(key, factored, FACTOR_LENGTH)))
     evidence = joint.transitions @ joint.readout
@@ -130,7 +132,7 @@ def filtering(process: bg.Process, length: int, batch: int) -> dict[str, float]:
 
     The process is an argument of the compiled function or, faster, one of its constants.
     """
-    keys = jax.random.split(jax.random.key(0), batch)
+    keys = jax.random.split(FILTERING, batch)
     tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, length).tokens
     functions = {"serial": bg.filter_beliefs, "parallel": filter_beliefs_parallel}
     calls = {}

@@ -5,8 +5,8 @@ their next three tokens, and by the next one only) and of `spectral_learn` (line
 nothing else: words as long as the number of tokens bears. Recovered means: as many states with the same moves, or the
 same dimension.
 Expected from `default`, for 19 samples of 20: golden_mean, even and z1r from 316 tokens on, rrxor from 31,623; by the
-next token only neither z1r nor rrxor ever, because observers who believe different things expect the same next token.
-The dimension of rrxor from 3,162, bloch_walk from 100,000, frdn from 31,623. Two to five minutes on two cores.
+next token only neither z1r nor rrxor from 10^6, because observers who believe different things expect the same next
+token. The dimension of rrxor from 3,162, bloch_walk from 100,000, frdn from 31,623. Five minutes on two busy cores.
 
     python experiments/inference.py                    the default preset
     python experiments/inference.py quick              a smoke run, half a minute

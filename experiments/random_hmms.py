@@ -8,11 +8,11 @@ state keeps a few edges (placed at random, every state reaching every other, all
 infinite of dimension 0 because some word makes all that came before it irrelevant (countably many beliefs).
 Verdicts: finite, where the presentation closes with as many beliefs at tolerance 1e-9 as at 1e-12 (strongly contracting
 maps close too, but with a number that grows); fractal, where 0 < dimension < states - 1. With overlapping images the
-formula is an upper bound (2105.07294): "fills" may be too much said, "fractal" is not.
+formula is an upper bound (2105.07294): "fills" may be too much said, and of a fractal the dimension.
 Expected from `default`: with every edge all processes of 3 states or more are fractals, of 2 states 72% to 100% (the
 others fill the segment); the mean dimension at concentration 1 goes from 0.44 (2 states, 2 tokens) to 1.3 (6 states, 5
 tokens) and hardly depends on the number of states beyond 3. With three edges a state and two tokens half to two thirds
-are fractals; with more tokens, or two edges, none. Six minutes on two cores.
+are fractals; with more tokens, or two edges, none. Nine minutes on two busy cores.
 
     python experiments/random_hmms.py                  the default preset
     python experiments/random_hmms.py quick            a smoke run, half a minute

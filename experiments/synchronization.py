@@ -4,10 +4,10 @@ Source: Riechers & Crutchfield 2018 (1705.08042, 1706.00883) for the spectrum; R
 (2505.18373) for the consequence: whoever minimises next-token loss must lose h_L after L tokens, whose excess over the
 entropy rate h is a sum of modes lambda^L, the eigenvalues of transient mixed states.
 Expected: even |lambda| = 2^(-1/2) and rrxor 2^(-1/3), synchronisation lengths 2.885 and 4.328 tokens; z1r and
-golden_mean have zero modes only, and nothing is left to learn after 3 tokens and 1. From `default`: gaps of 1e-4 nats
-or less, 1e-3 to 2e-3 for rrxor; over the second half of the context the exact loss of even and rrxor falls e-fold in
-2.885 and 4.519 tokens, the networks' in about 3.0 and 5.4 (rrxor after 6,000 steps: 4.57, gap 2e-4). Four to six
-minutes on two cores.
+golden_mean have zero modes only, and nothing is left to learn after 3 tokens and 1. From `default`, one network each:
+gaps of 1e-4 nats or less, 1.6e-3 for rrxor; over the second half of the context the exact loss of even and rrxor falls
+e-fold in 2.885 and 4.519 tokens, the networks' in 3.0 and 5.4 (rrxor after 6,000 steps: 4.57, gap 2e-4). Nine minutes
+on two busy cores.
 
     python experiments/synchronization.py                    the default preset
     python experiments/synchronization.py quick              a smoke run, half a minute
@@ -123,8 +123,11 @@ def network_loss(folder: Path, process: bg.Process, config: Config) -> dict:
     trainer, key = training(network, optax.nadam(warm), draw, steps=config.chunk), jax.random.key(config.seed)
     resumable.train(folder, trainer, key, plan)
     params = dict(resumable.snapshots(folder, trainer, key, plan))
-    read = jax.jit(lambda every: jax.lax.map(lambda one: evaluate(partial(network.apply, one), rows), every))
-    return loss_report({"trained": read(params[config.steps]), "untrained": read(params[0])}, rows)
+    read = lambda one, rows: evaluate(partial(network.apply, one), rows)
+    # The rows as an argument: XLA spends seconds on folding large constants.
+    read_seeds = jax.jit(lambda every, rows: jax.lax.map(lambda one: read(one, rows), every))
+    networks = {net: read_seeds(params[step], rows) for net, step in (("trained", config.steps), ("untrained", 0))}
+    return loss_report(networks, rows)
 
 
 def compare(presentation: MixedStatePresentation, rate: float, loss: dict) -> dict:

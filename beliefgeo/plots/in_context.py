@@ -36,19 +36,17 @@ def excess_panels(sources: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 @styled
-def gap_panels(sources: Mapping[str, Mapping[str, Any]], *, threshold: float = 0.005) -> Figure:
+def gap_panels(sources: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Nats above the optimum after each number of tokens read, one panel a source, every seed a line.
 
     Args:
         sources: title -> "networks": name -> "gap_per_position" -> "trained" -> "seeds" `[seed, position]`.
-        threshold: a dotted line.
     """
     figure, axes = panels(1, len(sources), PAGE, 2.2)
     for axis, (title, found) in zip(axes, sources.items(), strict=True):
         for name, network in found["networks"].items():
             for index, gap in enumerate(np.asarray(network["gap_per_position"]["trained"]["seeds"])):
                 axis.plot(gap, color=_LOOKS[name][0], linewidth=0.8, label=None if index else name)
-        axis.axhline(threshold, color=GREY, linestyle=":", linewidth=1, label=f"{threshold} nats")
         axis.set(yscale="log", xlabel="tokens read", title=title)
     axes[0].set_ylabel("loss above the optimum (nats)")
     axes[0].legend()
@@ -56,12 +54,15 @@ def gap_panels(sources: Mapping[str, Mapping[str, Any]], *, threshold: float = 0
 
 
 @styled
-def sightings_panels(networks: Mapping[str, Mapping], published: tuple[float, Sequence[float]]) -> Figure:
+def sightings_panels(
+    networks: Mapping[str, Mapping], published: tuple[float, Sequence[float]], *, xlabel: str = "training tokens"
+) -> Figure:
     """Loss on the name at its first four sightings against training tokens, one panel a network.
 
     Args:
         networks: name -> "sightings": "exact" `[sighting]` and "network": tokens -> {"mean" `[sighting]`}.
-        published: training tokens, and the loss at each sighting after them.
+        published: training tokens, all of them drawn, and the loss at each sighting after them.
+        xlabel: says what the networks' tokens are, where they are not all drawn.
     """
     figure, axes = panels(1, len(networks), PAGE, 2.4)
     for axis, (title, network) in zip(axes, networks.items(), strict=True):
@@ -72,8 +73,8 @@ def sightings_panels(networks: Mapping[str, Mapping], published: tuple[float, Se
             axis.plot(tokens[1:], losses[1:, k], ".-", color=color, label=f"sighting {k + 1}")
             axis.plot(published[0], published[1][k], "D", mfc="none", color=color, markersize=4)
         axis.axhline(found["exact"][0], color=GREY, linestyle=":", linewidth=1, label="exact, sighting 1")
-        axis.set(xscale="log", yscale="log", xlabel="training tokens", title=title)
-    axes[0].plot([], [], "D", mfc="none", color=GREY, label="published")
+        axis.set(xscale="log", yscale="log", xlabel=xlabel, title=title)
+    axes[0].plot([], [], "D", mfc="none", color=GREY, label="published, drawn tokens")
     axes[0].set_ylabel("loss on the name (nats)")
     axes[0].legend()
     return figure

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import runpy
 import subprocess
 import sys
@@ -12,10 +13,15 @@ import pytest
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
+# What JAX says of a program that holds arrays of more bytes than these. XLA computes with them while it compiles, for
+# seconds where they are the rows of a real run, and raises its alarm. The rows of a test are a few hundred bytes more.
+CAPTURED, BYTES = "constants were captured", "500"
+
+
 def start(name: str, *args: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(EXPERIMENTS / f"{name}.py"), *args], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), *args]
+    environment = {**os.environ, "JAX_CAPTURED_CONSTANTS_WARN_BYTES": BYTES}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def refusal(name: str, *args: str) -> str:

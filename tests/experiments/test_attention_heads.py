@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from beliefgeo.analysis.report import over_seeds
 from beliefgeo.networks.transformer import TransformerConfig
 from tests.experiments.command import refusal, start
 
@@ -26,24 +27,38 @@ def test_the_factors_have_their_zetas(name):
 
 def test_verdicts():
     """The predicted heads, 2, in every respect but the second fading of the mean attention."""
-    report = lambda values: {"mean": np.mean(values, 0), "seeds": np.array(values)}
+    report = lambda values: over_seeds(np.array(values))
     even, odd = [0.75, 0, 0.2, 0, 0.05], [0.1, 0.6, 0.0, 0.3, 0]
     one = {"gap": report([9.0, 9.1]), "attention by lag": report([[even]] * 2)}
     two = {
         "gap": report([3.0, 3.1]),
         "attention by lag": report([[even, odd]] * 2),
-        "zeta": report([[0.65, -0.75]] * 2),
+        "zeta": report([[0.65, -0.75], [0.66, -0.749]]),
         "zeta, by mean attention": report([[0.7, -0.55]] * 2),
     }
-    found = EXPERIMENT["verdict"](CASES[".7, -.7"], {1: one, 2: two}, {1: 8.0, 2: 1.0})
+    flat = {"attention by lag": report([[[0.2] * 5] * 2] * 2)}
+    networks = {1: {"trained": one}, 2: {"trained": two, "untrained": flat}}
+    found = EXPERIMENT["verdict"](CASES[".7, -.7"], networks, {1: 8.0, 2: 1.0})
     assert (found["predicted heads"], found["heads"]) == (2, "holds")
     assert (found["fading"], found["fading, by mean attention"], found["attention"]) == ("holds", "fails", "holds")
     cosine = lambda x, y: np.dot(x, y) / np.linalg.norm(x) / np.linalg.norm(y)
     expected = [cosine(even[1:], [0, 0.49, 0, 0.2401]), cosine(odd[1:], [0.7, 0, 0.343, 0])]
     np.testing.assert_allclose(found["cosines of patterns"]["mean"], expected)
+    flat_cosines = [0.73 / np.sqrt(0.49**2 + 0.2401**2) / 2, 1.043 / np.sqrt(0.7**2 + 0.343**2) / 2]
+    np.testing.assert_allclose(found["cosines of patterns, untrained"]["mean"], flat_cosines, atol=1e-3)
+    # Both means are near. Student's intervals of two seeds: .655 +- .0635 and -.7495 +- .0064.
+    assert found["the interval of zeta excludes the theory"].tolist() == [False, True]
     # Predicted 3 heads, which were not trained: only the losses tell.
-    found = EXPERIMENT["verdict"](CASES[".7, -.3"], {1: one, 2: two}, {1: 8.0, 2: 1.0})
+    found = EXPERIMENT["verdict"](CASES[".7, -.3"], networks, {1: 8.0, 2: 1.0})
     assert (found["predicted heads"], found["heads"]) == (3, "fails: 2") and "fading" not in found
+    assert found["heads, by significance"] == "fails: 2"
+
+
+def test_a_cosine_of_95_hundredths_does_not_tell_a_rate():
+    lags = np.arange(1, 8)
+    by_hand = (0.35**lags).sum() / np.sqrt((0.49**lags).sum() * (0.25**lags).sum())
+    assert EXPERIMENT["rival_cosine"](0.7, 0.5, 8) == pytest.approx(by_hand) == pytest.approx(0.954, abs=5e-4)
+    assert EXPERIMENT["rival_cosine"](0.7, 0.5, 8) > EXPERIMENT["ALIKE"]
 
 
 def test_every_case_has_keys_of_its_own_that_training_does_not_use():

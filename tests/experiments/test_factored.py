@@ -62,8 +62,9 @@ def test_tokens_of_a_factor_choose_the_family_member_of_the_next():
     process = EXPERIMENT.process_of(replace(QUICK, factors=("mess3", "bloch_walk", "mess3"), chain=True))
     published = EXPERIMENT.process_of(replace(QUICK, factors=("mess3", "bloch_walk", "mess3")))
     np.testing.assert_allclose(process.initial, published.initial, atol=1e-6)
-    assert [len(processes) for processes in process.later] == [3, 4] and process.vocab_sizes == (3, 4, 3)
-    for processes, factor in zip(process.later, published.factors[1:], strict=True):
+    later = process.factors[1:]
+    assert [len(processes) for processes in later] == [3, 4] and process.vocab_sizes == (3, 4, 3)
+    for processes, factor in zip(later, published.factors[1:], strict=True):
         np.testing.assert_array_equal(processes[1].transitions, factor.transitions)
         assert abs(processes[0].transitions - processes[2].transitions).max() > 0.01
 

@@ -14,6 +14,7 @@ from tests.experiments.command import refusal, start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "in_context.py"
 EXPERIMENT = runpy.run_path(str(SCRIPT), run_name="in_context")
+ENDS = EXPERIMENT["ENDS"]
 SMALL = [
     "quick",
     "--context",
@@ -43,8 +44,10 @@ def test_loss_along_the_context(tmp_path):
     assert 0 < net["gap"]["trained"]["mean"] < net["gap"]["untrained"]["mean"]
     # After the first sighting an ideal observer is sure of the name, which always follows Mr.
     assert found["exact"][-1] > found["entropy rate"]
-    # The exact excess says where to fit, whatever the network does.
-    assert net["fits"][0]["positions"] == found["fits"]["positions"] == [2, 7]
+    # From the second token on a quarter of the exact excess goes with every token: 1 / ln(4 / 3).
+    assert found["falls"]["e-fold"] == pytest.approx(3.476, abs=1e-3)
+    # The exact excess says where to look, whatever the network does.
+    assert net["falls"][0]["between"] == found["falls"]["between"] == [2, 6]
     seen = net["sightings"]["exact"]
     assert seen[0] > 0.69 and max(seen[1:]) < 1e-6
     assert list(net["sightings"]["network"]) == ["0", "320", "640"]
@@ -57,6 +60,31 @@ def test_rates_and_vocabularies():
     names, rate = make("names", ())
     assert names.vocab_size == 5 and rate == pytest.approx(0.835876, abs=1e-6)
     assert make("even", ())[1] == pytest.approx(2 / 3 * np.log(2), abs=1e-6)
+
+
+def test_local_slopes_of_coins():
+    """Ten biases are a finite mixture: the further, the steeper. The mixed states say the same of short contexts."""
+    biases = EXPERIMENT["Config"]().biases
+    found = EXPERIMENT["slopes_between"]({length: EXPERIMENT["coins_excess"](biases, length) for length in ENDS})
+    steeper = [-0.559, -0.733, -0.846, -0.942, -1.071, -1.386, -2.150, -3.680]
+    np.testing.assert_allclose(found["local slopes"], steeper, atol=1e-3)
+    process, rate = EXPERIMENT["source"]("coins", biases)
+    excess = np.asarray(bg.myopic_entropies(process, 10), np.float64) - rate
+    np.testing.assert_allclose(excess[5], EXPERIMENT["coins_excess"](biases, 5), atol=1e-6)
+    near = EXPERIMENT["local_slopes"](excess, np.arange(2, 10))
+    assert near["between"].tolist() == [[2, 5], [5, 9]]
+    assert near["local slopes"][0] == pytest.approx(-0.559, abs=1e-3)
+    assert EXPERIMENT["describe"](near) == "slopes -0.56 -0.72 between L = 2 5 9"
+
+
+def test_where_an_excess_falls_exponentially_or_at_once():
+    falls = EXPERIMENT["e_fold"]
+    alternating = np.array([1.0, 0.9]).repeat(10).reshape(2, 10).T.ravel() * np.exp(-np.arange(20) / 4)
+    found = falls(alternating, np.arange(2, 14))
+    assert found["between"] == [2, 12] and found["e-fold"] == pytest.approx(4)
+    assert falls(np.zeros(9), np.arange(0)) == EXPERIMENT["local_slopes"](np.zeros(9), np.arange(0)) == {}
+    assert EXPERIMENT["describe"](found) == "e-fold in 4.00 tokens (L = 2 to 12)"
+    assert EXPERIMENT["describe"]({}) == "at once"
 
 
 def test_only_heads_and_tails_matter_to_an_ideal_observer():

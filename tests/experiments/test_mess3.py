@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.experiments.command import refusal, start
+from tests.experiments.command import CAPTURED, refusal, start
 
 SMALL = [
     "quick",
@@ -44,6 +44,11 @@ def test_everything_is_written(first):
     for weighting in ("every word and position equally", "by probability"):
         held = metrics["held_out"][weighting]["probes"]["final_norm, linear"]["trained"]
         assert len(held["mse_per_length"]["mean"]) == 2 and held["r2"]["mean"] <= 1
+
+
+def test_no_program_holds_the_rows_as_constants(first):
+    _, done = first
+    assert done.returncode == 0 and CAPTURED not in done.stderr, done.stderr
 
 
 def test_a_finished_run_is_reported_without_training(first):

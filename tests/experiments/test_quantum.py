@@ -67,7 +67,7 @@ def test_the_published_probe_finds_a_linear_image_in_every_seed(quantum):
     image = jnp.asarray(rows.beliefs, jnp.float32) @ jax.random.normal(jax.random.key(0), (3, 6)) + 3
     seen = quantum.probe_as_published(jnp.stack([image, noise]), rows.beliefs, rows)
     np.testing.assert_allclose(seen[0], rows.beliefs, atol=1e-4)
-    found = quantum.scores(seen, rows.beliefs, rows)
+    found = quantum.scores(jax.random.key(2), seen, rows.beliefs, rows)
     assert found["cosine r2"]["seeds"][0] > 0.9999 and found["rmse"]["seeds"][0] < 1e-4
     assert found["r2"]["seeds"][1] < 0.2 and found["cosine r2"]["seeds"][1] < 0.2
 

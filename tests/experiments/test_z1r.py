@@ -5,14 +5,14 @@ import math
 
 import pytest
 
-from tests.experiments.command import refusal, start
+from tests.experiments.command import CAPTURED, refusal, start
 
 SMALL = ["quick", "--context", "6", "--steps", "20", "--chunk", "10", "--layers", "1", "--width", "8"]
 
 
 def test_exact_values_and_controls(tmp_path):
     done = start("z1r", *SMALL, "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and CAPTURED not in done.stderr, done.stderr
     (folder,) = tmp_path.iterdir()
     names = {path.name for path in folder.iterdir()}
     figures = {f"{name}.png" for name in ("presentation", "block_entropies", "beliefs", "loss")}

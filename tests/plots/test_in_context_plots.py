@@ -22,7 +22,7 @@ def test_excess_is_the_gap_above_the_exact_one():
 
 def test_every_seed_has_its_gap():
     (axis,) = in_context.gap_panels({"coins": FOUND}).axes
-    assert len(axis.lines) == 4  # two seeds, one seed, the threshold
+    assert len(axis.lines) == 3  # two seeds, one seed
     np.testing.assert_allclose(axis.lines[1].get_ydata(), GAPS["transformer"][1])
 
 
