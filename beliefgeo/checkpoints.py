@@ -2,7 +2,7 @@
 
 checkpoints/1200/
   params/ rest/      the state: parameters; optimiser state, step and key
-  about/             the configuration and versions that made it
+  about/             the configuration, versions and data that made it, and the shapes of its arrays
   checksums.json     SHA-256 of every other file, written last: without it a checkpoint is not whole
 """
 
@@ -52,9 +52,10 @@ def read_checkpoints(folder: Path) -> ocp.CheckpointManager:
 
 
 def save_checkpoint(manager: ocp.CheckpointManager, state: TrainState, step: int, about: dict[str, Any]) -> None:
-    """Save everything a later step depends on, but the sources, and what made it; all processes take part."""
+    """Save everything a later step depends on, but the sources, what made it, and shapes; all processes take part."""
     rest = {"optimizer": state.optimizer, "step": state.step, "key": jax.random.key_data(state.key)}
     save = ocp.args.StandardSave
+    about = about | {"shapes": _shapes({"params": state.params, "optimizer": state.optimizer})}
     items = ocp.args.Composite(params=save(state.params), rest=save(rest), about=ocp.args.JsonSave(about))
     manager.save(step, args=items)
     hosts.by_first(lambda: _write_checksums(Path(manager.directory) / str(step)))
@@ -64,9 +65,10 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, abstract: Trai
     """The state saved at `step`, shaped and sharded like `abstract`, on whatever devices; its source is left out.
 
     Raises:
-        ValueError: damaged, or of a newer format.
+        ValueError: damaged, of a newer format, or of other shapes.
     """
     check_files(Path(manager.directory) / str(step))
+    _require_shapes(Path(manager.directory) / str(step), params=abstract.params, optimizer=abstract.optimizer)
     key = jax.eval_shape(jax.random.key_data, abstract.key).update(sharding=abstract.key.sharding)
     rest = {"optimizer": abstract.optimizer, "step": abstract.step, "key": key}
     restore = ocp.args.StandardRestore
@@ -78,9 +80,35 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, abstract: Trai
 def restore_params(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Any:
     """The params saved at `step`, shaped like `abstract`, on this process; raises as `restore_checkpoint`."""
     check_files(Path(manager.directory) / str(step))
+    _require_shapes(Path(manager.directory) / str(step), params=abstract)
     here = SingleDeviceSharding(jax.local_devices()[0])
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), abstract)
     return manager.restore(step, args=ocp.args.Composite(params=ocp.args.StandardRestore(abstract)))["params"]
+
+
+def read_about(folder: Path, step: int) -> dict[str, Any]:
+    """What made the checkpoint, and the shapes of its arrays."""
+    return json.loads((folder / str(step) / "about" / "metadata").read_text())
+
+
+def _require_shapes(checkpoint: Path, **asked: Any) -> None:
+    """Raise ValueError where arrays of the checkpoint are not those asked for."""
+    held = read_about(checkpoint.parent, int(checkpoint.name)).get("shapes")
+    if held is None:  # saved when shapes were not
+        return
+    held = {name: shape for name, shape in held.items() if name.split(".")[0] in asked}
+    found = _shapes(asked)
+    if differing := [name for name in held | found if held.get(name) != found.get(name)]:
+        raise ValueError(
+            f"{checkpoint} holds another network, optimiser or number of seeds: {differing[0]} has shape "
+            f"{held.get(differing[0])}, asked for {found.get(differing[0])} ({len(differing)} differ): give what was "
+            "trained there, or choose another folder"
+        )
+
+
+def _shapes(tree: Any) -> dict[str, list[int]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): list(leaf.shape) for path, leaf in leaves}
 
 
 def remove_damaged(folder: Path) -> None:

@@ -8,18 +8,22 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
 from beliefgeo import resumable, runs
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, optimal_loss, prefixes
 from beliefgeo.beliefs.trees import words
+from beliefgeo.identity import identity
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
-from beliefgeo.processes.process import Observer, vocabulary
+from beliefgeo.processes.process import ArrayLike, Observer, vocabulary
 from beliefgeo.processes.sampling import sample
 
+# What networks learn from, by `Budget.data`. Published numbers are of drawn tokens: who sets ours beside them says so.
+TARGETS = {"samples": "drawn tokens", "laws": "exact-law targets", "words": "all words"}
 # Of params: "trained", "untrained", or the training tokens of a snapshot.
 Name = TypeVar("Name", str, int)
 
@@ -60,6 +64,8 @@ class _Record:
     network: TransformerConfig | RecurrentConfig
     budget: Budget
     seeds: int
+    process: Any
+    """`identity` of the process, or of each of several."""
 
 
 class Learned(NamedTuple):
@@ -103,20 +109,25 @@ def learn(
         budget: how long.
         context: predictions scored in each sequence. Without BOS the network reads tokens 1..context and predicts
             2..context + 1; with it, BOS and 1..context - 1, and predicts 1..context.
-        data: names the process in config.json: a folder of other data is refused.
+        data: names the process in config.json for who reads it. What tells one run from another is the process
+            itself, recorded there by the digests of its arrays, its fields and types (their code by name alone). It is
+            another one in another precision.
         bos: prepend the token V, one beyond the vocabulary of the process.
 
     Raises:
-        ValueError: the folder holds another run, or the vocabulary of network and process differ.
+        ValueError: the folder holds another run, of another process too, or one begun when processes were not recorded;
+            the vocabulary of network and process differ; several processes that are none, or not of one shape.
+        TypeError: a process that cannot be told from another.
     """
-    settings, one = (process, process[0]) if isinstance(process, Sequence) else (None, process)
+    settings, one = (process, process[0]) if isinstance(process, Sequence) and process else (None, process)
     if network.vocab_size != (needed := vocabulary(one) + bos):
         raise ValueError(f"vocab_size must be {needed} for {data}{' with BOS' * bos}; got {network.vocab_size}")
     lanes = len(settings or [one]) * budget.seeds
-    folder = runs.open_run(folder, _Record(data, context, bos, network, budget, lanes))
     # A process shared by all is a constant of the program; several are its arguments, one a lane.
-    stack = lambda *leaves: jnp.repeat(jnp.stack(leaves), budget.seeds, 0)
-    sources = jax.tree.map(stack, *settings) if settings else None
+    sources = _side_by_side(settings, budget.seeds) if settings else None
+    named = {str(index): identity(each, f"process {index}") for index, each in enumerate(settings or ())}
+    record = _Record(data, context, bos, network, budget, lanes, named or identity(process, "process"))
+    folder = runs.open_run(folder, record)
     draws = {"samples": _draw_samples, "laws": _draw_laws, "words": _draw_words}[budget.data]
     draw = draws(None if settings else one, budget.batch, context, bos)
     built = Recurrent(network) if isinstance(network, RecurrentConfig) else Transformer(network)
@@ -150,7 +161,7 @@ def read_networks(
 def read_positions(
     network: Transformer | Recurrent,
     params: dict[Any, Any],
-    tokens: Int[Array, "*batch time"],
+    tokens: ArrayLike,
     select: Callable[[dict[str, Array]], Array] = lambda activations: activations["resid_post"][-1],
 ) -> dict[Any, Float[Array, "seed *batch time width"]]:
     """Activations at every position of words that share no prefixes, for params `[seed, ...]` of each name or snapshot.
@@ -158,13 +169,17 @@ def read_positions(
     Args:
         network: `Learned.network`.
         params: such as `Learned.snapshots`.
-        tokens: what the network reads, BOS included where it was trained with one.
+        tokens: what the network reads, BOS included where it was trained with one; integers of its vocabulary.
         select: which activations, `[time, width]`; default: the last block's output.
     """
+    tokens = runs.check_read(network.config.vocab_size, tokens)
     words = tokens.reshape(-1, tokens.shape[-1])
-    read = lambda one: jax.lax.map(lambda word: select(network.apply(one, word)[1]), words, batch_size=256)  # pyright: ignore[reportArgumentType, reportIndexIssue]
-    read_seeds = jax.jit(lambda every: jax.lax.map(lambda one: read(one).reshape(*tokens.shape, -1), every))
-    return {name: read_seeds(every) for name, every in params.items()}
+    read = lambda one, words: jax.lax.map(lambda word: select(network.apply(one, word)[1]), words, batch_size=256)  # pyright: ignore[reportArgumentType, reportIndexIssue]
+    # The words as an argument, as above.
+    read_seeds = jax.jit(
+        lambda every, words: jax.lax.map(lambda one: read(one, words).reshape(*tokens.shape, -1), every)
+    )
+    return {name: read_seeds(every, words) for name, every in params.items()}
 
 
 def unstack(tree: Any) -> list[Any]:
@@ -175,6 +190,20 @@ def unstack(tree: Any) -> list[Any]:
     """
     count = len(jax.tree.leaves(tree)[0])
     return [jax.tree.map(lambda leaf, index=index: leaf[index], tree) for index in range(count)]
+
+
+def _side_by_side(settings: Sequence[Observer], seeds: int) -> Any:
+    """The processes as one, each leaf `[setting * seed, ...]`."""
+    shapes = [(jax.tree.structure(one), [np.shape(leaf) for leaf in jax.tree.leaves(one)]) for one in settings]
+    for index, one in enumerate(settings):
+        opaque = not all(isinstance(leaf, jax.typing.ArrayLike) for leaf in jax.tree.leaves(one))
+        if opaque or shapes[index] != shapes[0]:
+            why = "its arrays are not known to jax" if opaque else "its type or shapes are not those of process 0"
+            raise ValueError(
+                f"several processes are learnt in one program as one stack of arrays; process {index} does not fit, "
+                f"{why}: learn it alone, in a folder of its own"
+            )
+    return jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), seeds, 0), *settings)
 
 
 def _optimizer(budget: Budget) -> optax.GradientTransformation:

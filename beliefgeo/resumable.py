@@ -17,6 +17,7 @@ from beliefgeo import hosts
 from beliefgeo.checkpoints import (
     DamagedCheckpoint,
     open_checkpoints,
+    read_about,
     read_checkpoints,
     remove_damaged,
     restore_checkpoint,
@@ -24,12 +25,13 @@ from beliefgeo.checkpoints import (
     save_checkpoint,
 )
 from beliefgeo.guards import interruption, lock
+from beliefgeo.identity import identity
 from beliefgeo.networks.sharding import spread
 from beliefgeo.networks.training import Metrics, Training, TrainState
 from beliefgeo.outputs import versions
 from beliefgeo.progress import Plan as Plan
 from beliefgeo.progress import Reporter
-from beliefgeo.runs import read_config
+from beliefgeo.runs import differences, read_config
 
 # A network that does ten times worse than untrained has diverged.
 _DIVERGED = 10
@@ -55,10 +57,10 @@ def train(
 
     Args:
         folder: from `open_run`.
-        training: from `training`.
+        training: from `training`, the same every call: what its functions compute is recorded nowhere.
         key: gives every seed its own.
         plan: how far.
-        sources: what each seed's data are drawn from, seeds on a leading axis of every leaf; the same every call.
+        sources: what each seed's data are drawn from, seeds on a leading axis of every leaf.
         shard_params: spread parameters and optimiser state over the devices, where they are too large for each.
 
     Returns:
@@ -69,8 +71,11 @@ def train(
             last good checkpoint stays.
         KeyboardInterrupt: when interrupted, after saving.
         OSError: the folder can no longer be written; the last good checkpoint stays.
-        ValueError: another process trains in this folder, or a newer beliefgeo has.
+        ValueError: another process trains in this folder, or a newer beliefgeo has; the folder was trained with another
+            key, sources, network or optimiser, or further than or between the chunks of this plan; chunks of another
+            length.
     """
+    given = {"key": identity(key), "sources": identity(sources)}
     kept, keys = plan.snapshot_steps(), _seed_keys(key, plan)
     init, advance, abstract = spread(training, keys, sources, shard_params=shard_params)
     with lock(folder), interruption() as interrupted:
@@ -79,8 +84,10 @@ def train(
             good = manager.latest_step()
             if good is None:
                 state, good = init(keys, sources), 0
-                _save(manager, state, 0, folder, None)
+                _save(manager, state, 0, folder, None, given)
             else:
+                _require_same(folder, good, given)
+                _require_on_the_way(folder, good, plan)
                 state = restore_checkpoint(manager, good, abstract)
                 state = state._replace(source=jax.device_put(sources, _shardings(abstract.source)))
             hosts.by_first(lambda: _truncate_history(folder, good))
@@ -91,6 +98,11 @@ def train(
                     began = time.perf_counter()
                     state, metrics = jax.block_until_ready(advance(state))
                     metrics = jax.tree.map(np.asarray, metrics)
+                    if metrics.loss.shape[1] != plan.chunk:
+                        raise ValueError(
+                            f"training advances by {metrics.loss.shape[1]} steps, the plan by chunks of {plan.chunk}: "
+                            "give both the same"
+                        )
                     _require_learning(state, metrics, step, good, folder)
                     report(step, metrics)
                     seconds = time.perf_counter() - began
@@ -99,7 +111,7 @@ def train(
                     # Twenty chances to resume, beside the snapshots.
                     twentieth = plan.chunk * max(1, plan.steps // plan.chunk // 20)
                     if step in kept or step == plan.steps or step % twentieth == 0 or stop:
-                        _save(manager, state, step, folder, good)
+                        _save(manager, state, step, folder, good, given)
                         good = step
                     if stop and step < plan.steps:
                         raise KeyboardInterrupt(f"stopped after step {step:,}, which is saved in {folder}")
@@ -111,6 +123,7 @@ def snapshots(
 ) -> Iterator[tuple[int, Any]]:
     """(step, params with a leading seed axis) of each snapshot, the untrained one first; arguments as in `train`."""
     abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan), sources).params
+    given = {"key": identity(key), "sources": identity(sources)}
     with read_checkpoints(folder / "checkpoints") as manager:
         for step in plan.snapshot_steps():
             try:
@@ -120,6 +133,7 @@ def snapshots(
                     f"{error}: remove the checkpoints of this and all later steps, and the same command trains them "
                     "again"
                 ) from error
+            _require_same(folder, step, given)
             yield step, params
 
 
@@ -132,8 +146,36 @@ def _shardings(abstract: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.sharding, abstract)
 
 
-def _save(manager: ocp.CheckpointManager, state: TrainState, step: int, folder: Path, good: int | None) -> None:
-    about = {"config": read_config(folder), "versions": versions()}
+def _require_same(folder: Path, step: int, given: dict[str, Any]) -> None:
+    """Raise ValueError unless the checkpoint came from this key and these sources."""
+    held = read_about(folder / "checkpoints", step)
+    if unsaid := [name for name in given if name not in held]:
+        raise ValueError(
+            f"an earlier beliefgeo trained in {folder} and did not record the {' and '.join(unsaid)}, so it may be "
+            "another run: choose another folder"
+        )
+    if differing := differences({name: held[name] for name in given}, given):
+        raise ValueError(f"{folder} was trained from other data ({differing}): choose another folder")
+
+
+def _require_on_the_way(folder: Path, step: int, plan: Plan) -> None:
+    """Raise ValueError unless the plan passes the step that the folder has reached."""
+    if step > plan.steps or step % plan.chunk:
+        raise ValueError(
+            f"{folder} has been trained for {step} steps, which a plan of {plan.steps} steps in chunks of {plan.chunk} "
+            "does not pass: choose another folder or plan"
+        )
+
+
+def _save(
+    manager: ocp.CheckpointManager,
+    state: TrainState,
+    step: int,
+    folder: Path,
+    good: int | None,
+    given: dict[str, Any],
+) -> None:
+    about = {"config": read_config(folder), "versions": versions(), **given}
     try:
         save_checkpoint(manager, state, step, about)
     except (OSError, ValueError) as error:  # which of them depends on the library that failed to write

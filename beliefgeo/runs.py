@@ -19,9 +19,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int
 
 from beliefgeo import hosts
+from beliefgeo.beliefs.windows import rectangular
 from beliefgeo.checkpoints import read_checkpoints, restore_params
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
@@ -30,7 +32,10 @@ from beliefgeo.processes.process import ArrayLike
 
 
 class LoadedRun(NamedTuple):
-    """A trained network: call it with tokens `[time]` for `(logits, activations)`."""
+    """A trained network: call it with tokens `[time]` for `(logits, activations)`.
+
+    Raises ValueError or TypeError for tokens that are not integers of its vocabulary, unless they are traced.
+    """
 
     config: dict[str, Any]
     network: nn.Module
@@ -39,7 +44,28 @@ class LoadedRun(NamedTuple):
 
     def __call__(self, tokens: ArrayLike) -> tuple[Float[Array, "time vocab"], Activations]:
         """Read one sequence."""
-        return self.network.apply(self.params, jnp.asarray(tokens))  # pyright: ignore[reportReturnType]
+        tokens = check_read(self.config["network"]["vocab_size"], tokens)
+        return self.network.apply(self.params, tokens)  # pyright: ignore[reportReturnType]
+
+
+def check_read(vocab_size: int, tokens: ArrayLike) -> Int[Array, "*batch time"]:
+    """Tokens as a network of this vocabulary reads them: int32, and traced ones outside it V.
+
+    Raises:
+        TypeError: (concrete values only) tokens that are not integers.
+        ValueError: sequences of several lengths; (concrete values only) tokens outside the vocabulary.
+    """
+    array = rectangular(tokens)
+    if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
+        raise TypeError(f"tokens must be integers; got {array.dtype}")
+    outside = (array < 0) | (array >= vocab_size)
+    if not isinstance(outside, Tracer) and outside.any():
+        where = tuple(np.argwhere(np.asarray(outside))[0].tolist())
+        raise ValueError(
+            f"tokens must lie in 0..{vocab_size - 1}, the vocabulary of the network; got {int(array[where])} at "
+            f"position {', '.join(map(str, where))}"
+        )
+    return jnp.where(outside, vocab_size, array).astype(jnp.int32)
 
 
 def run_folder(root: str | Path, preset: str, config: Any) -> Path:
@@ -69,11 +95,7 @@ def _enter(folder: Path, asked: dict[str, Any]) -> None:
     recorded = folder / "config.json"
     try:
         if recorded.exists():
-            held = read_config(folder)
-            differing = [name for name in _flat(asked) | _flat(held) if _flat(asked).get(name) != _flat(held).get(name)]
-            if differing:
-                fields = "; ".join(f"{n} is {_flat(held).get(n)}, asked for {_flat(asked).get(n)}" for n in differing)
-                raise ValueError(f"{folder} holds a run of another configuration ({fields}): choose another folder")
+            _require_same(folder, read_config(folder), asked)
             return
         folder.mkdir(parents=True, exist_ok=True)
         if any(path.name != "config.partial" for path in folder.iterdir()):  # which a killed process may leave
@@ -81,6 +103,28 @@ def _enter(folder: Path, asked: dict[str, Any]) -> None:
         write_json(recorded, asked)
     except OSError as error:
         raise ValueError(f"cannot write the run folder {folder}: {error.strerror or error}; choose another") from error
+
+
+def _require_same(folder: Path, held: dict[str, Any], asked: dict[str, Any]) -> None:
+    if unsaid := [name for name in asked if name not in held]:
+        raise ValueError(
+            f"{folder} holds a run whose record does not say its {', '.join(unsaid)}, as it was begun by an earlier "
+            "version, so that it may be another one: choose another folder (load_run still reads this one)"
+        )
+    if differing := differences(held, asked):
+        raise ValueError(f"{folder} holds a run of another configuration ({differing}): choose another folder")
+
+
+def differences(held: dict[str, Any], asked: dict[str, Any]) -> str:
+    """What two records say of the same fields, the first four that differ; empty where none does.
+
+    >>> differences({"network": {"width": 8}, "steps": 10}, {"network": {"width": 16}, "steps": 10})
+    'network.width is 8, asked for 16'
+    """
+    held, asked = _flat(held), _flat(asked)
+    differing = [name for name in asked | held if asked.get(name) != held.get(name)]
+    fields = [f"{name} is {held.get(name)}, asked for {asked.get(name)}" for name in differing[:4]]
+    return "; ".join(fields + [f"and {len(differing) - 4} more"] * (len(differing) > 4))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -117,10 +161,10 @@ def load_run(folder: str | Path, *, seed: int = 0, step: int | None = None) -> L
         seeds = config["seeds"]
         if not 0 <= seed < seeds:
             raise ValueError(f"{folder} has seeds 0..{seeds - 1}; got seed={seed}")
-        params = jax.eval_shape(
-            jax.vmap(network.init, (0, None)), jax.random.split(jax.random.key(0), seeds), jnp.zeros(1, int)
-        )
-        params = restore_params(manager, step, params)
+        # Shapes alone: nothing is drawn.
+        one = jax.eval_shape(network.init, jax.eval_shape(jax.random.key, 0), jax.ShapeDtypeStruct((1,), jnp.int32))
+        every = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((seeds, *leaf.shape), leaf.dtype), one)
+        params = restore_params(manager, step, every)
     return LoadedRun(config, network, jax.tree.map(lambda leaf: leaf[seed], params), step)
 
 

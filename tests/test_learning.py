@@ -1,3 +1,5 @@
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +60,7 @@ def test_exact_laws_are_targets_where_the_network_predicts(tmp_path, bos):
 
 
 def test_several_processes_in_one_program(tmp_path):
-    """Leaves [setting, seed]; each setting learns its own process."""
+    """Leaves [setting, seed]; each setting learns its own process, in the order that is recorded."""
     coins = [bg.coin(0.1), bg.coin(0.9)]
     budget = Budget(steps=100, chunk=50, seeds=2, learning_rate=0.03)
     learned = learn(tmp_path / "run", coins, SMALL, budget, context=4, data="coins")
@@ -68,6 +70,8 @@ def test_several_processes_in_one_program(tmp_path):
             assert max(gap(learned, coin, params)) < 0.01
             assert min(gap(learned, coins[1 - setting], params)) > 0.5
     assert runs.load_run(learned.folder, seed=3)(jnp.zeros(4, int))[0].shape == (4, 2)
+    with pytest.raises(ValueError, match="process.0.transitions is .* process.1.transitions is"):
+        learn(learned.folder, coins[::-1], SMALL, budget, context=4, data="coins")
 
 
 def test_a_recurrent_network_is_loaded_as_one(tmp_path):
@@ -84,6 +88,67 @@ def test_the_same_call_again_loads_and_trains_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(resumable, "_save", lambda *_: pytest.fail("trained again"))
     again = call()
     jax.tree.map(np.testing.assert_array_equal, first.trained, again.trained)
+
+
+def test_another_process_of_the_same_name_is_refused(tmp_path):
+    budget = Budget(steps=2, chunk=2, batch=2)
+    call = lambda process: learn(tmp_path / "run", process, SMALL, budget, context=4, data="x")
+    first = call(bg.even())
+    jax.tree.map(np.testing.assert_array_equal, call(bg.even()).trained, first.trained)
+    for other, differing in (
+        (bg.even(0.4), r"process.initial is float32\[2\] \w{16}, asked for float32\[2\] "),
+        (bg.even(0.5 + 1e-6), "process.transitions is"),
+        (bg.hmm(bg.even().transitions, [1.0, 0.0]), "process.initial is"),
+        (bg.coin(0.5), r"process.transitions is float32\[2,2,2\] \w{16}, asked for float32\[2,1,1\] "),
+        (bg.ghmm(bg.even().transitions), "process.structure is .*, asked for "),
+        ([bg.even()], "process.0.structure is None, asked for "),
+    ):
+        with pytest.raises(ValueError, match=f"a run of another configuration .*{differing}.*choose another folder"):
+            call(other)
+
+
+def test_a_run_begun_when_processes_were_not_recorded_is_refused(tmp_path):
+    call = lambda: learn(tmp_path / "run", bg.even(), SMALL, SHORT, context=4, data="even")
+    call()
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    del record["process"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="record does not say its process, as it was begun by an earlier version"):
+        call()
+    assert runs.load_run(tmp_path / "run").step == 20
+
+
+def test_an_observer_of_ones_own(tmp_path):
+    """Told apart by what it holds and by its code; one that hides what it holds is refused."""
+
+    class Coin:
+        initial = jnp.ones(1)
+
+        def __init__(self, p, rule=None):
+            self.p, self.rule = p, rule
+
+        def predict(self, belief):
+            return jnp.array([1 - self.p, self.p])
+
+        def update(self, belief, token):
+            return belief
+
+    class Biased(Coin):
+        def predict(self, belief):
+            return jnp.array([0.5 - self.p, 0.5 + self.p])
+
+    budget = Budget(steps=2, chunk=2, batch=2)
+    call = lambda process: learn(tmp_path / "run", process, SMALL, budget, context=4, data="coin")
+    jax.tree.map(np.testing.assert_array_equal, call(Coin(0.3)).trained, call(Coin(0.3)).trained)
+    with pytest.raises(ValueError, match=r"process.p is float 0.3, asked for float 0.4"):
+        call(Coin(0.4))
+    Biased.__qualname__ = Coin.__qualname__
+    with pytest.raises(ValueError, match=r"process.class is \S*Coin \w{16}, asked for \S*Coin \w{16}"):
+        call(Biased(0.3))
+    with pytest.raises(ValueError, match="process 0 does not fit, its arrays are not known to jax: learn it alone"):
+        call([Coin(0.3)])
+    with pytest.raises(TypeError, match="process.rule is a Generator, which cannot be told from another"):
+        call(Coin(0.3, np.random.default_rng(0)))
 
 
 def test_seeds_on_the_first_axis_of_every_reading(tmp_path):
@@ -109,11 +174,29 @@ def test_activations_at_every_position_of_every_word(tmp_path):
             np.testing.assert_allclose(read[snapshot][seed, row, column], alone, atol=1e-6)
 
 
+def test_positions_of_tokens_that_are_none(tmp_path):
+    learned = learn(tmp_path / "run", bg.even(), SMALL, Budget(steps=2, chunk=2, batch=2), context=4, data="even")
+    listed = read_positions(learned.network, {"it": learned.trained}, [[0, 1, 1], [1, 1, 0]])["it"]
+    given = read_positions(learned.network, {"it": learned.trained}, jnp.array([[0, 1, 1], [1, 1, 0]]))["it"]
+    np.testing.assert_array_equal(listed, given)
+    for tokens, error, message in (
+        ([[0, 1, 2]], ValueError, "must lie in 0..1, the vocabulary of the network; got 2 at position 0, 2"),
+        (np.array([[0, 2**32]]), ValueError, "got 4294967296 at position 0, 1"),
+        ([[0, 1], [0]], ValueError, "sequences of several lengths"),
+        ([[0.0, 1.0]], TypeError, "must be integers; got float64"),
+    ):
+        with pytest.raises(error, match=message):
+            read_positions(learned.network, {"it": learned.trained}, tokens)
+
+
 def test_mistakes(tmp_path):
     with pytest.raises(ValueError, match="vocab_size must be 3 for mess3; got 2"):
         learn(tmp_path / "a", bg.mess3(), SMALL, SHORT, context=4, data="mess3")
     with pytest.raises(ValueError, match="vocab_size must be 3 for even with BOS; got 2"):
         learn(tmp_path / "a", bg.even(), SMALL, SHORT, context=4, data="even", bos=True)
+    with pytest.raises(ValueError, match="process 1 does not fit, its type or shapes are not those .*: learn it alone"):
+        learn(tmp_path / "a", [bg.even(), bg.coin(0.5)], SMALL, SHORT, context=4, data="several")
+    assert not (tmp_path / "a").exists()
     with pytest.raises(ValueError, match="one process at a time"):
         learn(tmp_path / "a", [bg.even()], SMALL, Budget(data="words"), context=4, data="even")
     learn(tmp_path / "b", bg.even(), SMALL, SHORT, context=4, data="even")

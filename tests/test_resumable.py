@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from beliefgeo import resumable, runs
+from beliefgeo import checkpoints, resumable, runs
 from tests.small_run import KEY, PLAN, Config, trainer
 
 
@@ -100,6 +100,48 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         resumable.train(folder, whole._replace(advance=advance), KEY, PLAN)
     assert runs.load_run(folder).step == 6
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(runs.load_run(folder).params))
+
+
+@pytest.mark.parametrize(
+    ("key", "plan", "sources", "message"),
+    [
+        (jax.random.key(1), PLAN, None, r"trained from other data .key is key<fry> uint32\[2\] \w+, asked for key"),
+        (KEY, PLAN, {"p": jnp.array([0.1, 0.2])}, r"other data .*sources.'p' is None, asked for float32\[2\] "),
+        (KEY, replace(PLAN, steps=10), None, "trained for 12 steps, which a plan of 10 steps in chunks of 2 does not"),
+        (
+            KEY,
+            replace(PLAN, steps=20, chunk=5),
+            None,
+            "12 steps, which a plan of 20 steps in chunks of 5 does not pass",
+        ),
+        (KEY, replace(PLAN, seeds=3), None, r"holds another network, optimiser or number of seeds: .* asked for \[3"),
+    ],
+)
+def test_a_folder_trained_from_something_else_is_refused(finished, key, plan, sources, message):
+    with pytest.raises(ValueError, match=message):
+        resumable.train(finished[0], trainer(), key, plan, sources)
+
+
+def test_snapshots_of_another_key_are_refused(finished):
+    with pytest.raises(ValueError, match="trained from other data"):
+        next(resumable.snapshots(finished[0], trainer(), jax.random.key(1), PLAN))
+
+
+def test_a_checkpoint_that_does_not_record_its_data_is_refused(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").glob("*/about/metadata"):
+        about = json.loads(path.read_text())
+        path.write_text(json.dumps({name: about[name] for name in ("config", "versions")}))
+        checkpoints._write_checksums(path.parent.parent)
+    with pytest.raises(ValueError, match="an earlier beliefgeo trained in .* did not record the key and sources"):
+        resumable.train(tmp_path / "run", trainer(), KEY, PLAN)
+    assert runs.load_run(tmp_path / "run").step == 12
+
+
+def test_chunks_of_another_length_than_training_has(tmp_path):
+    folder = runs.open_run(tmp_path / "run", Config())
+    with pytest.raises(ValueError, match="training advances by 2 steps, the plan by chunks of 3: give both the same"):
+        resumable.train(folder, trainer(), KEY, replace(PLAN, chunk=3))
 
 
 def test_a_checkpoint_says_what_made_it(finished):

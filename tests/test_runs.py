@@ -1,3 +1,5 @@
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +36,41 @@ def test_load_run_mistakes(finished, tmp_path):
         runs.load_run(finished[0], step=5)
     with pytest.raises(ValueError, match=r"seeds 0..1; got seed=2"):
         runs.load_run(finished[0], seed=2)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "message"),
+    [
+        ([0, 2], ValueError, "must lie in 0..1, the vocabulary of the network; got 2 at position 1"),
+        ([-1, 0], ValueError, "got -1 at position 0"),
+        (np.array([0, 2**32 + 1]), ValueError, "got 4294967297 at position 1"),
+        ([True, False], TypeError, "tokens must be integers; got bool"),
+        ([0.0], TypeError, "tokens must be integers; got float64"),
+        ([[0, 1], [0]], ValueError, "got sequences of several lengths: cut them to one length"),
+        ([[0, 1]], ValueError, r"got shape \(1, 2\).*use jax.vmap for a batch"),
+    ],
+)
+def test_a_network_reads_tokens_of_its_vocabulary(finished, tokens, error, message):
+    with pytest.raises(error, match=message):
+        runs.load_run(finished[0])(tokens)
+
+
+def test_a_batch_is_read_under_vmap(finished):
+    run, words = runs.load_run(finished[0]), jnp.array([[0, 1, 1], [1, 0, 1]])
+    for together, word in zip(jax.vmap(run)(words)[0], words, strict=True):
+        np.testing.assert_allclose(together, run(word)[0], atol=1e-6)
+
+
+def test_a_record_that_does_not_describe_the_network(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "run")
+    record = runs.read_config(tmp_path / "run")
+    record["network"]["width"] = 16
+    (tmp_path / "run" / "config.json").write_text(json.dumps(record))
+    message = (
+        r"holds another network, .*block_0.attention.key.kernel has shape \[2, 8, 1, 4\], asked for \[2, 16, 1, 4\]"
+    )
+    with pytest.raises(ValueError, match=message):
+        runs.load_run(tmp_path / "run")
 
 
 def test_a_folder_of_another_configuration_is_left_alone(finished):

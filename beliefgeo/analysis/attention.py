@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from scipy.optimize import linear_sum_assignment
 
 from beliefgeo.analysis.evaluation import Prefixes
+from beliefgeo.analysis.rows import as_reals
 from beliefgeo.processes.process import ArrayLike
 
 
@@ -35,13 +36,22 @@ def attention_rows(activations: dict[str, Array]) -> Float[Array, "time layer he
     return jnp.moveaxis(activations["attn_pattern"], -2, 0)
 
 
-def mean_pattern(rows: Float[Array, "row layer head read"], prefixes: Prefixes) -> Float[Array, "layer head time read"]:
+def mean_pattern(rows: ArrayLike, prefixes: Prefixes) -> Float[Array, "layer head time read"]:
     """The attention pattern expected under the process: its rows averaged over prefixes by their probability.
 
     Args:
-        rows: `evaluate(apply, prefixes, attention_rows).features`.
+        rows: `[row, layer, head, read]`, `evaluate(apply, prefixes, attention_rows).features`.
         prefixes: from `prefixes`.
+
+    Raises:
+        ValueError: rows that are not those of one network on these prefixes.
     """
+    rows = as_reals("attention", rows)
+    if rows.ndim != 4 or len(rows) != len(prefixes.length):
+        raise ValueError(
+            f"attention must be [row, layer, head, read] of one network, of {len(prefixes.length)} prefixes; got shape "
+            f"{rows.shape}"
+        )
     share = jnp.asarray(prefixes.probabilities, rows.dtype)[:, None, None, None]
     pattern = jax.ops.segment_sum(share * rows, jnp.asarray(prefixes.position), prefixes.tokens.shape[1])
     return jnp.moveaxis(pattern, 0, -2)
@@ -66,13 +76,24 @@ def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
         weights: `[lag]`, such as `last_row_by_lag(pattern)[layer, head]`.
         lags: at least 3 of them. The standard error takes their residuals to be independent and of one size.
 
+    Returns:
+        zeta and its error NaN where all weights are 0, which fade at any rate.
+
+    Raises:
+        ValueError: fewer than 3 lags, or such as are no lags of weights; weights that are not finite.
+
     >>> [round(number, 3) for number in fit_decay([0.8, -0.4, 0.2, -0.1], range(4))]
     [-0.5, 0.0, 0.8]
     """
-    lags = np.asarray(lags, int)
-    values = np.asarray(weights, np.float64)[lags]
-    if len(lags) < 3:
+    given, lags = np.asarray(weights, np.float64), np.asarray(lags)
+    if len(np.unique(lags)) < 3:
         raise ValueError(f"fit_decay needs at least 3 lags, for two parameters and an error; got {lags.tolist()}")
+    if given.ndim != 1 or lags.dtype.kind not in "iu" or lags.min() < 0 or lags.max() >= len(given):
+        raise ValueError(f"lags must be integers in 0..{len(given) - 1}, of weights [lag]; got {lags.tolist()}")
+    if not np.isfinite(values := given[lags]).all():
+        raise ValueError(f"weights must be finite at the lags that are fitted; got {values.tolist()}")
+    if not values.any():
+        return Decay(np.nan, np.nan, 0.0)
     low, high = (0.0 if len(set(lags % 2)) == 1 else -1.0), 1.0
     for _ in range(5):  # ever finer grids about the best zeta, the scale in closed form
         grid = np.linspace(low, high, 2001)
@@ -90,9 +111,14 @@ def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
 def ideal_heads(zeta: float, heads: int, lags: int) -> Float[np.ndarray, "head lag"]:
     """|zeta|^lag for each head, summing to 1; of two heads for a negative zeta one has the even lags, one the odd.
 
+    Raises:
+        ValueError: no heads, or too few lags for each head to have one.
+
     >>> ideal_heads(-0.5, 2, 4).tolist()
     [[0.8, 0.0, 0.2, 0.0], [0.0, 0.8, 0.0, 0.2]]
     """
+    if heads < 1 or lags < (2 if zeta < 0 and heads == 2 else 1):
+        raise ValueError(f"ideal_heads needs a head or more, and a lag for each parity; got {heads} heads, {lags} lags")
     lag = np.arange(lags)
     weights = abs(zeta) ** lag * np.ones((heads, 1))
     if zeta < 0 and heads == 2:
@@ -124,21 +150,28 @@ def predicted_patterns(zetas: Iterable[float], lags: int) -> dict[str, Float[np.
 def match_patterns(attention: ArrayLike, patterns: ArrayLike) -> Float[np.ndarray, " pattern"]:
     """The cosine of each pattern with the head that takes its part, from lag 1 on: the residual carries lag 0 too.
 
-    Heads are assigned to patterns so that the cosines have the largest sum.
+    Heads are assigned to patterns so that the cosines have the largest sum. A head that reads nothing from lag 1 on has
+    the cosine 0 with all.
 
     Args:
         attention: `[head, lag]`, no fewer heads than patterns; in any order.
         patterns: `[pattern, lag]`.
 
     Raises:
-        ValueError: fewer heads than patterns.
+        ValueError: fewer heads than patterns, or of other lags.
 
     >>> match_patterns([[0.2, 0.0, 0.8], [0.1, 0.9, 0.0]], [[1.0, 0.5, 0.0], [1.0, 0.0, 0.25]]).tolist()
     [1.0, 1.0]
     """
-    attention, patterns = np.asarray(attention), np.asarray(patterns)
+    attention, patterns = np.asarray(attention, np.float64), np.asarray(patterns, np.float64)
+    if attention.ndim != 2 or patterns.ndim != 2 or attention.shape[1] != patterns.shape[1]:
+        raise ValueError(
+            "match_patterns needs attention [head, lag] and patterns [pattern, lag] of the same lags; got shapes "
+            f"{attention.shape} and {patterns.shape}"
+        )
     if len(attention) < len(patterns):
         raise ValueError(f"each pattern needs a head; got {len(patterns)} patterns and {len(attention)} heads")
-    unit = lambda rows: rows[:, 1:] / np.linalg.norm(rows[:, 1:], axis=1, keepdims=True)
+    size = lambda rows: np.linalg.norm(rows[:, 1:], axis=1, keepdims=True)
+    unit = lambda rows: rows[:, 1:] / np.where(size(rows) > 0, size(rows), 1)
     cosines = unit(patterns) @ unit(attention).T
     return cosines[linear_sum_assignment(-cosines)]

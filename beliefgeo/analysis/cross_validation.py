@@ -14,7 +14,16 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from beliefgeo.analysis.probes import check_regression
-from beliefgeo.processes.process import ArrayLike, contract
+from beliefgeo.analysis.rows import (
+    as_reals,
+    drop_rounding,
+    explained,
+    lengths,
+    only_rounding,
+    power_of_two,
+    weighted_mean,
+)
+from beliefgeo.processes.process import ArrayLike, concrete, contract
 
 # Cut-offs tried by cross-validation; 2 is above every singular value: no direction is worth keeping.
 RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)
@@ -75,17 +84,20 @@ def cross_validate_probe(
         rconds: the cut-offs to choose from; see `fit_probe`.
 
     Raises:
-        ValueError: mismatched rows, NaN, negative weights, fewer than 3 folds or an empty one.
+        ValueError: mismatched rows, NaN, weights that are negative, all zero, or all in two folds, fewer than 3 folds
+            or an empty one.
     """
-    features, targets, weights = check_regression(features, targets, weights)
-    labels, n_folds = _check_folds(folds, len(weights))
-    return _predict(features, targets, weights, labels, _members(labels, n_folds), n_folds, rconds, offset)
+    rows = check_regression(features, targets, weights)
+    labels, n_folds = _check_folds(folds, rows[-1])
+    return _predict(*rows, labels, _members(labels, n_folds), n_folds, rconds, offset)
 
 
 def cross_validated_r2(
     features: ArrayLike, targets: ArrayLike, folds: ArrayLike, weights: ArrayLike | None = None
 ) -> Float[Array, " set"]:
     """R2 over all folds of each set of targets, its own cut-offs chosen as by `cross_validate_probe`.
+
+    Of targets without variance, beyond the rounding of their mean: 1 if they are predicted within that, else 0.
 
     Args:
         features: `[row, feature]`.
@@ -94,26 +106,36 @@ def cross_validated_r2(
         weights: `[row]`; default equal.
 
     Raises:
-        ValueError: as `cross_validate_probe`.
+        ValueError: as `cross_validate_probe`, or targets of other than three axes.
 
     >>> x = jnp.arange(12.0)[:, None]
     >>> cross_validated_r2(x, jnp.stack([3 * x, jnp.cos(x)]), np.arange(12) % 4).round(2).tolist()
     [1.0, -0.27]
     """
-    sets = jnp.asarray(targets)
-    flat = jnp.moveaxis(sets, 0, 1).reshape(sets.shape[1], -1)
-    features, flat, weights = check_regression(features, flat, weights)
-    labels, n_folds = _check_folds(folds, len(weights))
-    return _score_sets(features, flat, weights, _members(labels, n_folds), n_folds, len(sets))
+    sets = as_reals("targets", targets)
+    if sets.ndim != 3 or not len(sets):
+        raise ValueError(f"targets must be [set, row, target], one set or more; got shape {sets.shape}")
+    sets = sets / power_of_two(abs(sets).max((1, 2), keepdims=True, initial=0))  # R2 has no scale, squares have
+    rows = check_regression(features, jnp.moveaxis(sets, 0, 1).reshape(sets.shape[1], -1), weights)
+    labels, n_folds = _check_folds(folds, rows[-1])
+    return _score_sets(*rows, _members(labels, n_folds), n_folds, len(sets))
 
 
-def _check_folds(folds: ArrayLike, n_rows: int) -> tuple[Int[np.ndarray, " row"], int]:
+def _check_folds(folds: ArrayLike, weights: Float[Array, " row"]) -> tuple[Int[np.ndarray, " row"], int]:
     labels = np.asarray(folds)
+    if labels.shape != weights.shape:
+        raise ValueError(f"folds must have one entry per row ({len(weights)}); got shape {labels.shape}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"folds must be integers; got {labels.dtype}")
     n_folds = int(labels.max(initial=-1)) + 1
-    if labels.shape != (n_rows,):
-        raise ValueError(f"folds must have one entry per row ({n_rows}); got shape {labels.shape}")
-    if n_folds < 3 or len(np.unique(labels[labels >= 0])) < n_folds:
+    if n_folds < 3 or labels.min() < -1 or len(np.unique(labels[labels >= 0])) < n_folds:
         raise ValueError(f"cross-validation needs folds 0..F-1, F >= 3, none empty; got {np.unique(labels).tolist()}")
+    if (shares := concrete(weights)) is not None:
+        of_fold = np.bincount(labels + 1, shares)  # of no fold first
+        if of_fold.sum() - np.sort(of_fold[1:])[-2:].sum() <= 0:
+            raise ValueError(
+                f"cross-validation leaves out two folds at a time and needs weight elsewhere; got {of_fold[1:]} by fold"
+            )
     return labels, n_folds
 
 
@@ -135,17 +157,18 @@ def _predict(
     rconds: tuple[float, ...],
     offset: bool | Bool[Array, ""],
 ) -> CrossValidated:
-    parts = _parts(features, targets, weights, members)
+    unit = power_of_two(abs(targets).max())  # in which squares neither vanish nor overflow
+    parts = _parts(features, targets / unit, weights, members)
     chosen = _choose(parts, n_folds, 1, rconds, offset)[:, 0]
 
     def probe(fold_and_rcond):
         fold, rcond = fold_and_rcond
         fit = _fit(parts, fold[None], rconds, offset)
-        kernel = contract("dr,rk->dk", fit.basis, _above(fit, rcond[None]) * fit.projected)
-        return kernel, fit.centre_y - contract("d,dk->k", fit.centre_x, kernel)
+        kernel = contract("dr,rk->dk", fit.basis, _above(fit, rcond[None]) * fit.projected)[: features.shape[1]]
+        return kernel, fit.centre_y - contract("d,dk->k", fit.centre_x[: len(kernel)], kernel)
 
     kernels, biases = jax.lax.map(probe, (jnp.arange(n_folds), chosen))
-    predicted = contract("nd,fdk->nfk", features, kernels) + biases[None]
+    predicted = unit * (contract("nd,fdk->nfk", features, kernels) + biases[None])
     held_out = predicted[jnp.arange(len(labels)), jnp.maximum(labels, 0)]
     return CrossValidated(jnp.where((labels >= 0)[:, None], held_out, jnp.nan), chosen)
 
@@ -169,9 +192,11 @@ def _score_sets(
 
     residuals = jax.lax.map(residual, (jnp.arange(n_folds), chosen)).sum(0)
     folds = jax.tree.map(lambda leaf: leaf[:n_folds], parts)
-    rows = _about(_mean(folds.weight, folds.mean_y), folds.weight, folds.mean_y, folds.rows_y)
+    mean = _mean(folds.weight, folds.mean_y)
+    rows = _about(mean, folds.weight, folds.mean_y, folds.rows_y)
     variances = (rows**2).sum(0) + folds.outside.sum(0)
-    return 1 - residuals.reshape(n_sets, -1).sum(1) / variances.reshape(n_sets, -1).sum(1)
+    left = drop_rounding(residuals / folds.weight.sum(), variances / folds.weight.sum(), mean)
+    return explained(*(one.reshape(n_sets, -1).sum(1) for one in left))
 
 
 def _choose(
@@ -195,6 +220,8 @@ def _choose(
 def _parts(
     features: Array, targets: Array, weights: Array, members: Int[Array | np.ndarray, "part part_row"]
 ) -> _Parts:
+    features = jnp.pad(features, ((0, 0), (0, not features.shape[1])))  # of no features the mean is left
+
     def part(rows):
         mass = jnp.where(rows >= 0, weights[rows], 0)
         shares = mass / jnp.where(mass.sum() > 0, mass.sum(), 1)
@@ -211,8 +238,7 @@ def _parts(
 
 
 def _centred(shares: Float[Array, " row"], array: Float[Array, "row column"]) -> tuple[Array, Array]:
-    mean = contract("n,nc->c", shares, array)
-    mean = mean + contract("n,nc->c", shares, array - mean[None])  # a large offset leaves rounding in the first
+    mean = weighted_mean(shares, array)
     return mean, array - mean[None]
 
 
@@ -225,9 +251,10 @@ def _fit(
     order = jnp.argsort(jnp.isin(number, left_out), stable=True)[: len(number) - len(left_out)]
     some = jax.tree.map(lambda leaf: leaf[order], parts)
     centre_x, centre_y = (offset * _mean(some.weight, mean) for mean in (some.mean_x, some.mean_y))
-    x = _about(centre_x, some.weight, some.mean_x, some.rows_x)
-    y = _about(centre_y, some.weight, some.mean_y, some.rows_y)
-    scale = jnp.linalg.norm(x, axis=0)
+    weight = jnp.sqrt(some.weight.sum())
+    x = _without_rounding(_about(centre_x, some.weight, some.mean_x, some.rows_x), weight * centre_x)
+    y = _without_rounding(_about(centre_y, some.weight, some.mean_y, some.rows_y), weight * centre_y)
+    scale = lengths(x, 0)
     scale = jnp.where(scale > 0, scale, 1)
     left, sizes, right = jnp.linalg.svd(x / scale[None], full_matrices=False)
     ever_kept = sizes > min(rconds) * sizes[0]
@@ -255,7 +282,13 @@ def _scatter(fit: _Fit, fold: tuple[Array, Array, Array], rcond: Float[Array, " 
 
 
 def _mean(weight: Float[Array, " part"], mean: Float[Array, "part column"]) -> Float[Array, " column"]:
-    return contract("p,pc->c", weight / weight.sum(), mean)
+    near = mean[weight.argmax()]  # measured from there, a column that is the same everywhere keeps its last digit
+    return near + contract("p,pc->c", weight / weight.sum(), mean - near[None])
+
+
+def _without_rounding(rows: Float[Array, "row column"], size: Float[Array, " column"]) -> Float[Array, "row column"]:
+    """Zeros for columns that only rounding of their mean tells from a constant: at unit scale they would be noise."""
+    return jnp.where(only_rounding(lengths(rows, 0), size)[None], 0, rows)
 
 
 def _about(

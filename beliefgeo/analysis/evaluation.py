@@ -10,15 +10,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.beliefs.filtering import filter_beliefs
 from beliefgeo.beliefs.trees import Words
 from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64
-from beliefgeo.processes.process import Observer, Process
+from beliefgeo.processes.process import ArrayLike, Observer, Process
 
 # Words read at once: few enough that a layer stays in the cache of one core, 2.5 times faster than thousands.
 _BATCH = 256
+
+# How far a row of log-probabilities may be off normalisation. Nats: float32 leaves 1e-6.
+_OFF = 1e-4
 
 
 class Prefixes(NamedTuple):
@@ -56,7 +60,10 @@ class Evaluation(NamedTuple):
     """What a network says after each prefix (rows as in `Prefixes`)."""
 
     log_laws: Float[Array, "row token"]
-    """Its prediction: the log-probability of each next token."""
+    """Its prediction: the log-probability of each next token, those of the process first.
+
+    All that the network knows, a BOS or a larger vocabulary included: so every row normalises, and `loss_gap` can tell
+    predictions from raw logits."""
     features: Any
     """The activations asked for, each `[row, width]`."""
 
@@ -71,7 +78,7 @@ def prefixes(process: Observer, words: Words, *, bos: int | None = None) -> Pref
         bos: the token that the network reads first, if it was trained with one; adds the empty prefix.
 
     Raises:
-        ValueError: words out of order.
+        ValueError: no words, words of no tokens without a BOS, or words out of order.
 
     >>> from beliefgeo.beliefs.trees import words
     >>> from beliefgeo.processes.classical import golden_mean
@@ -79,6 +86,10 @@ def prefixes(process: Observer, words: Words, *, bos: int | None = None) -> Pref
     >>> rows.length.tolist(), rows.counts.tolist()
     ([1, 1, 2, 2, 2], [2, 1, 1, 1, 1])
     """
+    if not len(words.tokens) or (bos is None and not words.tokens.shape[1]):
+        raise ValueError(
+            f"prefixes needs a word or more, of a token or more unless there is a BOS; got shape {words.tokens.shape}"
+        )
     _check_order(words.tokens)
     rows = []
     for length in range(0 if bos is not None else 1, words.tokens.shape[1] + 1):
@@ -106,7 +117,7 @@ def _laws(process: Observer, beliefs: Float[np.ndarray, "row state"]) -> Float[n
 
 
 def _check_order(tokens: Int[np.ndarray, "word time"]) -> None:
-    steps = np.diff(tokens, axis=0)
+    steps = np.diff(np.pad(tokens, ((0, 0), (0, 1))), axis=0)  # of no tokens, too
     first = np.take_along_axis(steps, (steps != 0).argmax(1)[:, None], 1)
     if len(wrong := np.flatnonzero(first < 0)):
         raise ValueError(
@@ -127,7 +138,8 @@ def beliefs_after(
         prefixes: from `prefixes`.
 
     Raises:
-        ValueError: a prefix after which the observer has no belief: to it the prefix is impossible.
+        ValueError: a prefix after which the observer has no belief: to it the prefix is impossible; or a function that
+            does not give a belief before each token and one after the last.
 
     >>> from beliefgeo.beliefs.trees import words
     >>> from beliefgeo.processes.classical import coin, golden_mean
@@ -142,6 +154,11 @@ def beliefs_after(
             everything = jax.jit(jax.vmap(lambda word: filter_beliefs(wide, word).beliefs))(tokens)
     else:
         everything = jax.jit(jax.vmap(observer))(tokens)
+    if everything.ndim != 3 or everything.shape[1] != tokens.shape[1] + 1:
+        raise ValueError(
+            f"a word of {tokens.shape[1]} tokens has beliefs [time + 1, state], one more than tokens; got shape "
+            f"{everything.shape[1:]}"
+        )
     beliefs = np.asarray(everything, np.float64)[prefixes.word, prefixes.length]
     if len(undefined := np.flatnonzero(np.isnan(beliefs).any(1))):
         prefix = prefixes.words[prefixes.word[undefined[0]], : prefixes.length[undefined[0]]].tolist()
@@ -187,16 +204,36 @@ def evaluate(
         apply: tokens `[time]` -> (logits `[time, vocab]`, activations), such as `partial(network.apply, params)`.
         prefixes: from `prefixes`.
         select: which activations, `[time, width]` each (any pytree of them); default: the last block's output.
+
+    Raises:
+        ValueError: logits or activations without a row for each token read, or fewer logits than the process has
+            tokens.
     """
+    n_read = prefixes.tokens.shape[1]
 
     def read(tokens):
         logits, activations = apply(tokens)
-        return jax.nn.log_softmax(logits), select(activations)
+        selected = select(activations)
+        if logits.ndim != 2 or len(logits) != n_read or logits.shape[1] < prefixes.laws.shape[1]:
+            raise ValueError(
+                f"apply must give logits [time, vocab] for the {n_read} tokens read, over the process's "
+                f"{prefixes.laws.shape[1]} tokens or more; got shape {logits.shape}"
+            )
+        for site in jax.tree.leaves(selected):
+            if site.shape[:1] != (n_read,):
+                raise ValueError(
+                    f"select must give activations [time, width], {n_read} tokens first; got shape {site.shape}: take "
+                    "one layer"
+                )
+        return _log_softmax(logits), selected
 
     everything = jax.lax.map(read, jnp.asarray(prefixes.tokens), batch_size=_BATCH)
-    log_laws, features = jax.tree.map(lambda site: site[prefixes.word, prefixes.position], everything)
-    # A network with a BOS, or a larger vocabulary, also predicts tokens that the process never emits.
-    return Evaluation(log_laws[:, : prefixes.laws.shape[1]], features)
+    return Evaluation(*jax.tree.map(lambda site: site[prefixes.word, prefixes.position], everything))
+
+
+def _log_softmax(logits: Float[Array, "time vocab"]) -> Float[Array, "time vocab"]:
+    """In float32 at least: in half precision the probabilities do not add up to 1."""
+    return jax.nn.log_softmax(logits.astype(jnp.result_type(logits, jnp.float32)))
 
 
 def token_losses(
@@ -213,30 +250,68 @@ def token_losses(
         apply: as in `evaluate`.
         words: tokens of the process.
         bos: the token that the network reads first, if it was trained with one.
+
+    Raises:
+        ValueError: negative tokens, such as padding; a token that the network does not predict loses NaN.
     """
+    if not isinstance(words, Tracer) and (least := np.asarray(words).min(initial=0)) < 0:
+        raise ValueError(f"words must be tokens, 0 or more; got {least}: cut the padding off, or read words by length")
     read = jnp.asarray(words) if bos is None else jnp.pad(words, ((0, 0), (1, 0)), constant_values=bos)
 
     def lost(tokens):
-        log_laws = jax.nn.log_softmax(apply(tokens[:-1])[0])
+        log_laws = _log_softmax(apply(tokens[:-1])[0])
         return -jnp.take_along_axis(log_laws, tokens[1:, None], 1)[:, 0]
 
     return jax.lax.map(lost, read, batch_size=_BATCH)
 
 
-def loss_gap(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> Float[np.ndarray, " length"]:
+def loss_gap(prefixes: Prefixes, log_laws: ArrayLike) -> Float[np.ndarray, " length"]:
     """Expected loss above the optimum after each number of tokens read, sum_w P(w) KL(P(.|w) || Q(.|w)). Nats.
 
     Exact: between laws, over all prefixes, not between a token drawn and a prediction.
+
+    Raises:
+        ValueError: as `divergences`.
     """
     totals = np.bincount(prefixes.length, prefixes.probabilities * divergences(prefixes, log_laws))
     return totals[prefixes.length.min() :]
 
 
-def divergences(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> Float[np.ndarray, " row"]:
-    """KL(P(.|w) || Q(.|w)) after each prefix w, of the exact law P and the predicted one Q. Nats."""
-    laws = prefixes.laws
-    log_ratio = np.log(np.where(laws > 0, laws, 1)) - np.where(laws > 0, np.asarray(log_laws, np.float64), 0)
+def divergences(prefixes: Prefixes, log_laws: ArrayLike) -> Float[np.ndarray, " row"]:
+    """KL(P(.|w) || Q(.|w)) after each prefix w, of the exact law P and the predicted one Q. Nats.
+
+    Right to what log_laws are off normalisation, at most 1e-4.
+
+    Args:
+        prefixes: from `prefixes`.
+        log_laws: of one network, `[row, token]`: of all tokens that it predicts, the process's first. Where it reads a
+            BOS, which the process never emits, those of the process alone will do.
+
+    Raises:
+        ValueError: other rows or fewer tokens than the prefixes', or rows that do not normalise, such as raw logits.
+    """
+    laws, known = prefixes.laws, _check_log_laws(prefixes, np.asarray(log_laws, np.float64))
+    log_ratio = np.log(np.where(laws > 0, laws, 1)) - np.where(laws > 0, known[:, : laws.shape[1]], 0)
     return (laws * log_ratio).sum(1)
+
+
+def _check_log_laws(prefixes: Prefixes, log_laws: Float[np.ndarray, "..."]) -> Float[np.ndarray, "row token"]:
+    rows, tokens = prefixes.laws.shape
+    if log_laws.ndim != 2 or len(log_laws) != rows or log_laws.shape[1] < tokens:
+        raise ValueError(
+            f"log_laws must be [row, token], for {rows} prefixes and {tokens} tokens or more; got shape "
+            f"{log_laws.shape}: pass those of one network, on these prefixes"
+        )
+    with np.errstate(invalid="ignore"):  # NaN is refused below
+        mass = np.logaddexp.reduce(log_laws, axis=1)
+    # Without the column of a BOS, its probability is missing.
+    missing = log_laws.shape[1] == tokens <= prefixes.tokens.max()
+    if (wrong := ~(np.where(missing, np.maximum(mass, 0), abs(mass)) <= _OFF)).any():
+        raise ValueError(
+            f"rows of log_laws do not normalise: logsumexp must be 0 within {_OFF:g}; got {mass[wrong][0]:.3g} in row "
+            f"{wrong.argmax()}: pass jax.nn.log_softmax(logits), in float32, over all tokens that the network predicts"
+        )
+    return log_laws
 
 
 def optimal_loss(prefixes: Prefixes) -> Float[np.ndarray, " length"]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.analysis.evaluation import Prefixes, evaluate, loss_gap, optimal_loss, prefixes
-from beliefgeo.analysis.probes import ProbeStatistic, merge_statistics, probe_statistic
+from beliefgeo.analysis.statistic import ProbeStatistic, merge_statistics, probe_statistic
 from beliefgeo.beliefs.trees import word_chunks
 from beliefgeo.processes.process import Observer
 

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from beliefgeo.analysis.probes import probe_statistic
-from beliefgeo.processes.process import ArrayLike, as_floats
+from beliefgeo.analysis.rows import as_reals, lengths, only_rounding, power_of_two, weighted_mean, weighted_rows
+from beliefgeo.analysis.statistic import probe_statistic
+from beliefgeo.processes.process import ArrayLike, contract
 
 
 class PrincipalComponents(NamedTuple):
@@ -19,14 +20,17 @@ class PrincipalComponents(NamedTuple):
 
     def __call__(self, features: ArrayLike) -> Float[Array, "... component"]:
         """Coordinates of features `[..., feature]` along the directions."""
-        features = as_floats(features)
+        features = as_reals("features", features)
+        if features.shape[-1:] != self.mean.shape:
+            raise ValueError(f"these components are of {len(self.mean)} features; got features of {features.shape}")
         centred = features - jnp.expand_dims(self.mean, range(features.ndim - 1))
         return jnp.matmul(centred, self.directions.T, precision="highest")
 
     @property
     def cumulative(self) -> Float[Array, " component"]:
-        """The fraction of the variance that the first 1, 2, ... components explain."""
-        return jnp.cumsum(self.variances) / self.variances.sum()
+        """The fraction of the variance that the first 1, 2, ... components explain; 0 where there is no variance."""
+        total = self.variances.sum()
+        return jnp.cumsum(self.variances) / jnp.where(total > 0, total, 1)
 
 
 def simplex_vertices(n_states: int) -> Float[Array, "state axis"]:
@@ -47,25 +51,53 @@ def simplex_coordinates(beliefs: ArrayLike) -> Float[Array, "... axis"]:
     >>> simplex_coordinates([1 / 3, 1 / 3, 1 / 3]).round(3).tolist()
     [0.0, 0.0]
     """
-    beliefs = as_floats(beliefs)
+    beliefs = as_reals("beliefs", beliefs)
     return jnp.matmul(beliefs, simplex_vertices(beliefs.shape[-1]).astype(beliefs.dtype), precision="highest")
 
 
 def principal_components(features: ArrayLike, weights: ArrayLike | None = None) -> PrincipalComponents:
-    """Principal components of weighted rows, from the triangular factor of the centred data.
+    """Principal components of weighted rows, from the factor of the centred data.
+
+    A feature that scatters by no more than the rounding of its mean, as in `fit_probe`, has no variance.
 
     Args:
         features: `[row, feature]`.
-        weights: `[row]`, at any scale; default equal.
+        weights: `[row]`, at any scale; default equal. Rows of no weight may hold NaN.
+
+    Raises:
+        ValueError: other than two axes, no rows or no features, NaN, weights of other rows, negative or all zero.
 
     >>> principal_components([[0.0, 0.0], [2.0, 0.0]]).variances.tolist()
     [1.0, 0.0]
     """
-    features = as_floats(features)
-    weights = jnp.ones(len(features), features.dtype) if weights is None else as_floats(weights).astype(features.dtype)
+    features, weights = weighted_rows({"features [row, feature]": features}, weights)
+    if not features.shape[1]:
+        raise ValueError(f"principal_components needs features [row, feature], one or more; got {features.shape}")
+    return _components(features, weights)
+
+
+@jax.jit
+def _components(features: Array, weights: Array) -> PrincipalComponents:
     statistic = probe_statistic(features, features[:, :0], weights)
-    _, sizes, directions = jnp.linalg.svd(statistic.factor, full_matrices=False)
-    return PrincipalComponents(statistic.mean, directions, sizes**2 / statistic.weight)
+    return PrincipalComponents(statistic.mean, *_axes(statistic.factor / jnp.sqrt(statistic.weight)))
+
+
+@jax.custom_jvp
+def _axes(factor: Float[Array, "row feature"]) -> tuple[Float[Array, "component feature"], Float[Array, " component"]]:
+    """The eigenvectors of R^T R, largest eigenvalue first, and these."""
+    _, sizes, directions = jnp.linalg.svd(factor, full_matrices=False)
+    return directions, sizes**2
+
+
+@_axes.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Of several directions of one variance none turns into another: which is which is a matter of choice."""
+    directions, variances = _axes(*primals)
+    half = contract("ij,ri,rk,lk->jl", directions.T, *primals, *tangents, directions)
+    moved, gap = half + half.T, variances[None] - variances[:, None]
+    apart = ~only_rounding(abs(gap), variances[:1, None])
+    turned = jnp.where(apart, moved / jnp.where(apart, gap, 1), 0)
+    return (directions, variances), (contract("ij,ik->jk", turned, directions), moved.diagonal())
 
 
 def compare_distances(
@@ -73,20 +105,27 @@ def compare_distances(
 ) -> Float[Array, ""]:
     """r2 between pairwise distances in two clouds `[row, axis]` of the same rows, over all or random pairs.
 
+    In float32 at least; 0 where the distances in a cloud do not vary, beyond the rounding of its points.
+
     Args:
         key: draws the pairs where there are more than `pairs`.
         left: `[row, axis]`.
         right: `[row, axis]`, of any dimension.
         pairs: at most so many; the estimate's standard error is about 1/sqrt(pairs), 0 where they are all.
-        weights: `[row]`: a pair counts in proportion to the product of those of its rows; default equally.
+        weights: `[row]`: a pair counts in proportion to the product of those of its rows; default equally. Rows of
+            no weight may hold NaN.
+
+    Raises:
+        ValueError: clouds of other than two axes or of different rows, NaN, weights of other rows, negative or all
+            zero.
 
     >>> square = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     >>> round(float(compare_distances(jax.random.key(0), square, -2 * square)), 4)
     1.0
     """
-    one, other, shares, left, right = _pairs("compare_distances", key, left, right, pairs, weights)
-    distance = lambda cloud: jnp.linalg.norm(cloud[one] - cloud[other], axis=-1)
-    return _r2(distance(left), distance(right), shares)
+    one, other, shares, left, right, _ = _pairs("compare_distances", key, left, right, pairs, weights)
+    distances = [_distances(cloud, one, other) for cloud in (left, right)]
+    return _r2(*distances, shares, [abs(cloud).max(initial=0) for cloud in (left, right)])
 
 
 def compare_cosines(
@@ -101,8 +140,8 @@ def compare_cosines(
     """r2 between pairwise cosine similarities in two clouds `[row, axis]` of the same rows, over all or random pairs.
 
     The cosine is between vectors from each cloud's weighted mean, so an offset or a scale of a cloud changes nothing;
-    rows at the mean itself have the cosine 0 with all. 0 where the cosines of the left cloud do not vary, as those of a
-    probe that sees the mean everywhere.
+    rows at the mean itself have the cosine 0 with all. In float32 at least; 0 where the cosines in a cloud do not
+    vary, as those of a probe that sees the mean everywhere.
 
     Args:
         key: draws the pairs where there are more than `pairs`.
@@ -112,6 +151,9 @@ def compare_cosines(
         weights: `[row]`; default equal.
         centred: False takes the vectors from zero, where an offset counts.
 
+    Raises:
+        ValueError: as `compare_distances`.
+
     With the predicted and the true beliefs this is what we take the cosine-similarity R2 of Riechers, Elliott, Shai
     2025 (2507.07432) to be; whether theirs are centred, it is a squared correlation, and equal pairs count, we do not
     know.
@@ -120,40 +162,62 @@ def compare_cosines(
     >>> round(float(compare_cosines(jax.random.key(0), square, 3 - 2 * square)), 4)
     1.0
     """
-    one, other, shares, left, right = _pairs("compare_cosines", key, left, right, pairs, weights)
-    law = jnp.ones(len(left)) if weights is None else as_floats(weights)
-    origin = lambda cloud: centred * ((law / law.sum()).astype(cloud.dtype) @ cloud)
-    seen, true = (_cosines(cloud - origin(cloud)[None], one, other) for cloud in (left, right))
-    return jnp.where(seen.std(where=shares > 0) > 1e-6, _r2(seen, true, shares), 0)
+    one, other, shares, left, right, law = _pairs("compare_cosines", key, left, right, pairs, weights)
+    cosines = [_cosines(cloud, law * centred, one, other) for cloud in (left, right)]
+    return _r2(*cosines, shares, [jnp.sqrt(cloud.shape[1]) for cloud in (left, right)])  # sums of so many products
 
 
-def _cosines(
-    vectors: Float[Array, "row axis"], one: Int[Array, " pair"], other: Int[Array, " pair"]
+@jax.jit
+def _distances(
+    cloud: Float[Array, "row axis"], one: Int[Array, " pair"], other: Int[Array, " pair"]
 ) -> Float[Array, " pair"]:
-    size = jnp.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit = vectors / jnp.where(size > 0, size, 1)
+    return lengths(cloud[one] - cloud[other], -1)
+
+
+@jax.jit
+def _cosines(
+    cloud: Float[Array, "row axis"], law: Float[Array, " row"], one: Int[Array, " pair"], other: Int[Array, " pair"]
+) -> Float[Array, " pair"]:
+    """Between vectors from the mean, or from zero if the law is all zeros."""
+    origin = weighted_mean(law, cloud)
+    vectors = cloud - origin[None]
+    size = lengths(vectors, -1)
+    size = jnp.where(only_rounding(size, lengths(origin, -1)), 0, size)[:, None]
+    unit = jnp.where(size == 0, 0, vectors / jnp.where(size == 0, 1, size))
     return (unit[one] * unit[other]).sum(-1)
 
 
 def _pairs(
     who: str, key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, pairs: int, weights: ArrayLike | None
-) -> tuple[Array, Array, Array, Array, Array]:
-    """The two rows of each pair, its share, and the clouds, rows of no weight at zero: they may be NaN."""
-    left, right = as_floats(left), as_floats(right)
-    if len(left) != len(right) or not len(left):
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """The two rows of each pair, its share, both clouds, rows of no weight at zero, and the share of each row."""
+    left, right = as_reals("left", left), as_reals("right", right)
+    if left.ndim == right.ndim == 2 and (len(left) != len(right) or not len(left)):
         raise ValueError(f"{who} needs clouds of the same rows, one or more; got {len(left)} and {len(right)}")
-    law = jnp.ones(len(left)) if weights is None else as_floats(weights)
-    # Not in half precision, where shares of a thousand rows no longer add up.
-    law = (law / law.sum()).astype(jnp.result_type(left, right, jnp.float32))
-    left, right = (jnp.where(law[:, None] > 0, cloud, 0) for cloud in (left, right))
+    if pairs < 1:
+        raise ValueError(f"{who} needs pairs of 1 or more; got {pairs}")
+    left, right, law = weighted_rows({"left [row, axis]": left, "right [row, axis]": right}, weights)
+    law = law / law.sum()
     if len(left) ** 2 <= pairs:
         one, other = (jnp.ravel(row) for row in jnp.indices((len(left), len(left))))
-        return one, other, law[one] * law[other], left, right
+        return one, other, law[one] * law[other], left, right, law
     one, other = jax.random.choice(key, len(left), (2, pairs), p=law)
-    return one, other, jnp.ones(pairs, law.dtype), left, right
+    return one, other, jnp.full(pairs, 1 / pairs, law.dtype), left, right, law
 
 
-def _r2(left: Float[Array, " pair"], right: Float[Array, " pair"], shares: Float[Array, " pair"]) -> Float[Array, ""]:
-    """The squared correlation."""
-    (left_variance, covariance), (_, right_variance) = jnp.cov(left, right, aweights=shares)
-    return (covariance / jnp.sqrt(left_variance) / jnp.sqrt(right_variance)) ** 2
+@jax.jit
+def _r2(
+    left: Float[Array, " pair"], right: Float[Array, " pair"], shares: Float[Array, " pair"], sizes: list[Array]
+) -> Float[Array, ""]:
+    """The squared correlation of numbers known to the rounding of some sizes; 0 of those that vary by no more."""
+    about = [values - weighted_mean(shares, values[:, None])[0] for values in (left, right)]
+    units = [power_of_two(abs(values).max()) for values in about]
+    one, other = (values / unit for values, unit in zip(about, units, strict=True))
+    variances = [contract("p,p,p->", shares, values, values) for values in (one, other)]
+    varies = [
+        ~only_rounding(jnp.sqrt(variance), size / unit)
+        for variance, size, unit in zip(variances, sizes, units, strict=True)
+    ]
+    product = jnp.where(varies[0] & varies[1], variances[0] * variances[1], 1)
+    covariance = contract("p,p,p->", shares, one, other)
+    return jnp.where(varies[0] & varies[1], covariance**2 / product, 0)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from beliefgeo.analysis.report import over_seeds
 from beliefgeo.analysis.sampled import sampled_words
 from beliefgeo.beliefs.constrained import evidence
-from beliefgeo.processes.process import Process
+from beliefgeo.processes.process import ArrayLike, Process, contract
 
 # Sampled words of each factor, and random starts, of an ideal layer.
 _WORDS, _STARTS = 500, 2
@@ -26,25 +26,47 @@ def fewest_by_share(gaps: Mapping[int, float], share: float) -> int:
         gaps: excess losses by number of heads.
         share: at most so much may be lacking.
 
+    Raises:
+        ValueError: no gaps, or such as are not finite.
+
     >>> fewest_by_share({1: 10.0, 2: 4.0, 3: 3.0}, 0.2)
     2
     """
+    if not gaps or not np.isfinite([*gaps.values()]).all():
+        raise ValueError(f"gaps must be finite numbers by number of heads; got {dict(gaps)}")
     few, most = gaps[min(gaps)], gaps[max(gaps)]
     return min(heads for heads, gap in gaps.items() if gap - most <= share * (few - most))
 
 
-def fewest_unbeaten(gaps: Mapping[int, Float[np.ndarray, " seed"]]) -> int:
+def fewest_unbeaten(gaps: Mapping[int, ArrayLike]) -> int:
     """The fewest heads that no larger number beats, at 95%, two-sided, in pairs of networks that saw the same data.
+
+    Args:
+        gaps: excess losses `[seed]` by number of heads.
+
+    Raises:
+        ValueError: no gaps, fewer than two seeds, other numbers of seeds for some heads, or gaps that are not finite.
 
     >>> fewest_unbeaten({1: np.array([5.0, 5.1]), 2: np.array([3.0, 3.1]), 3: np.array([2.0, 4.0])})
     2
     """
+    gaps = _check_gaps(gaps)
     beats = lambda more, heads: over_seeds(gaps[heads] - gaps[more])["interval"][0] > 0
     return min(heads for heads in gaps if not any(beats(more, heads) for more in gaps if more > heads))
 
 
+def _check_gaps(gaps: Mapping[int, ArrayLike]) -> dict[int, np.ndarray]:
+    known = {heads: np.asarray(seeds, np.float64) for heads, seeds in gaps.items()}
+    shapes = {heads: seeds.shape for heads, seeds in known.items()}
+    if len(set(shapes.values())) != 1 or len(shape := next(iter(shapes.values()))) != 1 or shape[0] < 2:
+        raise ValueError(f"gaps must be [seed], of the same two seeds or more by number of heads; got shapes {shapes}")
+    if not all(np.isfinite(seeds).all() for seeds in known.values()):
+        raise ValueError(f"gaps must be finite; got {known}")
+    return known
+
+
 def needed_heads(
-    gaps: Mapping[int, Float[np.ndarray, " seed"]], ideal: Mapping[int, float], *, share: float, no_gain: float
+    gaps: Mapping[int, ArrayLike], ideal: Mapping[int, float], *, share: float, no_gain: float
 ) -> dict[str, Any]:
     """The fewest heads that suffice, by two rules for the networks and by the first for the ideal layer.
 
@@ -53,11 +75,17 @@ def needed_heads(
     "by significance": `fewest_unbeaten`.
 
     Args:
-        gaps: excess losses of networks by number of heads; seeds of one index saw the same data.
+        gaps: excess losses of networks `[seed]` by number of heads; seeds of one index saw the same data.
         ideal: excess losses of the ideal layer, by the same numbers of heads.
         share: of `fewest_by_share`.
         no_gain: the ideal layer gains nothing if it gains no more than this share of what the fewest heads leave.
+
+    Raises:
+        ValueError: as `fewest_unbeaten`, or other numbers of heads in `ideal`.
     """
+    gaps = _check_gaps(gaps)
+    if set(ideal) != set(gaps):
+        raise ValueError(f"gaps and ideal must have the same numbers of heads; got {sorted(gaps)} and {sorted(ideal)}")
     few, most = min(gaps), max(gaps)
     drop = over_seeds(gaps[few] - gaps[most])
     low, high = drop["interval"]
@@ -98,7 +126,17 @@ def ideal_layer_gap(key: PRNGKeyArray, factors: Sequence[Process], heads: int, *
         heads: how many patterns.
         context: tokens read.
         steps: of Adam.
+
+    Raises:
+        ValueError: no factors, factors of different sizes, or one with a token that cannot come first, whose evidence
+            is undefined; no heads, no context or no steps.
     """
+    if len({factor.transitions.shape for factor in factors}) != 1:
+        raise ValueError(f"factors must be of one size; got {[factor.transitions.shape for factor in factors]}")
+    if min(heads, context, steps) < 1:
+        raise ValueError(f"heads, context and steps must be 1 or more; got {heads}, {context} and {steps}")
+    if any(np.isnan(evidence(factor)).any() for factor in factors):
+        raise ValueError("ideal_layer_gap needs factors of which every token can come first; got one with another")
     starts, *each = jax.random.split(key, 1 + len(factors))
     texts = [_text(own, factor, context) for own, factor in zip(each, factors, strict=True)]
     return float(_fit(starts, jax.tree.map(lambda *leaves: jnp.stack(leaves), *texts), heads, steps))
@@ -106,7 +144,8 @@ def ideal_layer_gap(key: PRNGKeyArray, factors: Sequence[Process], heads: int, *
 
 def _text(key: PRNGKeyArray, factor: Process, context: int) -> _Text:
     words = sampled_words(key, factor, _WORDS, context)
-    laws = jnp.einsum("nti,xij->ntx", jnp.asarray(words.beliefs[:, 1:], jnp.float32), factor.transitions)
+    beliefs = jnp.asarray(words.beliefs[:, 1:], factor.transitions.dtype)
+    laws = contract("nti,xij->ntx", beliefs, factor.transitions)
     return _Text(evidence(factor)[words.tokens], laws, factor.initial, factor.transitions.sum(2).T)
 
 
@@ -139,7 +178,7 @@ def _start(key: PRNGKeyArray, texts: _Text, heads: int) -> dict[str, Array]:
 
 def _loss(layer: dict[str, Array], texts: _Text) -> Float[Array, ""]:
     """The factors' gaps added up."""
-    weights = layer["gains"] @ jax.nn.softmax(layer["scores"], -1)
+    weights = contract("fh,hl->fl", layer["gains"], jax.nn.softmax(layer["scores"], -1))
     return jax.vmap(_gap)(weights.at[:, 0].add(layer["own"]), texts).sum()
 
 
@@ -147,7 +186,10 @@ def _gap(weights: Float[Array, " lag"], text: _Text) -> Float[Array, ""]:
     """KL from the laws to what the sums, each token's evidence weighted by its lag, predict; mean over positions."""
     position = jnp.arange(len(weights))
     lag = position[:, None] - position[None]
-    sums = jnp.einsum("ts,nsi->nti", jnp.where(lag >= 0, weights[lag], 0), text.told)
-    predicted = (text.initial[None, None] + sums) @ text.emissions
-    predicted = jnp.maximum(predicted, 1e-6)  # a sum may leave the simplex
-    return (text.laws * (jnp.log(text.laws) - jnp.log(predicted))).sum(2).mean()
+    sums = contract("ts,nsi->nti", jnp.where(lag >= 0, weights[lag], 0), text.told)
+    predicted = contract("nti,ix->ntx", text.initial[None, None] + sums, text.emissions)
+    predicted = jnp.maximum(predicted, 1e-6)  # a sum may leave the simplex, and then no longer be a law
+    predicted = predicted / predicted.sum(2, keepdims=True)
+    possible = text.laws > 0  # 0 log 0 is 0
+    log_laws = jnp.log(jnp.where(possible, text.laws, 1))
+    return jnp.where(possible, text.laws * (log_laws - jnp.log(predicted)), 0).sum(2).mean()

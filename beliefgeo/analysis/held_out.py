@@ -6,11 +6,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from beliefgeo.analysis.controls import equivalent_window, shuffle_prefixes, window_curve
+from beliefgeo.analysis.controls import equivalent_window, shares_of, shuffle_prefixes, window_curve
 from beliefgeo.analysis.cross_validation import cross_validate_probe, cross_validated_r2
 from beliefgeo.analysis.evaluation import Prefixes
+from beliefgeo.analysis.rows import as_reals, check_weights, drop_rounding, explained
+from beliefgeo.processes.process import ArrayLike
 
 # Folds are made of the subtrees below words of at least this many tokens; shorter prefixes only ever train. Several
 # subtrees a fold: with one alone, the few heavy prefixes near its root make even the mean a poor prediction.
@@ -23,7 +25,10 @@ _CHUNK = 2**24
 
 
 class HeldOutScore(NamedTuple):
-    """Scores over the prefixes no shorter than the subtrees' roots; `mse_per_length[i]` after `length[i]` tokens."""
+    """Scores over the prefixes no shorter than the subtrees' roots; `mse_per_length[i]` after `length[i]` tokens.
+
+    R2 of targets without variance, beyond the rounding of their mean, is 1 if they are predicted within that, else 0.
+    """
 
     mse: float
     r2: float
@@ -33,6 +38,7 @@ class HeldOutScore(NamedTuple):
     """The tokens of context of which the best function leaves as much (`controls.equivalent_window`)."""
     length: np.ndarray
     mse_per_length: np.ndarray
+    """NaN at a length whose prefixes have no weight."""
 
 
 def held_out_folds(prefixes: Prefixes) -> Int[np.ndarray, " row"]:
@@ -44,10 +50,9 @@ def held_out_folds(prefixes: Prefixes) -> Int[np.ndarray, " row"]:
     Raises:
         ValueError: words of fewer than 3 tokens.
     """
-    if prefixes.length.max() < HELD_OUT_DEPTH:
+    if (longest := prefixes.length.max(initial=0)) < HELD_OUT_DEPTH:
         raise ValueError(
-            f"held-out scores need words of {HELD_OUT_DEPTH} tokens or more; got {prefixes.length.max()}: "
-            "raise the context"
+            f"held-out scores need words of {HELD_OUT_DEPTH} tokens or more; got {longest}: raise the context"
         )
     depths = range(HELD_OUT_DEPTH, prefixes.length.max() // 2 + 1)
     enough = (depth for depth in depths if prefixes.subtrees(depth).max() + 1 >= SUBTREES_A_FOLD * HELD_OUT_FOLDS)
@@ -56,39 +61,44 @@ def held_out_folds(prefixes: Prefixes) -> Int[np.ndarray, " row"]:
 
 
 def held_out_score(
-    features: Float[Array, "row feature"],
+    features: ArrayLike,
     prefixes: Prefixes,
-    weights: Num[np.ndarray, " row"],
+    weights: ArrayLike,
     *,
-    targets: Float[Array | np.ndarray, "row state"] | None = None,
+    targets: ArrayLike | None = None,
     offset: bool = True,
 ) -> HeldOutScore:
     """Fit and score by subtree: no prefix is predicted by a probe that saw its first three tokens continued.
 
     Args:
-        features: activations of each prefix.
+        features: `[row, feature]`, activations of each prefix.
         prefixes: from `evaluation.prefixes`.
-        weights: `prefixes.counts` (every word and position alike) or `prefixes.probabilities`.
-        targets: other targets than the beliefs, such as shuffled ones.
+        weights: `[row]`, `prefixes.counts` (every word and position alike) or `prefixes.probabilities`.
+        targets: `[row, state]`, other targets than the beliefs, such as shuffled ones.
         offset: fit an affine probe, else a linear one.
+
+    Raises:
+        ValueError: mismatched rows, NaN, weights that are negative or leave a fold nothing to be predicted from, words
+            of fewer than 3 tokens or of fewer than 3 subtrees.
     """
-    folds, weights = held_out_folds(prefixes), np.asarray(weights, float)
-    given = prefixes.beliefs if targets is None else targets
+    folds, given = held_out_folds(prefixes), prefixes.beliefs if targets is None else targets
+    weights = np.asarray(check_weights(weights, len(folds)))
     predictions = cross_validate_probe(features, given, folds, weights, offset=offset).predictions
-    rows = folds >= 0
-    shares = np.where(rows, weights, 0) / weights[rows].sum()
-    truth = np.asarray(given, np.float64)
-    error = ((np.where(rows[:, None], predictions, 0) - truth) ** 2).sum(1)
-    unexplained = shares @ error / (shares @ ((truth - shares @ truth) ** 2).sum(1))
-    lengths = np.unique(prefixes.length[rows])
-    totals = [np.bincount(prefixes.length, shares * value)[lengths] for value in (error, np.ones(len(error)))]
-    window = equivalent_window(unexplained, held_out_curve(prefixes, weights))
-    n_targets = truth.shape[1]
-    by_length = totals[0] / totals[1] / n_targets
-    return HeldOutScore(shares @ error / n_targets, 1 - unexplained, unexplained, window, lengths, by_length)
+    shares = shares_of(np.where(folds >= 0, weights, 0))
+    counted = (shares > 0)[:, None]
+    truth, seen = np.where(counted, given, 0).astype(np.float64), np.where(counted, predictions, 0)
+    errors, mean = (seen - truth) ** 2, shares @ truth
+    left = drop_rounding(shares @ errors, shares @ (truth - mean) ** 2, mean, predictions.dtype)
+    r2 = float(explained(*(total.sum(keepdims=True) for total in left))[0])
+    lengths, mse = np.unique(prefixes.length[folds >= 0]), errors.mean(1)
+    of_length = lambda values: np.bincount(prefixes.length, values)[lengths]
+    weight = of_length(shares)
+    by_length = np.where(weight > 0, of_length(shares * mse) / np.where(weight > 0, weight, 1), np.nan)
+    window = equivalent_window(1 - r2, held_out_curve(prefixes, weights))
+    return HeldOutScore(float(shares @ mse), r2, 1 - r2, window, lengths, by_length)
 
 
-def held_out_curve(prefixes: Prefixes, weights: Num[np.ndarray, " row"]) -> Float[np.ndarray, " window"]:
+def held_out_curve(prefixes: Prefixes, weights: ArrayLike) -> Float[np.ndarray, " window"]:
     """`window_curve` of the prefixes that a held-out score counts: what `equivalent_window` compares it with."""
     return window_curve(prefixes, weights, held_out_folds(prefixes) >= 0)
 
@@ -104,9 +114,9 @@ class PermutationTest(NamedTuple):
 
 def permutation_test(
     key: PRNGKeyArray,
-    features: Float[Array, "row feature"],
+    features: ArrayLike,
     prefixes: Prefixes,
-    weights: Num[np.ndarray, " row"],
+    weights: ArrayLike,
     shuffle: Callable[[PRNGKeyArray, Prefixes], Float[Array, "row state"]] = shuffle_prefixes,
     *,
     count: int = 1000,
@@ -117,17 +127,24 @@ def permutation_test(
 
     Args:
         key: draws the shuffles.
-        features: activations of each prefix.
+        features: `[row, feature]`, activations of each prefix.
         prefixes: from `evaluation.prefixes`.
-        weights: `prefixes.counts` or `prefixes.probabilities`.
+        weights: `[row]`, `prefixes.counts` or `prefixes.probabilities`.
         shuffle: `controls.shuffle_prefixes`, or `controls.shuffle_unseen` to ask for more than the next-token law.
-        count: the number of shuffles; no p-value is below 1 / (count + 1).
+        count: the number of shuffles, 1 or more; no p-value is below 1 / (count + 1).
+
+    Raises:
+        ValueError: as `held_out_score`; no shuffles.
     """
-    beliefs = jnp.asarray(prefixes.beliefs, features.dtype)
+    if count < 1:
+        raise ValueError(f"permutation_test needs a count of 1 shuffle or more; got {count}")
+    beliefs = jnp.asarray(prefixes.beliefs, as_reals("features", features).dtype)
     chunks = -(-count * beliefs.size // _CHUNK)
     keys = jax.random.split(key, (chunks, -(-count // chunks)))
-    draw = jax.jit(jax.vmap(lambda one: shuffle(one, prefixes).astype(beliefs.dtype)))
+    # Not compiled as a whole: the prefixes would be constants of that program, and XLA spends seconds on folding them.
+    draw = jax.vmap(lambda one: shuffle(one, prefixes).astype(beliefs.dtype))
     score = lambda targets: cross_validated_r2(features, targets, held_out_folds(prefixes), weights)
     scores = [np.asarray(score(jnp.concatenate([beliefs[None], draw(some)]))) for some in keys]
     r2, shuffled = float(scores[0][0]), np.concatenate([some[1:] for some in scores])[:count]
-    return PermutationTest(r2, shuffled, (1 + (shuffled >= r2).sum()) / (1 + count))
+    # Shuffles that move nothing score the same but for rounding, and must not seem to do worse.
+    return PermutationTest(r2, shuffled, (1 + (shuffled >= r2 - 1e-6).sum()) / (1 + count))

@@ -11,21 +11,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.analysis.cross_validation import RCONDS, cross_validated_r2
 from beliefgeo.analysis.geometry import compare_cosines, principal_components
 from beliefgeo.analysis.probes import (
     Probe,
-    ProbeStatistic,
     check_regression,
     fit_probe,
-    merge_statistics,
-    probe_statistic,
     score_predictions,
     solve_probe,
 )
-from beliefgeo.processes.process import ArrayLike
+from beliefgeo.analysis.statistic import ProbeStatistic, merge_statistics, probe_statistic
+from beliefgeo.processes.process import ArrayLike, contract
 
 
 class Reading(NamedTuple):
@@ -52,14 +50,19 @@ def read_components(
         folds: as `cross_validate_probe` takes them, such as `held_out_folds`.
         count: of components.
 
+    Raises:
+        ValueError: fewer features than `count`; as `principal_components` and `cross_validate_probe`.
+
     Source: the constrained beliefs of Piotrowski et al. 2502.01954, read from three components.
     """
-    read = principal_components(features)(features)[:, :count]
-    values = jnp.stack([jnp.asarray(one, features.dtype) for one in targets.values()])
+    components = principal_components(features)
+    if not 1 <= count <= len(components.directions):
+        raise ValueError(f"count must be from 1 to the {len(components.directions)} features; got {count}")
+    read = components(features)[:, :count]
+    values = jnp.stack([jnp.asarray(one, read.dtype) for one in targets.values()])
     held_out = cross_validated_r2(read, values, folds)
     seen = [fit_probe(read, one)(read) for one in values]
-    equally = jnp.ones(len(read), features.dtype)
-    r2 = [score_predictions(*pair, equally).r2 for pair in zip(seen, values, strict=True)]
+    r2 = [score_predictions(*pair).r2 for pair in zip(seen, values, strict=True)]
     return {name: Reading(*one) for name, *one in zip(targets, seen, r2, held_out, strict=True)}
 
 
@@ -81,7 +84,8 @@ def fit_probe_by_folds(
         weights: `[row]`; default equal.
 
     Raises:
-        ValueError: mismatched rows, NaN, negative weights, fewer than two folds, or one without weight.
+        ValueError: mismatched rows, NaN, weights that are negative or all zero, fewer than two folds, one without
+            weight, or folds that do not hold each row once.
 
     Source: the probes of Riechers, Elliott, Shai 2025 (2507.07432); how they weigh their folds is not known.
 
@@ -91,6 +95,10 @@ def fit_probe_by_folds(
     ([[2.0]], [1.0])
     """
     features, targets, weights = check_regression(features, targets, weights)
+    if not np.array_equal(np.sort(np.concatenate([*folds, []])), np.arange(len(weights))):
+        raise ValueError(
+            f"folds must hold each of the {len(weights)} rows once, as np.array_split of their numbers does"
+        )
     rows = [(features[fold], targets[fold], weights[fold]) for fold in folds]
     if len(rows) < 2 or not all(weight.sum() > 0 for _, _, weight in rows):
         raise ValueError(f"a cut-off is chosen over two folds or more, each of positive weight; got {len(rows)} folds")
@@ -100,24 +108,28 @@ def fit_probe_by_folds(
 
 
 def in_sample_scores(
-    seen: Float[Array, "row target"],
-    targets: Float[Array | np.ndarray, "row target"],
-    weights: Num[Array | np.ndarray, " row"],
+    key: PRNGKeyArray,
+    seen: ArrayLike,
+    targets: ArrayLike,
+    weights: ArrayLike,
     *,
     pairs: int = 200_000,
 ) -> dict[str, Float[Array, ""]]:
     """RMSE, R2 and cosine R2 of probed beliefs: `compare_cosines` from zero, and again from the means.
 
     Args:
-        seen: what a probe sees.
-        targets: the beliefs it was fitted to.
-        weights: at any scale.
-        pairs: at most so many pairs of rows are compared: all, counted by weight, where they fit, else the same ones
-            every time, drawn by weight.
+        key: draws the pairs of rows, the same for both cosines.
+        seen: `[row, target]`, what a probe sees.
+        targets: `[row, target]`, the beliefs it was fitted to.
+        weights: `[row]`, at any scale.
+        pairs: at most so many pairs of rows are compared: all, counted by weight, where they fit, else drawn by weight.
+
+    Raises:
+        ValueError: as `score_probe` and `compare_cosines`.
     """
-    targets, weights = jnp.asarray(targets, seen.dtype), jnp.asarray(weights, seen.dtype)
     score = score_predictions(seen, targets, weights)
-    cosines = partial(compare_cosines, jax.random.key(0), seen, targets, pairs=pairs, weights=weights)
+    # One key: both compare the same pairs.
+    cosines = partial(compare_cosines, key, seen, targets, pairs=pairs, weights=weights)
     return {
         "rmse": score.rmse,
         "r2": score.r2,
@@ -131,7 +143,8 @@ def _errors(others: ProbeStatistic, features: Array, targets: Array, weights: Ar
     """The mean squared error on one fold of the probe of all others, for each cut-off."""
     statistic, shares = merge_statistics(others), weights / weights.sum()
     probe = lambda rcond: solve_probe(statistic, features.shape[1], offset=True, rcond=rcond)
-    return jax.vmap(lambda rcond: shares @ ((probe(rcond)(features) - targets) ** 2).sum(1))(jnp.array(RCONDS))
+    error = lambda rcond: contract("r,rk->", shares, (probe(rcond)(features) - targets) ** 2)
+    return jax.vmap(error)(jnp.array(RCONDS))
 
 
 @partial(jax.jit, static_argnames="n_features")

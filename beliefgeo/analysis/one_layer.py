@@ -27,8 +27,8 @@ from beliefgeo.beliefs.constrained import evidence
 from beliefgeo.processes.factored import Product, joint
 from beliefgeo.processes.process import Process
 
-# Of one network: `attention_rows` as "pattern", `resid_mid[0]` as "mid".
-Features = Mapping[str, Float[Array, "row ..."]]
+# Of one network: `attention_rows` as "pattern" `[row, layer, head, read]`, `resid_mid[0]` as "mid" `[row, width]`.
+Features = Mapping[str, Array]
 
 
 def heads_report(
@@ -52,12 +52,18 @@ def heads_report(
         params: `params["params"]` of the same.
         constrained: `beliefs_after(partial(constrained_beliefs, process), prefixes)`.
         prefixes: from `evaluation.prefixes`, of 7 tokens or more.
+
+    Raises:
+        ValueError: features of several networks or other prefixes, a process without a mode, or too short a context.
     """
+    _check_features(features, constrained, prefixes)
     pattern = mean_pattern(features["pattern"], prefixes)[0]
     by_lag, short = last_row_by_lag(pattern), last_row_by_lag(pattern[:, :4, :4])
     order = jnp.argsort(-by_lag[:, ::2].sum(1))
     told, law = evidence(process), process.predict(process.initial)
     modes = evidence_modes(process.transitions.sum(0))
+    if not len(modes.zeta):
+        raise ValueError("heads_report needs a process of two states or more: in one state no evidence fades")
     long = prefixes.length >= prefixes.length.max() - 1
     probe = fit_probe(features["mid"][long], constrained[long])
     see = _without_offset(probe)
@@ -102,7 +108,11 @@ def factors_report(
         params: `params["params"]` of the same.
         constrained: `beliefs_after(partial(constrained_beliefs, process), prefixes)`.
         prefixes: from `evaluation.prefixes`, of 5 tokens or more.
+
+    Raises:
+        ValueError: features of several networks or other prefixes, or too short a context.
     """
+    _check_features(features, constrained, prefixes)
     last = prefixes.length == prefixes.length.max()
     words, share = prefixes.tokens[prefixes.word[last]], prefixes.probabilities[last]
     by_lag = last_row_by_lag(mean_pattern(features["pattern"], prefixes)[0])
@@ -130,6 +140,16 @@ def factors_report(
         "zeta": faded(measured),
         "zeta, by mean attention": faded(expected),
     }
+
+
+def _check_features(features: Features, constrained: Float[np.ndarray, "row state"], prefixes: Prefixes) -> None:
+    rows, axes = len(prefixes.length), {"pattern": 4, "mid": 2}
+    shapes = {name: np.shape(features[name]) for name in axes}
+    if len(constrained) != rows or any(shapes[name][:1] != (rows,) or len(shapes[name]) != axes[name] for name in axes):
+        raise ValueError(
+            "one network's features must be pattern [row, layer, head, read] and mid [row, width], beside constrained "
+            f"beliefs [row, state], for {rows} prefixes; got shapes {shapes} and {np.shape(constrained)}"
+        )
 
 
 def _without_offset(probe: Probe) -> Probe:

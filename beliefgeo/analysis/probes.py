@@ -1,10 +1,7 @@
-"""Linear probes in closed form: weighted, held out, and mergeable without the data.
+"""Linear probes in closed form: weighted, held out, and of least norm.
 
-The triangular factor R of the centred, weighted [X, Y] with their mean holds all a least-squares fit needs. Stacking
-two factors and taking QR merges two data sets, so streams and devices never meet the data again. Normal equations lose
-half the digits: R comes from QR, or for float32 rows from their scatter in float64, which has twice as many, in a
-fraction of the time. `jnp.linalg.lstsq` by default drops every direction under eps * N of the largest: at 100,000
-float32 rows, 1.2%.
+They are solved from the `statistic` of the rows, whose columns are constant or at unit variance. `jnp.linalg.lstsq` by
+default drops every direction under eps * N of the largest: at 100,000 float32 rows, 1.2%.
 """
 
 from functools import partial
@@ -12,13 +9,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from beliefgeo.processes.process import ArrayLike, as_floats, concrete, contract
-
-_BLOCK = 4096  # rows summed at a time: a few megabytes, which stay in the cache
+from beliefgeo.analysis.rows import (
+    as_reals,
+    drop_rounding,
+    explained,
+    lengths,
+    power_of_two,
+    weighted_mean,
+    weighted_rows,
+)
+from beliefgeo.analysis.statistic import ProbeStatistic, probe_statistic, statistic_in_float64, uses_float64
+from beliefgeo.processes.process import ArrayLike, contract
 
 
 class Probe(NamedTuple):
@@ -29,13 +32,18 @@ class Probe(NamedTuple):
 
     def __call__(self, features: ArrayLike) -> Float[Array, "... target"]:
         """The predicted targets of features `[..., feature]`."""
-        features = as_floats(features)
+        features = as_reals("features", features)
+        if features.shape[-1:] != self.kernel.shape[:1]:
+            raise ValueError(f"this probe reads {len(self.kernel)} features; got features of shape {features.shape}")
         bias = jnp.expand_dims(self.bias, range(features.ndim - 1))
         return jnp.matmul(features, self.kernel, precision="highest") + bias
 
 
 class Score(NamedTuple):
-    """Weighted squared error and explained fraction of the variance, over all targets and of each one."""
+    """Weighted squared error and explained fraction of the variance, over all targets and of each one.
+
+    R2 of what has no variance, beyond the rounding of its mean, is 1 if it is predicted within that, else 0.
+    """
 
     mse: Float[Array, ""]
     r2: Float[Array, ""]
@@ -45,15 +53,8 @@ class Score(NamedTuple):
     @property
     def rmse(self) -> Float[Array, ""]:
         """The root of the MSE: a typical error of one entry of the belief."""
-        return jnp.sqrt(self.mse)
-
-
-class ProbeStatistic(NamedTuple):
-    """A sufficient statistic of weighted rows [X, Y]: total weight, mean, and R with R^T R = their scatter."""
-
-    weight: Float[Array, ""]
-    mean: Float[Array, " column"]
-    factor: Float[Array, "column column"]
+        perfect = self.mse == 0
+        return jnp.where(perfect, 0, jnp.sqrt(jnp.where(perfect, 1, self.mse)))  # where its gradient is 0
 
 
 def fit_probe(
@@ -66,16 +67,21 @@ def fit_probe(
 ) -> Probe:
     """Weighted least squares: the (K, b) that minimise sum_i w_i |y_i - x_i K - b|^2, of least norm.
 
+    A feature whose standard deviation is no more than the rounding of its mean, 2 eps |mean|, is constant: beside an
+    offset it counts for nothing, and its kernel is 0. In float32 at least, solved in float64.
+
     Args:
-        features: X `[row, feature]`.
+        features: X `[row, feature]`; of no features b is the mean.
         targets: Y `[row, target]`.
-        weights: `[row]`, nonnegative, at any scale; default equal.
+        weights: `[row]`, nonnegative, at any scale; default equal. Rows of no weight may hold NaN.
         offset: fit b; else b = 0.
         rcond: directions whose singular value is below rcond times the largest are dropped, measured after each
-            feature is scaled to unit variance; default: `features * eps` of the dtype, a matter of rounding only.
+            feature is scaled to unit variance; default: `features * eps` of the dtype, a matter of rounding only, and
+            never less than eps.
 
     Raises:
-        ValueError: mismatched rows, NaN, negative weights, or fewer rows than features without an explicit rcond.
+        ValueError: other than two axes, mismatched rows, NaN, weights that are negative or all zero, or fewer rows
+            than features without an explicit rcond.
 
     >>> probe = fit_probe([[0.0], [1.0], [2.0]], [[1.0], [3.0], [5.0]])
     >>> probe.kernel.round(4).tolist(), probe.bias.round(4).tolist()
@@ -93,14 +99,47 @@ def fit_probe(
 
 @partial(jax.jit, static_argnames="offset")
 def _fit(features: Array, targets: Array, weights: Array, rcond: jax.typing.ArrayLike, offset: bool) -> Probe:
+    return _probe(features, targets, weights, jnp.maximum(rcond, jnp.finfo(features.dtype).eps), offset)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(4,))
+def _probe(features: Array, targets: Array, weights: Array, rcond: Array, offset: bool) -> Probe:
+    if uses_float64(features.dtype):
+        return _solved_in_float64(features, targets, weights, rcond, offset)
+    return _solved(features, targets, weights, rcond, offset)
+
+
+@_probe.defjvp
+def _(offset: bool, primals: tuple, tangents: tuple) -> tuple[Probe, Probe]:
+    _, moved = jax.jvp(partial(_solved, offset=offset), primals, tangents)
+    return _probe(*primals, offset), moved
+
+
+def _solved(features: Array, targets: Array, weights: Array, rcond: Array, offset: bool) -> Probe:
     return solve_probe(probe_statistic(features, targets, weights), features.shape[1], offset=offset, rcond=rcond)
+
+
+def _solved_in_float64(features: Array, targets: Array, weights: Array, rcond: Array, offset: bool) -> Probe:
+    """Means and kernel keep twice the digits until the offset, a difference of large numbers, is taken."""
+
+    @jax.custom_batching.sequential_vmap  # where float32 is the rule, jax can neither batch nor differentiate float64
+    def solved(features: Array, targets: Array, weights: Array, rcond: Array) -> Probe:
+        with jax.enable_x64(True):
+            statistic = statistic_in_float64(weights, features, targets)
+            probe = solve_probe(statistic, features.shape[1], offset=offset, rcond=rcond)
+            return Probe(probe.kernel.astype(jnp.float32), probe.bias.astype(jnp.float32))
+
+    return solved(features, targets, weights, rcond)
 
 
 def score_probe(probe: Probe, features: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Score:
     """Weighted MSE (mean over targets) and R2 = 1 - summed residual / summed variance over all targets.
 
+    R2 of targets without variance: see `Score`.
+
     Raises:
-        ValueError: mismatched rows, NaN, or negative weights.
+        ValueError: other than two axes, mismatched rows, NaN, weights that are negative or all zero, or another number
+            of features or targets than the probe's.
 
     >>> score = score_probe(Probe(jnp.array([[1.0]]), jnp.zeros(1)), [[0.0], [2.0]], [[0.0], [1.0]])
     >>> float(score.mse), float(score.r2)
@@ -110,95 +149,95 @@ def score_probe(probe: Probe, features: ArrayLike, targets: ArrayLike, weights: 
     return score_predictions(probe(features), targets, weights)
 
 
-@jax.jit
-def score_predictions(
-    predictions: Float[Array, "row target"], targets: Float[Array, "row target"], weights: Float[Array, " row"]
-) -> Score:
+def score_predictions(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Score:
     """`score_probe` of predictions already made; the variance is that of the targets under the same weights."""
-    shares = (weights / weights.sum())[:, None]
-    mean = (shares * targets).sum(0)
-    residual = (shares * (targets - predictions) ** 2).sum(0)
-    variance = (shares * (targets - mean[None]) ** 2).sum(0)
-    return Score(residual.mean(), 1 - residual.sum() / variance.sum(), residual, 1 - residual / variance)
+    columns = {"predictions [row, target]": predictions, "targets [row, target]": targets}
+    predictions, targets, weights = weighted_rows(columns, weights)
+    if predictions.shape != targets.shape or not targets.size:
+        raise ValueError(
+            "predictions must have the shape of the targets, [row, target], one or more; got "
+            f"{predictions.shape} and {targets.shape}"
+        )
+    return _score_rows(predictions, targets, weights)
 
 
 @jax.jit
-def probe_statistic(
-    features: Float[Array, "row feature"], targets: Float[Array, "row target"], weights: Float[Array, " row"]
-) -> ProbeStatistic:
-    """The sufficient statistic of weighted rows: R of the weighted [1, X, Y] tells their mean and their centred R."""
-    data = weights, features, targets.astype(features.dtype)
-    weight = weights.sum()
-    # Rows are measured from near their mean: a large offset would take the digits of all else. R's first row corrects.
-    origin = [jax.lax.stop_gradient(contract("r,rc->c", weights / weight, columns)) for columns in data[1:]]
-    factor = _factor(origin, *data)
-    return ProbeStatistic(weight, jnp.concatenate(origin) + factor[0, 1:] / factor[0, 0], factor[1:, 1:])
+def _score_rows(predictions: Array, targets: Array, weights: Array) -> Score:
+    shares = weights / weights.sum()
+    mean = weighted_mean(shares, targets)
+    return _score(shares, targets - predictions, targets - mean[None], mean)
 
 
-def _rows(origin: list[Array], weights: Array, *columns: Array) -> Float[Array, "row column"]:
-    """sqrt(w) [1, X, Y], X and Y measured from the origin."""
-    centred = [values - zero[None] for values, zero in zip(columns, origin, strict=True)]
-    return jnp.sqrt(weights)[:, None] * jnp.concatenate([jnp.ones_like(weights)[:, None], *centred], 1)
-
-
-def _factor_by_qr(origin: list[Array], *data: Array) -> Float[Array, "column column"]:
-    return _triangular_factor(_rows(origin, *data))
-
-
-@jax.custom_jvp
-def _factor(origin: list[Array], *data: Array) -> Float[Array, "column column"]:
-    """R of `_rows`."""
-    if data[0].dtype == jnp.float64 or jax.default_backend() == "tpu":  # which has no eigenvectors in float64
-        return _factor_by_qr(origin, *data)
-    return _factor_by_scatter(origin, *data)
-
-
-@_factor.defjvp
-def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    return jax.jvp(_factor_by_qr, primals, tangents)
-
-
-@jax.custom_batching.sequential_vmap  # where float32 is the rule, jax can neither batch nor differentiate float64
-def _factor_by_scatter(origin: list[Array], *data: Array) -> Float[Array, "column column"]:
-    """R from R^T R, the scatter in float64, which may be singular: its root by eigenvectors, made triangular."""
-    size = min(_BLOCK, len(data[0]))
-    n_blocks, rest = divmod(len(data[0]), size)
-
-    def of_rows(start: jax.typing.ArrayLike, size: int) -> Float[Array, "column column"]:
-        rows = _rows(origin, *(jax.lax.dynamic_slice_in_dim(array, start, size) for array in data))
-        with jax.enable_x64(True):
-            return contract("ri,rj->ij", *2 * [rows.astype(jnp.float64)])
-
-    # Block after block: a copy of all rows would take longer than their sum.
-    starts, left_over = jnp.arange(n_blocks) * size, of_rows(n_blocks * size, rest)
-    with jax.enable_x64(True):
-        add = lambda total, start: (total + of_rows(start, size), None)
-        sizes, directions = jnp.linalg.eigh(jax.lax.scan(add, left_over, starts)[0])
-        root = jnp.sqrt(jnp.maximum(sizes, 0))[:, None] * directions.T
-        return jnp.linalg.qr(root, mode="r").astype(data[0].dtype)
-
-
-def merge_statistics(statistics: ProbeStatistic) -> ProbeStatistic:
-    """The statistic of the union of several parts, stacked on a leading axis."""
-    weight = statistics.weight.sum()
-    mean = (statistics.weight / weight) @ statistics.mean
-    between = jnp.sqrt(statistics.weight)[:, None] * (statistics.mean - mean[None])
-    rows = jnp.concatenate([statistics.factor.reshape(-1, len(mean)), between])
-    return ProbeStatistic(weight, mean, jnp.linalg.qr(rows, mode="r"))
+def _score(
+    shares: Float[Array, " row"],
+    errors: Float[Array, "row target"],
+    about: Float[Array, "row target"],
+    mean: Float[Array, " target"],
+) -> Score:
+    """Of sums over rows, of squares in units of about the largest: those of small targets would be 0."""
+    unit = power_of_two(jnp.maximum(abs(errors).max(0), abs(about).max(0)))
+    residual, variance = (contract("r,rk->k", shares, (one / unit[None]) ** 2) for one in (errors, about))
+    left, spread = drop_rounding(residual, variance, mean / unit)
+    common = (unit / unit.max()) ** 2
+    r2 = explained((common * left).sum(), (common * spread).sum())
+    mse = residual * unit**2
+    return Score(mse.mean(), r2, mse, explained(left, spread))
 
 
 def solve_probe(statistic: ProbeStatistic, n_features: int, *, offset: bool, rcond: jax.typing.ArrayLike) -> Probe:
-    """The least-squares probe of a statistic; see `fit_probe`."""
-    mean_x, mean_y = statistic.mean[:n_features], statistic.mean[n_features:]
-    factor = statistic.factor if offset else _uncentred(statistic)
-    scale = jnp.linalg.norm(factor[:, :n_features], axis=0)
-    scale = jnp.where(scale > 0, scale, 1)
-    # The factor has at least as many rows as features; below row n_features its feature columns are zero.
-    left, sizes, right = jnp.linalg.svd(factor[:n_features, :n_features] / scale[None], full_matrices=False)
-    kept = sizes > rcond * sizes[0]
-    projected = left.T @ factor[:n_features, n_features:]
-    kernel = (right.T @ jnp.where(kept[:, None], projected / jnp.where(kept, sizes, 1)[:, None], 0)) / scale[:, None]
-    return Probe(kernel, mean_y - mean_x @ kernel if offset else jnp.zeros_like(mean_y))
+    """The least-squares probe of a statistic; see `fit_probe`. NaN for one without weight."""
+    mean = jnp.where(statistic.weight > 0, statistic.mean, jnp.nan)
+    mean_x, mean_y = mean[:n_features], mean[n_features:]
+    # The scatter about 0 is that about the mean plus weight * mean^2.
+    zero = jnp.sqrt(statistic.weight) * mean[None]
+    factor = statistic.factor if offset else jnp.concatenate([statistic.factor, zero])
+    over_x, over_y = factor[:, :n_features], factor[:, n_features:]
+    scale = lengths(over_x, 0)[:, None]
+    constant, scale = scale == 0, jnp.where(scale == 0, 1, scale)
+    kernel = jnp.where(constant, 0, _least_norm(over_x / scale.T, over_y, rcond) / scale)
+    return Probe(kernel, mean_y - contract("d,dk->k", mean_x, kernel) if offset else jnp.zeros_like(mean_y))
+
+
+@jax.custom_jvp
+def _least_norm(
+    rows: Float[Array, "row feature"], targets: Float[Array, "row target"], rcond: jax.typing.ArrayLike
+) -> Float[Array, "feature target"]:
+    """rows^+ targets, directions below rcond of the largest left out; no fewer rows than features."""
+    if not rows.shape[1]:
+        return jnp.zeros((0, targets.shape[1]), targets.dtype)
+    left, right, sizes, kept = _directions(rows, rcond)
+    inverse = jnp.where(kept, 1 / jnp.where(kept, sizes, 1), 0)
+    return contract("rd,r,ir,ik->dk", right, inverse, left, targets)
+
+
+def _directions(rows: Array, rcond: jax.typing.ArrayLike) -> tuple[Array, Array, Array, Bool[Array, " direction"]]:
+    left, sizes, right = jnp.linalg.svd(rows, full_matrices=False)
+    return left, right, sizes, sizes > rcond * sizes[0]
+
+
+@_least_norm.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """The derivative of the pseudo-inverse of what is kept: that of each singular vector divides by their distances."""
+    (rows, targets, rcond), (moved, targets_moved, _), kernel = primals, tangents, _least_norm(*primals)
+    if not rows.shape[1]:
+        return kernel, kernel
+    left, right, sizes, kept = _directions(rows, rcond)
+    both, either = kept[:, None] & kept[None], kept[:, None] ^ kept[None]
+    large, small = (extreme(sizes[:, None], sizes[None]) for extreme in (jnp.maximum, jnp.minimum))
+    turned = contract("ir,ij,sj->rs", left, moved, right)
+    # A direction that is kept turns towards one that is not, and the more the nearer their sizes.
+    gap = jnp.where(either, large**2 - small**2, 1)
+    turned_of_kept = jnp.where(both, turned, jnp.where(either, large * (large * turned + small * turned.T) / gap, 0))
+    beyond = moved - contract("ir,jr,jk->ik", left, left, moved)
+    onto = contract("rd,r,re->de", right, kept.astype(sizes.dtype), right)
+    change = contract("ir,rs,sd->id", left, turned_of_kept, right) + contract("id,de->ie", beyond, onto)
+    inverse = jnp.where(kept, 1 / jnp.where(kept, sizes, 1), 0)
+    pseudo = contract("rd,r,ir->di", right, inverse, left)
+    residual = targets - contract("ir,r,jr,jk->ik", left, kept.astype(sizes.dtype), left, targets)
+    first = contract("di,ik->dk", pseudo, targets_moved - contract("id,dk->ik", change, kernel))
+    second = contract("di,ei,je,jk->dk", pseudo, pseudo, change, residual)
+    third = contract("id,ei,ek->dk", change, pseudo, kernel)
+    return kernel, first + second + third - contract("de,ek->dk", onto, third)
 
 
 @jax.jit
@@ -207,37 +246,15 @@ def score_statistic(probe: Probe, statistic: ProbeStatistic) -> Score:
     n_features = probe.kernel.shape[0]
     over_x, over_y = statistic.factor[:, :n_features], statistic.factor[:, n_features:]
     mean_x, mean_y = statistic.mean[:n_features], statistic.mean[n_features:]
-    scatter = ((over_y - contract("rd,dk->rk", over_x, probe.kernel)) ** 2).sum(0)
-    residual = scatter / statistic.weight + (mean_y - contract("d,dk->k", mean_x, probe.kernel) - probe.bias) ** 2
-    variance = (over_y**2).sum(0) / statistic.weight
-    return Score(residual.mean(), 1 - residual.sum() / variance.sum(), residual, 1 - residual / variance)
-
-
-def _triangular_factor(rows: Float[Array, "row column"]) -> Float[Array, "column column"]:
-    missing = max(0, rows.shape[1] - rows.shape[0])  # rows of zeros change nothing, and make the factor square
-    return jnp.linalg.qr(jnp.pad(rows, ((0, missing), (0, 0))), mode="r")
-
-
-def _uncentred(statistic: ProbeStatistic) -> Float[Array, "column column"]:
-    """The factor of the rows themselves: their scatter about 0 is that about the mean plus weight * mean^2."""
-    row = jnp.sqrt(statistic.weight) * statistic.mean
-    return jnp.linalg.qr(jnp.concatenate([statistic.factor, row[None]]), mode="r")
+    errors = over_y - contract("rd,dk->rk", over_x, probe.kernel)
+    shift = jnp.sqrt(statistic.weight) * (mean_y - contract("d,dk->k", mean_x, probe.kernel) - probe.bias)
+    errors, about = jnp.concatenate([errors, shift[None]]), jnp.pad(over_y, ((0, 1), (0, 0)))
+    return _score(jnp.ones(len(errors), errors.dtype) / statistic.weight, errors, about, mean_y)
 
 
 def check_regression(features: ArrayLike, targets: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
-    """Features, targets and weights (default ones) in one dtype; raises unless finite, of the same rows, w >= 0."""
-    features, targets = as_floats(features), as_floats(targets)
-    weights = jnp.ones(features.shape[0], features.dtype) if weights is None else as_floats(weights)
-    if features.ndim != 2 or targets.ndim != 2 or {len(features)} != {len(targets), *weights.shape}:
-        raise ValueError(
-            "features [row, feature], targets [row, target] and weights [row] must have the same rows; got shapes "
-            f"{features.shape}, {targets.shape} and {weights.shape}"
-        )
-    dtype = jnp.result_type(features, targets, weights)
-    features, targets, weights = (array.astype(dtype) for array in (features, targets, weights))
-    for name, array in (("features", features), ("targets", targets), ("weights", weights)):
-        if not isinstance(array, Tracer) and not (finite := np.isfinite(np.asarray(array))).all():
-            raise ValueError(f"{name} must be finite; got {(~finite).sum()} NaN or infinite entries")
-    if (shares := concrete(weights)) is not None and not ((shares >= 0).all() and shares.sum() > 0):
-        raise ValueError(f"weights must be nonnegative and not all zero; got a least weight of {shares.min():g}")
-    return features, targets, weights
+    """Features, targets and weights in one dtype, as `weighted_rows` has them; raises unless there is a target."""
+    rows = weighted_rows({"features [row, feature]": features, "targets [row, target]": targets}, weights)
+    if not rows[1].shape[1]:
+        raise ValueError(f"targets [row, target] must have one target or more; got shape {rows[1].shape}")
+    return rows  # pyright: ignore[reportReturnType]

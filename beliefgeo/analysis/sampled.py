@@ -6,13 +6,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from beliefgeo.analysis.evaluation import Prefixes, divergences
 from beliefgeo.beliefs.filtering import filter_beliefs
 from beliefgeo.beliefs.trees import Words, count_words, words
 from beliefgeo.processes.float64 import as_float64
-from beliefgeo.processes.process import Observer, Process, vocabulary
+from beliefgeo.processes.process import ArrayLike, Observer, Process, vocabulary
 from beliefgeo.processes.sampling import sample
 
 # Beliefs and activations after every prefix are held together: at 64 numbers each, half a gigabyte.
@@ -88,7 +88,7 @@ def _rounded(count: int) -> str:
     return f"{count:,}" if count < 10**12 else f"10^{math.log10(count):.0f}"
 
 
-def sampled_loss_gap(prefixes: Prefixes, log_laws: Float[Array, "row token"]) -> SampledGap:
+def sampled_loss_gap(prefixes: Prefixes, log_laws: ArrayLike) -> SampledGap:
     """`loss_gap` over sampled words, with standard errors.
 
     Each word adds KL(P(.|w) || Q(.|w)) after each of its prefixes w: exact laws, so only the words are random.

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.analysis.geometry import principal_components
-from beliefgeo.processes.process import ArrayLike, as_floats, contract
+from beliefgeo.analysis.rows import as_reals, only_rounding
+from beliefgeo.processes.process import ArrayLike, concrete, contract
 
 
 def effective_dimension(features: ArrayLike, weights: ArrayLike | None = None, *, fraction: float = 0.95) -> int:
@@ -67,13 +68,18 @@ def vary_one(
         What each factor reads where factor `varying` varies; `Product.join_tokens` makes words of it.
 
     Raises:
-        ValueError: fewer words than contexts + varied.
+        ValueError: fewer words than contexts + varied, none of either, or digits of other axes.
 
     >>> digits = vary_one(jax.random.key(0), [[[0], [1], [2]], [[5], [6], [7]]], 1, 2)
     >>> digits[0, 0, 0].ravel().tolist(), digits[1, 0, 0].ravel().tolist()
     ([1, 2], [5, 5])
     """
     digits = jnp.asarray(digits)
+    if digits.ndim != 3 or min(contexts, varied) < 1:
+        raise ValueError(
+            "vary_one needs digits [factor, word, time], a context and a varied word or more; got shape "
+            f"{digits.shape}, {contexts} and {varied}"
+        )
     if digits.shape[1] < contexts + varied:
         raise ValueError(f"vary_one needs contexts + varied words ({contexts + varied}) or more; got {digits.shape[1]}")
     chosen = digits[:, jax.random.choice(key, digits.shape[1], (contexts + varied,), replace=False)]
@@ -84,6 +90,8 @@ def vary_one(
 def deviations(features: ArrayLike) -> Float[Array, "row feature"]:
     """Activations about the mean of their frozen context: what the factor that varies alone moves.
 
+    0 where a feature scatters by no more than the rounding of that mean: it does not move, and has no dimension.
+
     Args:
         features: `[context, sample, ..., feature]`: in each context all factors but one are frozen. Axes in between,
             such as positions, have means of their own: a context is a frozen word up to a position.
@@ -92,25 +100,45 @@ def deviations(features: ArrayLike) -> Float[Array, "row feature"]:
         All rows. Their `principal_subspace` is that of the factor; the `effective_dimension` of the deviations of all
         factors, concatenated, is that of the union of their subspaces.
 
+    Raises:
+        ValueError: features of fewer than three axes.
+
     >>> deviations([[[1.0, 5.0], [3.0, 5.0]], [[0.0, 7.0], [4.0, 7.0]]]).tolist()
     [[-1.0, 0.0], [1.0, 0.0], [-2.0, 0.0], [2.0, 0.0]]
     """
-    features = as_floats(features)
-    return (features - features.mean(1, keepdims=True)).reshape(-1, features.shape[-1])
+    features = as_reals("features", features)
+    if features.ndim < 3 or 0 in features.shape:
+        raise ValueError(f"deviations needs features [context, sample, ..., feature]; got shape {features.shape}")
+    near = features.mean(1, keepdims=True)
+    mean = near + (features - near).mean(1, keepdims=True)  # of equal values exactly that value
+    moved = features - mean
+    still = only_rounding(jnp.sqrt((moved**2).mean(1, keepdims=True)), mean)
+    return jnp.where(still, 0, moved).reshape(-1, features.shape[-1])
 
 
 def subspace_overlap(left: ArrayLike, right: ArrayLike) -> Float[Array, ""]:
     """|V1 V2^T|_F^2 / k, k the smaller dimension: 1 where one subspace holds the other, 0 where they are orthogonal.
 
+    0 also where one has no dimension, and so nothing in common with any.
+
     Args:
         left: V1 `[component, feature]`, orthonormal rows; its first k rows for the overlap of leading directions.
         right: V2 `[component, feature]`, orthonormal rows.
 
+    Raises:
+        ValueError: rows of different features, or not orthonormal.
+
     >>> float(subspace_overlap([[1.0, 0.0]], [[0.6, 0.8]]))
     0.36
     """
-    left, right = as_floats(left), as_floats(right)
-    return (contract("if,jf->ij", left, right) ** 2).sum() / min(len(left), len(right))
+    left, right = as_reals("left", left), as_reals("right", right)
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
+        raise ValueError(f"subspaces must be [component, feature], of equal features; got {left.shape}, {right.shape}")
+    for rows in (left, right):
+        angles = concrete(contract("if,jf->ij", rows, rows) - jnp.eye(len(rows), dtype=rows.dtype))
+        if angles is not None and not abs(angles).max(initial=0) < 1e-2:  # bfloat16 leaves .004
+            raise ValueError(f"rows of a subspace must be orthonormal; got products off by {abs(angles).max():.2g}")
+    return (contract("if,jf->ij", left, right) ** 2).sum() / max(1, min(len(left), len(right)))
 
 
 def subspace_report(features: ArrayLike) -> dict[str, Any]:
@@ -121,13 +149,13 @@ def subspace_report(features: ArrayLike) -> dict[str, Any]:
 
     Returns:
         "dimensions" `[factor]`, their "sum", the "union"'s; "overlap of leading directions" and "of subspaces", each
-        a "matrix" `[factor, factor]` and its "mean" over pairs.
+        a "matrix" `[factor, factor]` and its "mean" over pairs, NaN for one factor.
 
     >>> report = subspace_report([[[[1.0, 0.0], [-1.0, 0.0]]], [[[0.6, 0.8], [-0.6, -0.8]]]])
     >>> report["sum"], report["union"], round(report["overlap of subspaces"]["mean"], 4)
     (2, 2, 0.36)
     """
-    moved = [deviations(one) for one in as_floats(features)]
+    moved = [deviations(one) for one in as_reals("features", features)]
     spaces = [principal_subspace(one) for one in moved]
     dimensions = np.array([len(space) for space in spaces])
     return {
@@ -141,4 +169,5 @@ def subspace_report(features: ArrayLike) -> dict[str, Any]:
 
 def _overlaps(subspaces: Sequence[Array]) -> dict[str, Any]:
     matrix = np.array([[float(subspace_overlap(one, other)) for other in subspaces] for one in subspaces])
-    return {"mean": float(matrix[np.triu_indices(len(matrix), 1)].mean()), "matrix": matrix}
+    pairs = matrix[np.triu_indices(len(matrix), 1)]
+    return {"mean": float(pairs.mean()) if len(pairs) else np.nan, "matrix": matrix}

@@ -5,8 +5,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.beliefs.filtering import check_tokens
 from beliefgeo.processes.factored import Product
+from beliefgeo.processes.given import check_tokens
+from beliefgeo.processes.opaque import as_pytree
 from beliefgeo.processes.process import ArrayLike, Observer, Process, contract, vocabulary
 
 
@@ -21,7 +22,8 @@ def constrained_beliefs(process: Observer, tokens: ArrayLike) -> Float[Array, "t
     other eigenvalues of magnitude 1, as in a periodic process: r_d is then a random walk.
 
     T is `mean_belief`. It is linear in the belief of a `Process` and of a `Product`, where each factor's evidence is
-    carried by the factor alone. In another observer (a `Chain`) it may not be: its derivative at p_s carries evidence.
+    carried by the factor alone. In another observer (a `FactorTree`) it may not be: its derivative at p_s carries
+    evidence.
 
     Args:
         process: what is observed.
@@ -40,6 +42,7 @@ def constrained_beliefs(process: Observer, tokens: ArrayLike) -> Float[Array, "t
     >>> constrained_beliefs(golden_mean(), [1, 0]).round(4).tolist()
     [[0.6667, 0.3333], [0.0, 1.0], [1.3333, -0.3333]]
     """
+    process = as_pytree(process)
     tokens = check_tokens(process, tokens)
     if tokens.ndim != 1:
         raise ValueError(f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch")
@@ -69,6 +72,7 @@ def evidence(process: Observer) -> Float[Array, "token state"]:
     >>> evidence(mess3())[0].round(4).tolist()
     [0.5167, -0.2583, -0.2583]
     """
+    process = as_pytree(process)
     update = jax.vmap(process.update, (None, 0))
     return update(process.initial, jnp.arange(vocabulary(process))) - mean_belief(process, process.initial)[None]
 
@@ -82,6 +86,7 @@ def mean_belief(process: Observer, belief: ArrayLike) -> Float[Array, " state"]:
     >>> mean_belief(golden_mean(), [1.0, 0.0]).tolist()
     [0.5, 0.5]
     """
+    process = as_pytree(process)
     belief = jnp.asarray(belief, process.initial.dtype)
     if isinstance(process, Process):
         moved = contract("i,xij->j", belief, process.transitions)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.special import stdtrit
 
 from beliefgeo.beliefs.information import entropy
+from beliefgeo.processes.opaque import as_pytree
 from beliefgeo.processes.process import Observer
 from beliefgeo.processes.sampling import sample
 
@@ -33,6 +34,7 @@ def estimate_entropy_rate(
     >>> bool(estimate.lower < 0.7935 < estimate.upper)
     True
     """
+    process = as_pytree(process)
     means = np.asarray(_mean_uncertainties(jax.random.split(key, chains), process, length, burn_in), np.float64)
     return interval(means)
 

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from beliefgeo.beliefs.merging import BEYOND, KnownBeliefs
-from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64
+from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64, initial_float64
 from beliefgeo.processes.process import Observer
 from beliefgeo.processes.sampling import sample
 
@@ -58,7 +58,7 @@ def mixed_state_presentation(
             f"max_depth={max_depth}, max_states={max_states}, tolerance={tolerance}"
         )
     given, process = epsilon(process), as_float64(process)
-    known = KnownBeliefs(np.asarray(process.initial)[None], tolerance)
+    known = KnownBeliefs(initial_float64(process)[None], tolerance)
     frontier, depth, truncated = known.beliefs, 0, False
     depths, laws, moves = [np.zeros(1, int)], [], []
     while len(frontier):

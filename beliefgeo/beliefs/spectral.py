@@ -66,7 +66,7 @@ def spectral_learn(
     Raises:
         TypeError: tokens that are not integers.
         ValueError: tokens that are no labels 0..V-1, too little data for the lengths, a rank beyond that of the Hankel
-            matrix, data that fall into parts which never meet.
+            matrix, more than one stationary law.
 
     Source: operators, Jaeger 2000 and Hsu, Kakade & Zhang 2012 (0811.4413); whitening as in the canonical
     correlations of past and future, Akaike 1975; the split as in cross-validated principal components, Stringer et
@@ -157,12 +157,12 @@ def _require_data(roots: _Roots, n_tokens: int, n_windows: int) -> None:
 
 
 def _stationary(total: Float[np.ndarray, "state state"]) -> Float[np.ndarray, " state"]:
-    """The left unit eigenvector whose first entry is 1, of the mean dynamics of data that do not fall into parts."""
+    """The left unit eigenvector whose first entry is 1."""
     unit = int((abs(np.linalg.eigvals(total) - 1) < _ROUNDING).sum())
     if unit > 1:
         raise ValueError(
-            f"the data fall into {unit} parts with no way from one to another (sequences of different processes, or "
-            "closed sets of states): learn from each part alone"
+            f"the dynamics learnt have {unit} stationary laws: the data fall into parts that do not lead to each other "
+            "(learn from each alone), or history_length and future_length are too short"
         )
     first = np.eye(len(total))[0]
     return np.linalg.solve((np.eye(len(total)) - total + np.outer(first, first)).T, first)

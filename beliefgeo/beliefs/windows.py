@@ -1,7 +1,8 @@
 """Sequences of tokens as they are given, checked, and every window of them counted."""
 
+import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
 from beliefgeo.processes.process import ArrayLike
 
@@ -19,12 +20,7 @@ def check_sequences(tokens: ArrayLike) -> Int[np.ndarray, "batch time"]:
         TypeError: tokens that are not integers.
         ValueError: sequences of several lengths, no tokens, a negative one, labels that are not 0..V-1.
     """
-    try:
-        array = np.asarray(tokens)
-    except ValueError as error:  # ragged
-        raise ValueError(_RAGGED) from error
-    if array.dtype == object and any(np.ndim(row) for row in array.reshape(-1)):
-        raise ValueError(_RAGGED)
+    array = np.asarray(rectangular(tokens))
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(
             f"tokens must be integers; got {array.dtype}: np.unique(list(tokens), return_inverse=True)[1] numbers "
@@ -36,18 +32,32 @@ def check_sequences(tokens: ArrayLike) -> Int[np.ndarray, "batch time"]:
         where = tuple(np.argwhere(array < 0)[0].tolist())
         raise ValueError(f"tokens must be 0 or more; got {array[where]} at position {', '.join(map(str, where))}")
     if array.max() >= _LARGEST_TABLE or (array.min() > 0 and 10 * len(np.unique(array)) <= array.max()):
-        raise ValueError(_labels(array))
+        raise ValueError(_labels(np.unique(array).tolist()))
     return np.atleast_2d(array).astype(np.int64, copy=False)
 
 
-_RAGGED = (
-    "tokens must be one sequence [time] or several of one length [batch, time]; got sequences of several lengths: cut "
-    "them to one length, or give one at a time"
-)
+def rectangular(tokens: ArrayLike) -> np.ndarray | Array:
+    """Tokens as an array of whatever type, not yet cast.
+
+    Raises:
+        ValueError: lists of several lengths.
+    """
+    complaint = (
+        "tokens must be one sequence [time] or several of one length [batch, time]; got sequences of several lengths: "
+        "cut them to one length, or give one at a time"
+    )
+    if isinstance(tokens, jax.Array):
+        return tokens
+    try:
+        array = np.asarray(tokens)
+    except ValueError as error:
+        raise ValueError(complaint) from error
+    if array.dtype == object and any(np.ndim(row) for row in array.reshape(-1)):
+        raise ValueError(complaint)
+    return array
 
 
-def _labels(tokens: Int[np.ndarray, "*batch"]) -> str:
-    seen = np.unique(tokens)
+def _labels(seen: list[int]) -> str:
     some = ", ".join(map(str, seen)) if len(seen) < 4 else f"{seen[0]}, {seen[1]}, ..., {seen[-1]}"
     return (
         f"tokens must be the labels 0..V-1 of V tokens; got other labels, {len(seen)} in all ({some}): "
@@ -66,10 +76,10 @@ def window_codes(sequences: Int[np.ndarray, "batch time"], length: int) -> Int[n
     """
     vocab_size, n_windows = int(sequences.max()) + 1, max(sequences.shape[1] - length + 1, 0)
     if vocab_size**length > _LARGEST_TABLE:
-        n_seen = len(np.unique(sequences))
+        seen = np.unique(sequences).tolist()
         raise ValueError(
-            _labels(sequences)
-            if n_seen**length <= _LARGEST_TABLE
+            _labels(seen)
+            if len(seen) ** length <= _LARGEST_TABLE
             else f"windows of {length} tokens from a vocabulary of {vocab_size} make {vocab_size}^{length} words, more "
             f"than a table of {_LARGEST_TABLE:,} counts holds: shorten history_length or future_length"
         )

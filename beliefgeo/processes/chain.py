@@ -29,6 +29,3 @@ def chain(factors: Sequence[Observer | Sequence[Observer]]) -> FactorTree:
         raise ValueError("chain needs one factor or more; got none")
     parents = tuple(range(-1, len(factors) - 1))
     return FactorTree(check_factors("chain", factors, parents, "token of the factor before"), parents)
-
-
-Chain = FactorTree

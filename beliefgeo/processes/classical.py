@@ -229,7 +229,7 @@ def sns(p: Number = 0.5, q: Number = 0.5) -> Process:
     require_between("sns", "q", q, 0, 1)
     if (both := concrete(p + q)) is not None and both == 0:
         raise ValueError(
-            "sns needs p > 0 or q > 0, else no state is ever left and the stationary law is not unique; got 0 and 0"
+            "sns needs p > 0 or q > 0, else no state is ever left and the stationary law is not unique; got p=0, q=0"
         )
     return hmm(jnp.array([[[1 - p, p], [0, 1 - q]], [[0, 0], [q, 0]]]))
 

@@ -183,10 +183,11 @@ def fully_conditional(factors: Sequence[Sequence[Observer]]) -> FullyConditional
 def _check_factors(who: str, factors: Sequence[Sequence[Observer]]) -> tuple[Alternatives, ...]:
     if len(factors) < 2:
         raise ValueError(f"{who} needs two factors or more, to read one another's tokens; got {len(factors)}")
-    sizes = [
-        1 if isinstance(processes, Observer) or not len(processes) else vocabulary(processes[0])
-        for processes in factors
-    ]
+    for n, processes in enumerate(factors):
+        if isinstance(processes, Observer) or not len(processes):
+            got = "a single process" if isinstance(processes, Observer) else "none"
+            raise ValueError(f"factor {n} of {who} needs a sequence of processes, one per {_PER}; got {got}")
+    sizes = [vocabulary(processes[0]) for processes in factors]
     return tuple(
         alternatives(f"factor {n} of {who}", processes, math.prod(sizes) // sizes[n], _PER)
         for n, processes in enumerate(factors)

@@ -87,7 +87,7 @@ def map_arrays(
         process: any observer.
         is_leaf: what counts as one array.
     """
-    is_array = lambda leaf: isinstance(leaf, np.ndarray | np.generic | jax.Array) or (is_leaf and is_leaf(leaf))
+    is_array = lambda leaf: _holds_numbers(leaf) or (is_leaf and is_leaf(leaf))
     change_array = lambda leaf: change(leaf) if is_array(leaf) else leaf
 
     def change_leaf(leaf: Any) -> Any:
@@ -98,6 +98,12 @@ def map_arrays(
         return Opaque(opaque.observer, fields, change(opaque.initial))
 
     return jax.tree.map(change_leaf, process, is_leaf=is_leaf)
+
+
+def _holds_numbers(leaf: Any) -> bool:
+    if isinstance(leaf, np.ndarray | np.generic):  # names and dates stay NumPy's
+        return jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool
+    return isinstance(leaf, jax.Array)
 
 
 def _content(kind: type, fields: dict[str, Any] | None, initial: Array) -> Hashable:

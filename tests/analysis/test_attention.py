@@ -55,6 +55,33 @@ def test_decay_and_its_error():
         fit_decay(even, (0, 1))
 
 
+def test_decays_that_cannot_be_fitted():
+    nothing = fit_decay(np.zeros(6), range(4))  # fades at any rate
+    assert np.isnan([nothing.zeta, nothing.error]).all() and nothing.scale == 0
+    for lags in ([1, 1, 2], [0, 2]):
+        with pytest.raises(ValueError, match="at least 3 lags"):
+            fit_decay(np.ones(6), lags)
+    for lags in ([0, 1, 6], [-1, 0, 1], [0.0, 1.5, 2.0]):
+        with pytest.raises(ValueError, match=r"lags must be integers in 0..5, of weights \[lag\]"):
+            fit_decay(np.ones(6), lags)
+    with pytest.raises(ValueError, match="weights must be finite at the lags"):
+        fit_decay([1.0, np.nan, 0.25, 0.125], range(4))
+    assert fit_decay([np.nan, 0.5, 0.25, 0.125], [1, 2, 3]).zeta == pytest.approx(0.5)
+
+
+def test_a_head_that_reads_nothing_and_rows_of_seeds():
+    np.testing.assert_allclose(match_patterns([[1, 0, 0], [0, 1, 0]], [[0, 1, 1]]), [0.5**0.5])
+    np.testing.assert_allclose(match_patterns([[1.0, 0, 0]], [[0.0, 1, 1]]), [0])
+    with pytest.raises(ValueError, match=r"of the same lags; got shapes \(1, 3\) and \(1, 2\)"):
+        match_patterns([[1, 0, 0]], [[0, 1]])
+    with pytest.raises(ValueError, match="a lag for each parity; got 2 heads, 1 lags"):
+        ideal_heads(-0.5, 2, 1)
+    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 2))
+    for shape in ((2, 5, 1, 2, 2), (4, 1, 2, 2)):
+        with pytest.raises(ValueError, match=r"\[row, layer, head, read\] of one network, of 5 prefixes; got shape"):
+            mean_pattern(jnp.zeros(shape), rows)
+
+
 def test_ideal_heads_sum_to_one_and_split_by_parity():
     np.testing.assert_allclose(ideal_heads(0.5, 1, 3), [[4 / 7, 2 / 7, 1 / 7]])
     np.testing.assert_allclose(ideal_heads(-0.5, 2, 4), [[0.8, 0, 0.2, 0], [0, 0.8, 0, 0.2]])

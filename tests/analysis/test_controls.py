@@ -77,12 +77,41 @@ def test_windows_of_some_rows_only(mess3):
 
 
 def test_equivalent_window_interpolates_and_ends():
-    curve = np.array([1.0, 0.1, 0.001, 0.0])
+    curve = np.array([1.0, 0.1, 0.001, 0.0, 0.0])
     assert equivalent_window(0.1, curve) == 1
     np.testing.assert_allclose(equivalent_window(0.01, curve), 1.5)
-    assert equivalent_window(1.3, curve) == 0
-    assert equivalent_window(1e-9, curve) == equivalent_window(0.0, curve) == 2
-    assert np.isnan(equivalent_window(float("nan"), curve))
+    assert equivalent_window(1.3, curve) == equivalent_window(1.0, curve) == 0
+    # The shortest window that leaves nothing, or what float32 cannot tell from it, is worth all.
+    for nothing in (0.0, 1e-9, 1e-7, -1e-8, 1 - float(np.float32(1) - np.float32(1e-7))):
+        assert equivalent_window(nothing, curve) == 3
+    # Between the last positive fraction and that the log scale goes on, to 2 eps.
+    end = 2 * np.finfo(np.float32).eps
+    np.testing.assert_allclose(equivalent_window((0.001 * end) ** 0.5, curve), 2.5)
+    assert np.isnan([equivalent_window(bad, curve) for bad in (np.nan, np.inf)]).all()
+
+
+def test_windows_of_curves_with_steps_and_without_an_end():
+    assert equivalent_window(0.5, np.array([1.0, 0.5, 0.5, 0.01])) == 1  # the shortest that does it
+    assert 2 < equivalent_window(0.49, np.array([1.0, 0.5, 0.5, 0.01])) < 2.1
+    assert equivalent_window(1.0, np.array([1.0, 1.0, 0.5])) == 0  # a token that tells nothing, and a poor probe
+    for poor in (0.001, 0.0):
+        assert equivalent_window(poor, np.array([1.0, 0.1, 0.01])) == 2  # at least
+    # Fractions that float32 cannot resolve, but who gives them can.
+    fine = np.array([1.0, 1e-8, 1e-10, 0.0])
+    assert [equivalent_window(left, fine) for left in (1e-8, 1e-9, 1e-10, 1e-11)] == [1, pytest.approx(1.5), 2, 3]
+    for flat in (np.ones(3), np.zeros(3)):
+        assert equivalent_window(1.0, flat) == 0
+    assert equivalent_window(0.0, np.ones(3)) == 2 and equivalent_window(0.0, np.zeros(3)) == 0
+    for bad in (np.array([]), np.array([1.0, np.nan])):
+        with pytest.raises(ValueError, match="needs a curve"):
+            equivalent_window(0.1, bad)
+
+
+def test_windows_of_beliefs_that_do_not_vary():
+    rows = prefixes(bg.coin(0.3), bg.words(bg.coin(0.3), 3))
+    assert (window_curve(rows, rows.counts) == 0).all()
+    with pytest.raises(ValueError, match="weights must be positive in a row that counts"):
+        window_curve(rows, rows.length < 3, rows.length == 3)
 
 
 def test_what_the_law_sees_stays_and_the_rest_is_permuted():
@@ -125,3 +154,15 @@ def test_share_explained_by_groups():
     repeated = np.repeat(np.arange(400), 2)
     double = explained_by(group[repeated], values[repeated], weights[repeated] / 2)
     assert double == pytest.approx(explained_by(group, values, weights))
+
+
+def test_values_that_do_not_vary_are_explained():
+    for value in (0.1, 123.456):
+        for dtype in (np.float32, np.float64):
+            assert explained_by(np.array([0, 0, 1, 1, 1]), np.full(5, value, dtype), [1, 2, 3, 4, 0.1]) == 1
+    assert explained_by(["b", "a", "b"], [1, 2, 1], [1, 1, 1]) == pytest.approx(1)
+    assert explained_by([0, 1, 0, 1], [1.0, 2.0, np.nan, 2.0], [1, 1, 0, 1]) == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"of the same rows; got shapes \(2,\), \(3,\)"):
+        explained_by([0, 1], [1.0, 2.0, 3.0], [1, 1, 1])
+    with pytest.raises(ValueError, match="values must be finite where a row has weight"):
+        explained_by([0, 1], [1.0, np.nan], [1, 1])

@@ -81,6 +81,57 @@ def test_a_fold_without_weight_changes_nothing():
     )
 
 
+@pytest.mark.parametrize("offset", [True, False])
+def test_constants_are_as_none_in_every_fold(offset):
+    """Of any size, in all rows or in all but one fold, weighted: predictions as without them."""
+    x, y, w = regression(200, 4)
+    folds = np.arange(200) % 5 - 1
+    without = cross_validate_probe(x, y, folds, w).predictions
+    if not offset:  # beside a constant, a linear probe is an affine one
+        x, without = np.c_[x, np.ones(200)], cross_validate_probe(np.c_[x, np.ones(200)], y, folds, w, offset=False)[0]
+    for value in (0.0,) if not offset else (0.0, 0.1, 0.7, 123.456, 1e6):
+        found = cross_validate_probe(np.insert(x, 2, value, 1), y, folds, w, offset=offset).predictions
+        np.testing.assert_allclose(found, without, atol=1e-4)
+
+
+def test_of_no_features_the_mean_of_the_other_folds_is_left():
+    _, y, w = regression(60, 2)
+    folds = np.arange(60) % 4
+    found = cross_validate_probe(np.zeros((60, 0)), y, folds, w).predictions
+    for fold in range(4):
+        mean = np.average(y[folds != fold], axis=0, weights=w[folds != fold])
+        np.testing.assert_allclose(found[folds == fold], [mean] * 15, rtol=1e-5)
+
+
+def test_r2_has_no_scale_and_constants_have_none():
+    x, y, w = regression(200, 4)
+    folds = np.arange(200) % 5 - 1
+    tenth = np.full((200, 2), 0.1)
+    sets = np.stack([y, 1e-25 * y, 1e25 * y, tenth, np.c_[tenth[:, :1], y[:, :1]]])
+    found = cross_validated_r2(x, sets, folds, w)
+    np.testing.assert_allclose(found[1:3], found[:1].repeat(2), rtol=1e-5)
+    assert found[3] == 1
+    np.testing.assert_allclose(found[4:], cross_validated_r2(x, y[None, :, :1], folds, w), rtol=1e-4)
+    np.testing.assert_allclose(
+        cross_validate_probe(x, 1e-25 * y, folds, w).predictions * 1e25,
+        cross_validate_probe(x, y, folds, w).predictions,
+        rtol=1e-3,
+    )
+
+
+def test_folds_that_leave_nothing_to_learn_from():
+    x, y, w = regression(40)
+    folds = np.arange(40) % 4
+    with pytest.raises(ValueError, match="leaves out two folds at a time and needs weight elsewhere"):
+        cross_validate_probe(x, y, folds, np.where(folds < 2, w, 0))
+    with pytest.raises(ValueError, match=r"folds 0..F-1, F >= 3, none empty; got \[-2, -1, 0, 1\]"):
+        cross_validate_probe(x, y, folds - 2, w)
+    with pytest.raises(ValueError, match="folds must be integers; got float64"):
+        cross_validate_probe(x, y, folds / 1.0, w)
+    with pytest.raises(ValueError, match=r"targets must be \[set, row, target\].*got shape \(40, 2\)"):
+        cross_validated_r2(x, y, folds, w)
+
+
 def test_mistakes():
     x, y, _ = regression(20)
     with pytest.raises(ValueError, match=r"folds 0..F-1, F >= 3, none empty; got \[0, 1\]"):

@@ -37,7 +37,23 @@ def test_positions_that_are_fitted():
     assert fit["positions"] == [2, 38] and fit["exponential"]["slope"] == pytest.approx(-1 / 6)
 
 
+def test_what_does_not_fall_is_said_not_to():
+    rising = decay_report(0.5 * np.exp(READ / 6), LATER)
+    assert rising["falls"] == "not at all" and rising["exponential"]["slope"] == pytest.approx(1 / 6)
+    still = decay_report(np.full(40, 0.1), LATER)
+    assert still["falls"] == "not at all" and still["exponential"]["r2"] == 1
+    assert describe_decay(rising) == "not at all"
+
+
+def test_positions_that_do_not_match():
+    for excess, judged in ((np.ones(40), LATER[1:]), (np.ones((40, 1)), LATER), (np.full(40, np.nan), LATER)):
+        with pytest.raises(ValueError, match=r"excess and judged \[position\] of the same positions, without NaN; got"):
+            decay_report(excess, judged)
+
+
 def test_in_words():
+    unsure = {"slope": -0.25, "interval": [-0.5, 0.1]}  # it may never fall
+    assert describe_decay({"falls": "exponential", "exponential": unsure}) == "e-fold in 4.00 tokens [2.00, inf]"
     line = {"slope": -0.25, "interval": [-0.5, -0.2]}
     assert describe_decay({"falls": "exponential", "exponential": line}) == "e-fold in 4.00 tokens [2.00, 5.00]"
     assert describe_decay({"falls": "power law", "power law": line}) == "L^-0.25 [-0.50, -0.20]"

@@ -8,6 +8,7 @@ import pytest
 import beliefgeo as bg
 from beliefgeo.analysis.evaluation import (
     beliefs_after,
+    divergences,
     evaluate,
     layerwise,
     loss_gap,
@@ -64,7 +65,7 @@ def test_alignment_with_bos_by_hand(length):
     assert read.features[:, 0].tolist() == [spelled for spelled, _, _ in expected]
     np.testing.assert_allclose(rows.beliefs, [belief for _, belief, _ in expected], atol=1e-7)
     np.testing.assert_allclose(rows.laws, [law for _, _, law in expected], atol=1e-7)
-    assert read.log_laws.shape == (len(expected), 2)
+    assert read.log_laws.shape == (len(expected), 3)  # the network may predict a BOS, too
 
 
 @pytest.mark.parametrize("bos", [None, 9])
@@ -139,6 +140,80 @@ def test_gap_where_a_network_predicts_the_impossible_or_denies_the_possible():
     assert loss_gap(rows, sure_of_zero)[0] == np.inf
     half = jnp.log(jnp.full((2, 2), 0.5))
     np.testing.assert_allclose(loss_gap(rows, half)[0], np.log(2) / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bos", [None, BOS])
+@pytest.mark.parametrize("shift", [0.0, 3.0, -9.0])
+def test_raw_logits_are_no_log_laws(bos, shift):
+    """Not even with a BOS, to which a network gives part of its mass: their divergences would be below 0."""
+    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 3), bos=bos)
+    logits = jax.random.normal(jax.random.key(0), (len(rows.length), 2 + (bos is not None))) + shift
+    assert (loss_gap(rows, jax.nn.log_softmax(logits)) > 0).all()
+    with pytest.raises(ValueError, match=r"rows of log_laws do not normalise: logsumexp.*in row 0: pass jax.nn.log_s"):
+        loss_gap(rows, logits)
+    nothing = jax.nn.log_softmax(logits).at[1].set(jnp.nan)
+    with pytest.raises(ValueError, match="do not normalise.*got nan in row 1"):
+        divergences(rows, nothing)
+
+
+def test_mass_on_tokens_that_the_process_never_emits_is_lost():
+    """A network of five tokens, BOS or not: what it gives to the other three adds to its loss."""
+    for bos in (None, BOS):
+        rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 3), bos=bos)
+        half = lambda tokens: (jnp.zeros((len(tokens), 4)), {"resid_post": jnp.zeros((1, len(tokens), 1))})
+        read = evaluate(half, rows).log_laws
+        np.testing.assert_allclose(loss_gap(rows, read), np.log(4) - optimal_loss(rows), rtol=1e-6)
+    # With a BOS the columns of the process alone will do; without one nobody else can have the mass.
+    np.testing.assert_allclose(loss_gap(rows, read[:, :2]), np.log(4) - optimal_loss(rows), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"do not normalise.*got -0.693 in row 0"):
+        loss_gap(prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 3)), read[1:, :2])
+    with pytest.raises(ValueError, match="do not normalise.*got 0.01 in row 0"):
+        loss_gap(rows, read + 0.01)
+
+
+@pytest.mark.parametrize("shape", [(2,), (4, 2), (5, 1), (1, 5, 2), (5, 2, 1)])
+def test_log_laws_of_other_shapes(shape):
+    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 2))
+    with pytest.raises(ValueError, match=r"must be \[row, token\], for 5 prefixes and 2 tokens or more; got shape"):
+        loss_gap(rows, np.full(shape, -np.log(2)))
+
+
+def test_half_precision_predictions_are_normalised_in_float32():
+    rows = prefixes(bg.mess3(), bg.words(bg.mess3(), 3))
+    logits = 3 * jax.random.normal(jax.random.key(0), (3, 3))
+    apply = lambda dtype: lambda tokens: ((logits[tokens]).astype(dtype), {"resid_post": logits[None].astype(dtype)})
+    half = lambda dtype: lambda tokens: (logits[tokens].astype(dtype).astype(jnp.float32), {"resid_post": logits[None]})
+    for dtype in (jnp.float16, jnp.bfloat16):
+        found, expected = (loss_gap(rows, evaluate(one(dtype), rows).log_laws) for one in (apply, half))
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        lost = [token_losses(one(dtype), rows.tokens) for one in (apply, half)]
+        np.testing.assert_allclose(*lost, rtol=1e-6)
+
+
+def test_activations_without_time_first_are_refused():
+    """A gather past the end would take the last row again and again."""
+    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 3))
+    apply = lambda tokens: (jnp.zeros((3, 2)), {"resid_post": jnp.zeros((2, 3, 4))})
+    with pytest.raises(
+        ValueError, match=r"activations \[time, width\], 3 tokens first; got shape \(2, 3, 4\): take one"
+    ):
+        evaluate(apply, rows, lambda sites: sites["resid_post"])
+    for logits in (jnp.zeros((2, 2)), jnp.zeros((3, 1)), jnp.zeros(3)):
+        with pytest.raises(ValueError, match="logits .time, vocab. for the 3 tokens read"):
+            evaluate(lambda tokens, logits=logits: (logits, {"resid_post": jnp.zeros((2, 3, 4))}), rows)
+    with pytest.raises(ValueError, match=r"one more than tokens; got shape \(3, 2\)"):
+        beliefs_after(lambda word: jnp.zeros((3, 2)), rows)
+    with pytest.raises(ValueError, match="words must be tokens, 0 or more; got -1: cut the padding off"):
+        token_losses(apply, np.array([[0, 1, -1, -1]]))
+
+
+def test_words_without_prefixes():
+    process, none = bg.golden_mean(), bg.words(bg.golden_mean(), 0)
+    with pytest.raises(ValueError, match=r"of a token or more unless there is a BOS; got shape \(1, 0\)"):
+        prefixes(process, none)
+    assert prefixes(process, none, bos=BOS).length.tolist() == [0]
+    with pytest.raises(ValueError, match=r"a word or more.*got shape \(0, 2\)"):
+        prefixes(process, jax.tree.map(lambda leaf: leaf[:0], bg.words(process, 2)))
 
 
 def test_select_may_be_a_tree_and_is_aligned_alike():

@@ -64,6 +64,51 @@ def test_cosines_of_ideal_and_of_turned_values():
     np.testing.assert_allclose(both, [[0.5] * 3, [-1] * 3], atol=1e-4)
 
 
+def test_evidence_that_says_nothing():
+    """A token that tells what all tell has the cosine 0, one that cannot come first none; a still mode the gain 0."""
+    law = np.array([0.5, 0.25, 0.25])
+    told = np.array([[0.0, 0.0], [0.7, -0.7], [-0.7, 0.7]]) + 0.1  # the first is the mean, but for rounding
+    np.testing.assert_allclose(evidence_cosines(3 * told, told, law), [0, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(evidence_cosines(np.full((3, 2), 0.1), told, law), 0)
+    undefined = np.r_[told[1:], [[np.nan, np.nan]]]
+    found = evidence_cosines(undefined, undefined, [0.5, 0.5, 0.0])
+    np.testing.assert_allclose(found, [1, 1, np.nan], rtol=1e-6)
+    directions = np.array([[1.0, 1.0], [-1.0, 1.0]])  # along the second all tell the same
+    np.testing.assert_allclose(evidence_gains(3 * told, told, directions, law), [3, 0], rtol=1e-5)
+    np.testing.assert_allclose(evidence_gains(2 * undefined, undefined, directions, [0.5, 0.5, 0.0]), [2, 0], rtol=1e-5)
+    np.testing.assert_allclose(evidence_cosines(3 * told + 1e4, told, law), [0, 1, 1], atol=1e-2)
+
+
+def test_laws_and_shapes_of_evidence():
+    told, gains = np.eye(3), np.ones((2, 3))
+    for call in (lambda law: evidence_cosines(told, told, law), lambda law: evidence_gains(told, told, told, law)):
+        with pytest.raises(ValueError, match="law must sum to 1 over tokens; got 1.2"):
+            call([0.4, 0.4, 0.4])
+        with pytest.raises(ValueError, match="nonnegative"):
+            call([1.2, -0.1, -0.1])
+        with pytest.raises(
+            ValueError, match=r"(seen|evidence) must be \[..., token, state\], law \[token\]; got \(3, 3\) and \(2,\)"
+        ):
+            call([0.5, 0.5])
+    for shapes in ((gains[:1], np.ones(3)), (gains, np.ones(1)), (np.ones((3, 2, 3)), np.ones(3))):
+        with pytest.raises(ValueError, match="effective_attention needs by_lag"):
+            effective_attention(np.ones((2, 5)), *shapes)
+    for wrong in (np.eye(3)[:2], 0.5 * np.eye(3)):
+        with pytest.raises(ValueError, match="mean_dynamics must"):
+            evidence_modes(wrong)
+
+
+def test_tokens_without_evidence_are_refused():
+    """A gather would clamp a BOS to the last token."""
+    told, seen = np.array([[-1.0], [1.0]]), np.ones((4, 1))
+    for wrong in (2, -1, 2**32):
+        tokens = np.array([[0, 0], [0, 1], [1, 0], [1, wrong]])
+        with pytest.raises(ValueError, match="tokens must lie in 0..1, of which there is evidence.*leave a BOS out"):
+            regress_evidence(seen, tokens, told, np.ones((1, 1)))
+    with pytest.raises(ValueError, match=r"tokens must be \[word, time\], seen \[word, state\]"):
+        regress_evidence(seen, np.zeros(4, int), told, np.ones((1, 1)))
+
+
 def test_gains_are_weighted_slopes():
     law, told, directions = RNG.dirichlet(np.ones(4)), RNG.normal(size=(4, 3)), RNG.normal(size=(3, 2))
     seen = RNG.normal(size=(5, 4, 3))

@@ -93,6 +93,100 @@ def test_cosines():
         compare_cosines(key, cloud, other[1:])
 
 
+@pytest.mark.parametrize("size", [1e-3, 30.0, 300.0])
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_clouds_in_half_precision_are_those_in_float32(size, dtype):
+    """300^2 is beyond float16, (1e-3)^2 below it."""
+    cloud = RNG.normal(size=(60, 4)) * size
+    halves = [jnp.asarray(cloud[:, axes], dtype) for axes in ([0, 1, 2], [0, 1, 3])]
+    whole = [np.asarray(half.astype(jnp.float32), np.float64) for half in halves]
+    distances = [np.linalg.norm(c[:, None] - c[None], axis=-1).ravel() for c in whole]
+    exact = np.corrcoef(*distances)[0, 1] ** 2
+    weights = jnp.asarray(RNG.uniform(1, 1.001, 60), dtype)
+    np.testing.assert_allclose(compare_distances(jax.random.key(0), *halves, weights=weights), exact, rtol=2e-3)
+    for centred in (True, False):
+        compared = [compare_cosines(jax.random.key(0), *pair, centred=centred) for pair in (halves, whole)]
+        np.testing.assert_allclose(compared[0], compared[1], rtol=1e-5)
+    read = simplex_coordinates(halves[0])
+    np.testing.assert_allclose(read, simplex_coordinates(whole[0]), rtol=1e-6)
+
+
+def test_comparisons_have_no_scale():
+    key, cloud = jax.random.key(0), RNG.normal(size=(40, 3))
+    other = np.c_[cloud[:, :2], RNG.normal(size=40)]
+    for compare in (compare_distances, compare_cosines):
+        exact = compare(key, cloud, other)
+        for scale in (1e-30, 1e25):
+            np.testing.assert_allclose(compare(key, scale * cloud, other / scale), exact, rtol=1e-4)
+
+
+@pytest.mark.parametrize("compare", [compare_distances, compare_cosines])
+def test_gradients_of_comparisons(x64, compare):
+    """A row is paired with itself, at distance 0, and may lie at the mean: that has no slope, and costs no other's."""
+    key, cloud = jax.random.key(0), RNG.normal(size=(12, 3))
+    cloud[-1] = cloud[:-1].mean(0)
+    other, along = jnp.asarray(RNG.normal(size=(12, 2))), RNG.normal(size=(12, 3))
+    if compare is compare_cosines:  # a cosine has no derivative at the vector 0
+        cloud, along = cloud[:-1], along[:-1]
+        other = other[:-1]
+    value = jax.jit(lambda cloud: compare(key, cloud, other))
+    gradient = jax.jit(jax.grad(value))(jnp.asarray(cloud))
+    numeric = (value(cloud + 1e-6 * along) - value(cloud - 1e-6 * along)) / 2e-6
+    np.testing.assert_allclose((gradient * along).sum(), numeric, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 123.456])
+def test_what_does_not_vary_is_not_correlated(value):
+    key, cloud = jax.random.key(0), RNG.normal(size=(40, 3))
+    still = np.full((40, 5), value)
+    assert compare_distances(key, still[:, :0], cloud) == compare_cosines(key, still[:, :0], cloud) == 0
+    for compare in (compare_distances, compare_cosines):
+        for pair in ((still, cloud), (cloud, still), (still, still), (cloud[:1], cloud[:1])):
+            assert compare(key, *pair) == 0
+        for pair in ((still, cloud), (still, still)):
+            assert np.isfinite(
+                jax.grad(lambda one, pair=pair, c=compare: c(key, one, pair[1]))(jnp.array(pair[0]))
+            ).all()
+
+
+def test_no_variance_is_explained_by_none():
+    for value in (1.0, 0.1, 123.456):
+        components = principal_components(np.full((3, 2), value))
+        assert (components.variances == 0).all() and (components.cumulative == 0).all()
+    # A constant among others is a component without variance.
+    x = RNG.normal(size=(50, 3))
+    with_constant = principal_components(np.insert(x, 1, 0.7, 1))
+    np.testing.assert_allclose(with_constant.variances, [*principal_components(x).variances, 0], atol=1e-6)
+    assert with_constant.variances[-1] < 1e-12 and abs(with_constant.directions[:3, 1]).max() < 1e-6
+
+
+def test_gradients_of_components(x64):
+    x = jnp.asarray(RNG.normal(size=(50, 3)) * np.array([3, 2, 1]) + 5)
+    along = RNG.normal(size=x.shape)
+
+    def value(x):
+        components = principal_components(x)
+        return jnp.log(components.variances).sum() + (components.directions**2 * jnp.arange(9.0).reshape(3, 3)).sum()
+
+    numeric = (value(x + 1e-6 * along) - value(x - 1e-6 * along)) / 2e-6
+    np.testing.assert_allclose((jax.grad(value)(x) * along).sum(), numeric, rtol=1e-5)
+    # Equal variances, and none: which direction is which has no derivative, and spoils no variance's.
+    design = jnp.array([[1.0, 1.0, 0.7], [1.0, -1.0, 0.7], [-1.0, 1.0, 0.7], [-1.0, -1.0, 0.7]])
+    total = jax.grad(lambda x: principal_components(x).variances.sum())(design)
+    np.testing.assert_allclose(total, np.asarray(design) * [1, 1, 0] / 2, atol=1e-12)
+
+
+def test_clouds_of_other_ranks_are_refused():
+    for compare in (compare_distances, compare_cosines):
+        with pytest.raises(ValueError, match=r"left \[row, axis\] must have 2 axes; got 1, shape \(4,\)"):
+            compare(jax.random.key(0), np.arange(4.0), np.arange(4.0))
+        with pytest.raises(ValueError, match="needs pairs of 1 or more; got 0"):
+            compare(jax.random.key(0), np.ones((4, 2)), np.ones((4, 2)), pairs=0)
+    components = principal_components(RNG.normal(size=(9, 3)))
+    with pytest.raises(ValueError, match=r"components are of 3 features; got features of \(9, 1\)"):
+        components(np.ones((9, 1)))
+
+
 def test_cosines_from_zero():
     square = jnp.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
     cosines = lambda left, right, **how: float(compare_cosines(jax.random.key(0), left, right, **how))

@@ -45,6 +45,30 @@ def test_a_gain_too_small_to_see_is_not_resolved():
     assert needed_heads(gaps, {1: 9.0, 2: 8.0}, **RULES)["by share"] is None
 
 
+def test_gaps_that_cannot_be_compared():
+    two = np.array([1.0, 2.0])
+    for gaps in ({1: two, 2: two[:1]}, {1: two[:1], 2: two[:1]}, {1: two[None], 2: two[None]}, {}):
+        for rule in (fewest_unbeaten, lambda gaps: needed_heads(gaps, dict.fromkeys(gaps, 1.0), **RULES)):
+            with pytest.raises(ValueError, match="of the same two seeds or more by number of heads"):
+                rule(gaps)
+    with pytest.raises(ValueError, match="gaps must be finite"):
+        fewest_unbeaten({1: two, 2: two * np.nan})
+    with pytest.raises(ValueError, match="gaps must be finite numbers"):
+        fewest_by_share({1: 1.0, 2: np.nan}, 0.2)
+    with pytest.raises(ValueError, match=r"same numbers of heads; got \[1, 2\] and \[1, 3\]"):
+        needed_heads({1: two, 2: two}, {1: 1.0, 3: 1.0}, **RULES)
+
+
+def test_an_ideal_layer_of_tokens_that_may_be_impossible():
+    """0 log 0 is 0: the golden mean, whose second one is impossible, has a gap and its fit a slope."""
+    gap = ideal_layer_gap(jax.random.key(0), [bg.golden_mean()], 1, context=3, steps=50)
+    assert 0 <= gap < 0.2
+    with pytest.raises(ValueError, match="heads, context and steps must be 1 or more; got 0, 3 and 50"):
+        ideal_layer_gap(jax.random.key(0), [bg.golden_mean()], 0, context=3, steps=50)
+    with pytest.raises(ValueError, match="factors must be of one size"):
+        ideal_layer_gap(jax.random.key(0), [bg.golden_mean(), bg.mess3()], 1, context=3, steps=50)
+
+
 def test_the_ideal_layer_needs_two_heads_for_opposite_signs():
     """One pattern cannot serve .7 and -.7, two do; and free patterns lose no more than constrained beliefs."""
     factors = [bg.mess((1 - zeta) / 2, 0.7, 2) for zeta in (0.7, -0.7)]

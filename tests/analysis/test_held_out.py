@@ -24,7 +24,7 @@ def features_of(rows, noise, written=None):
 
 def test_perfect_features_are_a_full_window(mess3):
     score = held_out.held_out_score(features_of(mess3, 0.0), mess3, mess3.counts)
-    assert score.unexplained < 1e-8 and score.window == 5.0
+    assert score.unexplained < 1e-8 and score.window == 6
     assert score.length.tolist() == [3, 4, 5, 6]
     assert (score.mse_per_length < 1e-8).all()
 
@@ -66,6 +66,46 @@ def test_where_three_tokens_make_few_words_the_roots_lie_deeper():
     np.testing.assert_array_equal(folds, np.where(subtrees < 0, -1, subtrees % 9))
     few = prefixes(bg.z1r(), bg.words(bg.z1r(), 8))
     np.testing.assert_array_equal(held_out.held_out_folds(few), few.subtrees(3))
+
+
+def test_a_perfect_probe_of_the_golden_mean_knows_one_token():
+    """A token tells its state: two tell no more, and a shuffle tells nothing."""
+    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 8))
+    for features in (rows.beliefs, jnp.asarray(rows.beliefs, jnp.float16)):
+        for weights in (rows.counts, rows.probabilities):
+            assert held_out.held_out_score(features, rows, weights).window == 1
+    shuffled = shuffle_beliefs(jax.random.key(0), rows.beliefs, rows.length)
+    assert held_out.held_out_score(rows.beliefs, rows, rows.counts, targets=shuffled).window == 0
+
+
+def test_a_coin_has_nothing_to_believe():
+    """Its one belief is predicted by anything, in no tokens, and shuffles do as well."""
+    rows = prefixes(bg.coin(0.3), bg.words(bg.coin(0.3), 5))
+    features = jax.random.normal(jax.random.key(0), (len(rows.word), 4))
+    score = held_out.held_out_score(features, rows, rows.counts)
+    assert (score.mse, score.r2, score.unexplained, score.window) == (0, 1, 0, 0)
+    test = held_out.permutation_test(jax.random.key(0), features, rows, rows.counts, count=4)
+    assert test.r2 == 1 and (test.shuffled == 1).all() and test.p_value == 1
+
+
+def test_lengths_and_rows_without_weight(mess3):
+    features = np.where(mess3.length[:, None] == 5, np.nan, features_of(mess3, 0.3))
+    weights = np.where(mess3.length == 5, 0, mess3.counts)
+    score = held_out.held_out_score(features, mess3, weights)
+    assert np.isnan(score.mse_per_length[2]) and np.isfinite(np.delete(score.mse_per_length, 2)).all()
+    assert 0.5 < score.r2 < 1
+    with pytest.raises(ValueError, match="needs weight elsewhere"):
+        held_out.held_out_score(features_of(mess3, 0.3), mess3, held_out.held_out_folds(mess3) == 0)
+    with pytest.raises(ValueError, match="a count of 1 shuffle or more; got 0"):
+        held_out.permutation_test(jax.random.key(0), features_of(mess3, 0.3), mess3, mess3.counts, count=0)
+
+
+def test_a_shuffle_that_moves_nothing_is_no_evidence(mess3):
+    """All of a belief of Mess3 is in its law: shuffles of the rest are the beliefs, and the p-value is 1."""
+    test = held_out.permutation_test(
+        jax.random.key(0), features_of(mess3, 0.3), mess3, mess3.counts, shuffle_unseen, count=9
+    )
+    assert test.p_value == 1
 
 
 def test_permutations_score_as_held_out_scores_do(mess3):

@@ -36,10 +36,32 @@ def test_a_fold_must_have_weight():
         fit_probe_by_folds(x, x, halves, np.array([0, 0, 1, 1]))
 
 
+def test_folds_must_hold_each_row_once():
+    x = np.arange(6.0)[:, None]
+    for folds in ([[0, 1, 2], [3, 4]], [[0, 1, 2], [2, 3, 4, 5]], [[0, 1, 2], [3, 4, 6]], [[0, 1, 2], [3, 4, -1]]):
+        with pytest.raises(ValueError, match="folds must hold each of the 6 rows once"):
+            fit_probe_by_folds(x, x, [np.array(fold) for fold in folds])
+
+
+def test_a_constant_feature_is_as_none():
+    x, folds = RNG.normal(size=(60, 3)), np.array_split(RNG.permutation(60), 5)
+    y, w = x[:, :2] + RNG.normal(size=(60, 2)), RNG.uniform(0.1, 3, 60)
+    without = fit_probe_by_folds(x, y, folds, w)
+    for value in (0.0, 0.1, 0.7, 123.456, 1e6):
+        found = fit_probe_by_folds(np.insert(x, 1, value, 1), y, folds, w)
+        assert (found.kernel[1] == 0).all()
+        np.testing.assert_allclose(np.delete(found.kernel, 1, 0), without.kernel, atol=1e-5)
+    # A feature that tells folds apart, and nothing within them, does vary.
+    apart = np.zeros((60, 1))
+    apart[folds[0]] = 0.3
+    target = apart + 1e-3 * RNG.normal(size=(60, 1))
+    assert abs(fit_probe_by_folds(apart, target, folds).kernel[0, 0] - 1) < 0.1
+
+
 def test_scores_by_hand():
     seen = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     truth = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    found = in_sample_scores(jnp.asarray(seen), truth, np.array([1, 1, 2]))
+    found = in_sample_scores(jax.random.key(0), jnp.asarray(seen), truth, np.array([1, 1, 2]))
     # One quarter of the weight is wrong by 1 in both entries; three quarters of it are (0, 1).
     assert float(found["rmse"]) == pytest.approx(0.5)
     assert float(found["r2"]) == pytest.approx(1 - 0.5 / (2 * 0.25 * 0.75))
@@ -52,7 +74,7 @@ def test_scores_by_hand():
 
 def test_cosines_from_zero_depend_on_the_offset_and_those_from_the_mean_do_not():
     cloud = jax.random.normal(jax.random.key(0), (40, 3))
-    moved = in_sample_scores(cloud + 3, cloud, np.ones(40))
+    moved = in_sample_scores(jax.random.key(1), cloud + 3, cloud, np.ones(40))
     assert float(moved["centred cosine r2"]) == pytest.approx(1, abs=1e-4) and moved["cosine r2"] < 0.9
 
 
@@ -64,6 +86,8 @@ def test_a_target_is_read_from_the_components_that_hold_it():
     targets = {"held": parts[:, :2] + 1, "half held": parts[:, 1:] * [1, 10**0.5]}
     folds = np.arange(300) % 5
     found = read_components(features, targets, folds, 2)
+    with pytest.raises(ValueError, match="count must be from 1 to the 3 features; got 4"):
+        read_components(features, targets, folds, 4)
     np.testing.assert_allclose(found["held"].seen, targets["held"], atol=0.5)
     assert found["held"].r2 > 0.999 and found["held"].held_out_r2 > 0.999
     centred = parts - parts.mean(0)

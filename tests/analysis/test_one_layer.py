@@ -4,6 +4,7 @@ from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import beliefgeo as bg
 from beliefgeo.analysis.evaluation import beliefs_after, prefixes
@@ -65,6 +66,25 @@ def test_a_layer_of_constrained_beliefs_is_recognised():
     np.testing.assert_allclose(found["attention by lag"], 1 / 6, atol=1e-6)
     np.testing.assert_allclose(found["attention that moves with the words"], 0, atol=1e-6)
     assert found["r2 of constrained beliefs"] > 0.9999
+
+
+def test_features_of_seeds_or_of_other_prefixes_are_refused():
+    process = bg.mess3(0.5, 0.6)
+    rows, reports = (
+        prefixes(process, bg.words(process, 3)),
+        ((heads_report, process), (factors_report, product([process]))),
+    )
+    pattern, mid = jnp.zeros((len(rows.length), 1, 2, 3)), jnp.zeros((len(rows.length), 4))
+    for features in (
+        {"pattern": pattern[None], "mid": mid[None]},
+        {"pattern": pattern, "mid": mid[1:]},
+        {"pattern": pattern[:, 0], "mid": mid},
+    ):
+        for reported, process in reports:
+            with pytest.raises(
+                ValueError, match="one network's features must be pattern .* for 39 prefixes; got shapes"
+            ):
+                reported(process, features, {}, rows.beliefs, rows)
 
 
 def layer(embedding, positions, output):

@@ -39,6 +39,28 @@ def test_vary_one_finds_the_subspace_of_each_factor():
     np.testing.assert_allclose(subspace_overlap(first, second), 0, atol=1e-4)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.7, 123.456])
+def test_what_stays_has_no_dimension(value):
+    """Activations that a factor does not move, equal but for an ulp, have deviations 0 and no subspace."""
+    frozen = np.full((4, 50, 3), value, np.float32) + np.arange(4, dtype=np.float32)[:, None, None]
+    frozen[:, ::2] = np.nextafter(frozen[:, ::2], np.float32(1e3))
+    assert (deviations(frozen) == 0).all()
+    moved = RNG.normal(size=(1, 4, 50, 3)) * [3, 0, 0]
+    report = subspace_report(np.concatenate([frozen[None], moved + value]))
+    assert report["dimensions"].tolist() == [0, 1] and (report["sum"], report["union"]) == (1, 1)
+    np.testing.assert_allclose(report["overlap of subspaces"]["matrix"], [[0, 0], [0, 1]], atol=1e-6)
+    assert np.isnan(subspace_report(moved)["overlap of subspaces"]["mean"])  # one factor has no pairs
+
+
+def test_subspaces_must_be_orthonormal_and_of_the_same_features():
+    with pytest.raises(ValueError, match="rows of a subspace must be orthonormal; got products off by 3"):
+        subspace_overlap([[2.0, 0.0]], [[1.0, 0.0]])
+    with pytest.raises(ValueError, match=r"of equal features; got \(1, 2\), \(1, 3\)"):
+        subspace_overlap([[1.0, 0.0]], [[1.0, 0.0, 0.0]])
+    with pytest.raises(ValueError, match=r"features \[context, sample, ..., feature\]; got shape \(4, 3\)"):
+        deviations(np.ones((4, 3)))
+
+
 def test_overlap_by_hand():
     axes = np.eye(4)
     assert float(subspace_overlap(axes[:2], axes[1:3])) == 0.5
@@ -60,6 +82,8 @@ def test_one_factor_varies_and_the_others_stay():
     np.testing.assert_array_equal(words[0, 0], words[1, 1])
     np.testing.assert_array_equal(words[0, 1], words[1, 0])
     assert len({*words[0, 0, 0], *words[0, 1, :, 0]}) == 10  # no word twice
+    with pytest.raises(ValueError, match=r"a context and a varied word or more; got shape \(40, 5\), 1 and 0"):
+        vary_one(jax.random.key(1), digits[0], 1, 0)
     with pytest.raises(ValueError, match=r"vary_one needs contexts \+ varied words \(41\) or more; got 40"):
         vary_one(jax.random.key(1), digits, 1, 40)
 

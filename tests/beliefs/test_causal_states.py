@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -179,3 +181,14 @@ def test_minimality():
     assert not is_minimal(bg.hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2))
     assert not is_minimal(bg.hmm([[[0.5, 0.2], [0, 0.4]], [[0.1, 0.2], [0, 0.6]]]))  # a transient state
     assert is_minimal(bg.mess3()) and is_minimal(signed_golden_mean())
+
+
+def test_compositions_by_their_joint():
+    process = bg.product([bg.golden_mean(0.3), bg.coin(0.6)])
+    machine, expected = bg.epsilon_machine(process), bg.epsilon_machine(process.joint())
+    np.testing.assert_allclose(machine.transitions, expected.transitions, atol=1e-6)
+    assert is_unifilar(process) and is_minimal(process) and linear_dimension(process) == 2
+    assert is_same_process(process, process.joint()) and not is_same_process(process, bg.product([bg.even()] * 2))
+    with pytest.raises(TypeError, match="epsilon_machine needs the matrices of a process .*; got SimpleNamespace"):
+        coin = bg.coin(0.3)
+        bg.epsilon_machine(SimpleNamespace(initial=coin.initial, predict=coin.predict, update=coin.update))

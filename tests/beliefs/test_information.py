@@ -8,6 +8,7 @@ import beliefgeo as bg
 from beliefgeo.beliefs.estimates import estimate_entropy_rate
 from beliefgeo.beliefs.information import excess_entropy_bounds
 from beliefgeo.beliefs.mixed_states import myopic_entropies_of, transition_matrix
+from beliefgeo.processes.bos import with_bos
 from tests import oracle
 from tests.cases import ALL, signed_golden_mean
 
@@ -188,3 +189,60 @@ def test_bounds_are_conditional_entropies(x64):
     started = [bg.hmm(process.transitions, start) for start in np.eye(2)]
     each = [oracle.block_entropy(one, length + 1) - oracle.block_entropy(one, length) for one in started]
     np.testing.assert_allclose(lower, process.initial @ np.array(each), rtol=1e-12)
+
+
+MEASURES = [
+    bg.entropy_rate,
+    bg.statistical_complexity,
+    bg.excess_entropy,
+    bg.transient_information,
+    bg.synchronization_information,
+    bg.crypticity,
+]
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_information_of_independent_factors_adds(measure):
+    factors = [bg.golden_mean(0.3), bg.z1r(0.4)]  # whose joint has finitely many beliefs too
+    process = bg.product(factors)
+    total = sum(measure(factor) for factor in factors)
+    np.testing.assert_allclose(measure(process), total, rtol=1e-12)
+    np.testing.assert_allclose(measure(process.joint()), total, rtol=1e-6)
+
+
+def test_factors_that_no_joint_has_a_stationary_law_of():
+    """Two periodic factors keep the phase between them: the joint is reducible, and information adds all the same."""
+    np.testing.assert_allclose(bg.entropy_rate(bg.product([bg.z1r()] * 2)), 2 / 3 * np.log(2), rtol=1e-12)
+    with pytest.raises(ValueError, match="entropy_rate needs an ergodic process"):
+        bg.entropy_rate(bg.product([bg.z1r()] * 2).joint())
+
+
+def test_bounds_of_compositions(x64):
+    factors = [bg.golden_mean(0.3), bg.sns(0.3, 0.6)]
+    for bounds in (bg.entropy_rate_bounds, excess_entropy_bounds):
+        each = [bounds(factor, 4) for factor in factors]
+        np.testing.assert_allclose(bounds(bg.product(factors), 4), np.sum(each, 0), rtol=1e-12)
+    chained = bg.chain([bg.coin(0.6), [bg.hmm(bg.golden_mean(p).transitions, [0.7, 0.3]) for p in (0.3, 0.8)]])
+    np.testing.assert_allclose(bg.entropy_rate(chained), bg.entropy_rate(chained.joint()), rtol=1e-12)
+    np.testing.assert_allclose(bg.entropy_rate(with_bos(bg.product(factors[:1]))), bg.entropy_rate(factors[0]))
+
+
+@pytest.mark.parametrize(("p", "q"), [(1e-6, 2e-6), (3e-7, 9e-7)])
+def test_a_slow_chain_is_ergodic(p, q):
+    process = bg.hmm([[[1 - p, 0], [0, 1 - q]], [[0, p], [q, 0]]])
+    entropy = lambda p: -p * np.log(p) - (1 - p) * np.log1p(-p)
+    np.testing.assert_allclose(bg.entropy_rate(process), (q * entropy(p) + p * entropy(q)) / (p + q), rtol=1e-6)
+
+
+def test_observers_without_matrices_have_estimates_only():
+    class Bystander:
+        initial = jnp.ones(1)
+        predict = staticmethod(bg.coin(0.3).predict)
+        update = staticmethod(bg.coin(0.3).update)
+
+    for measure in (bg.entropy_rate, lambda one: bg.entropy_rate_bounds(one, 2), bg.statistical_complexity):
+        with pytest.raises(
+            TypeError, match=r"needs the matrices of a process .*; got Bystander, .*estimate_entropy_rate"
+        ):
+            measure(Bystander())
+    np.testing.assert_allclose(bg.block_entropies(Bystander(), 2), bg.block_entropies(bg.coin(0.3), 2), rtol=1e-6)

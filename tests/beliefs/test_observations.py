@@ -100,7 +100,9 @@ def test_an_observer_without_matrices():
     np.testing.assert_array_equal(ragged.beliefs[:5], alone.beliefs)
     np.testing.assert_array_equal(ragged.beliefs[5:], np.broadcast_to(alone.beliefs[-1], (2, len(chain.initial))))
     np.testing.assert_array_equal(ragged.log_probabilities, [*alone.log_probabilities, 0, 0])
-    with pytest.raises(TypeError, match=r"not observed moves the belief by the sum of the matrices.*Chain has none"):
+    with pytest.raises(
+        TypeError, match=r"not observed moves the belief by the sum of the matrices.*FactorTree has none"
+    ):
         bg.filter_beliefs(chain, tokens, missing=-1)
 
 

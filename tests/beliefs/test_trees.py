@@ -6,6 +6,7 @@ import pytest
 
 import beliefgeo as bg
 from beliefgeo.beliefs.trees import count_words
+from beliefgeo.processes.bos import with_bos
 from tests import oracle
 from tests.cases import ALL, CLASSICAL, signed_golden_mean
 
@@ -121,3 +122,11 @@ def test_tree_gradients_are_finite_beside_impossible_words(x64):
     moment = lambda p: jnp.nansum(bg.word_tree(bg.golden_mean(p), 4).beliefs[..., 0] ** 2)
     numeric = (moment(0.4 + 1e-6) - moment(0.4 - 1e-6)) / 2e-6
     np.testing.assert_allclose(jax.grad(moment)(0.4), numeric, rtol=1e-6)
+
+
+def test_words_of_compositions_are_counted():
+    factors = [bg.golden_mean(), bg.rrxor(), bg.coin(0.3)]
+    assert count_words(bg.product(factors), 4) == np.prod([count_words(factor, 4) for factor in factors])
+    assert count_words(with_bos(bg.product(factors[:1])), 4) == count_words(bg.golden_mean(), 3)
+    with pytest.raises(ValueError, match="count_words needs an HMM; got a generalised process"):
+        count_words(bg.bloch_walk(), 3)

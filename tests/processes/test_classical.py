@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,6 +90,59 @@ def test_matching_parens_never_closes_what_is_not_open():
     assert depth.max() - depth.min() <= 3
 
 
+NUMBERS = {"float": float, "float32": np.float32, "float64": np.float64, "jax": jnp.float32}
+
+CORNERS = {
+    "coin": [(0,), (1,)],
+    "rrxor": list(itertools.product((0, 1), repeat=2)),
+    "leaky_rrxor": list(itertools.product((0, 1), repeat=3)),
+    "z1r": [(0,), (1,)],
+    "even": [(0,), (1,)],
+    "golden_mean": [(0,), (1,)],
+    "sns": [(0, 1), (1, 0), (1, 1)],
+    "mr_name": [(0, 0), (0, 0.5), (0, 1), (1, 0), (0.9, 0.1), (0.7, 0.3), (0.2, 0)],
+    "mess3": list(itertools.product((0, 1 / 2), (0, 1))),
+    "composite_mess3": list(itertools.product((0, 1 / 2), (0, 1), (1 / 2,), (0, 1), (0, 1))),
+}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("name", CORNERS)
+def test_bounds_give_exact_zeros(name, number):
+    for values in CORNERS[name]:
+        process = getattr(bg, name)(*map(NUMBERS[number], values))
+        transitions, initial = np.asarray(process.transitions, np.float64), np.asarray(process.initial, np.float64)
+        total = transitions.sum(0)
+        assert not ((transitions < 0) | ((transitions > 0) & (transitions < 1e-3))).any(), values
+        assert (initial >= 0).all()
+        np.testing.assert_allclose(total.sum(1), 1, rtol=1e-6)
+        np.testing.assert_allclose(initial @ total, initial, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_what_is_left_of_all_is_nothing(number):
+    cast = NUMBERS[number]
+    for hundredth in range(0, 101, 3 if number == "jax" else 1):
+        process = bg.mr_name(cast(hundredth / 100), cast((100 - hundredth) / 100))
+        assert process.transitions.sum(0)[1, 1] == 0, hundredth
+    for n_states in (2, 3, 6, 26, 39, 50):  # of 1/5, 1/25, 1/38, 1/49 the nearest float is below or above
+        process = bg.mess(cast(1 / (n_states - 1)), cast(0.85), n_states)
+        assert (np.diagonal(process.transitions.sum(0)) == 0).all(), n_states
+    # Where something is left, it is what it is.
+    assert bg.mr_name(0.5, 0.4999999).transitions.sum(0)[1, 1] == np.float32(1 - 0.5 - 0.4999999)
+
+
+def test_the_derivative_at_a_bound():
+    stay = lambda p: bg.mr_name(p, 0.25).transitions.sum(0)[1, 1]
+    np.testing.assert_allclose(jax.jit(jax.value_and_grad(stay))(0.75), (0, -1), atol=1e-6)
+
+
+def test_rows_of_checksum_are_normalised(x64):
+    process = bg.checksum([[0.333333, 0.333333, 0.333333], [0.500004, 0.25, 0.25]])
+    np.testing.assert_allclose(np.asarray(process.transitions).sum((0, 2)), 1, rtol=1e-15)
+    np.testing.assert_allclose(process.transitions[:, 0].sum(1), 1 / 3, rtol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -100,6 +155,10 @@ def test_matching_parens_never_closes_what_is_not_open():
         (lambda: bg.checksum([0.5, 0.5]), r"checksum needs probs \[letters, alphabet\]; got shape \(2,\)"),
         (lambda: bg.checksum([[0.5, 0.6]]), r"each row of probs to sum to 1; got sums \[1.1\]"),
         (lambda: bg.matching_parens([0.5]), r"o_0 = 1; got \[0.5\]"),
+        (lambda: bg.matching_parens([]), r"matching_parens needs open_probs \[o_0, o_1, ...\] with o_0 = 1; got \[\]"),
+        (lambda: bg.matching_parens(1.0), r"o_0 = 1; got 1.0"),
+        (lambda: bg.checksum([[1.5, -0.5]]), "checksum needs probs of 0 or more; got -0.5"),
+        (lambda: bg.sns(0, 0), "sns needs p > 0 or q > 0, .*; got p=0, q=0"),
         (lambda: bg.random_hmm(jax.random.key(0), 0, 2), r"random_hmm needs 1 <= n_states"),
         (lambda: bg.cycle(1), r"cycle needs 2 <= n"),
     ],

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
+from beliefgeo.processes.bos import with_bos
 from beliefgeo.processes.compose import markov_approximation, mixture, noisy, relabel, transduce
 from beliefgeo.processes.quantum import bloch_walk, moon
 from beliefgeo.processes.word_probabilities import allowed_words
@@ -159,6 +160,80 @@ def test_markov_approximation_starts_stationary():
     np.testing.assert_allclose(pair.initial, [0.4, 0.6], rtol=1e-6)
 
 
+def pair():
+    return bg.product([bg.coin(0.6), bg.golden_mean(0.3)])
+
+
+def row():
+    return bg.chain([bg.coin(0.6), [bg.hmm(bg.golden_mean(p).transitions, [0.7, 0.3]) for p in (0.3, 0.8)]])
+
+
+@pytest.mark.parametrize("build", [pair, row, lambda: with_bos(pair()), lambda: bg.noisy_product([bg.even()], 0.2)])
+def test_compositions_of_compositions_are_those_of_the_joint(build, x64):
+    observer, joint = build(), bg.joint(build())
+    vocab_size = joint.vocab_size
+    words = word_probabilities(joint, 3)
+    weighted = mixture([bg.coin(0.7), observer], [0.25, 0.75])
+    expected = 0.75 * words
+    expected[:2, :2, :2] += 0.25 * word_probabilities(bg.coin(0.7), 3)
+    np.testing.assert_allclose(word_probabilities(weighted, 3), expected, atol=1e-15)
+    channel = 0.9 * np.eye(vocab_size) + 0.1 / vocab_size
+    seen = np.einsum("abc,ax,by,cz->xyz", words, channel, channel, channel)
+    np.testing.assert_allclose(word_probabilities(noisy(observer, 0.1), 3), seen, atol=1e-15)
+    backwards = relabel(observer, np.arange(vocab_size)[::-1])
+    np.testing.assert_allclose(word_probabilities(backwards, 3), words[::-1, ::-1, ::-1], atol=1e-15)
+    driven = transduce(observer, channel[:, :, None, None], initial=[1.0])
+    np.testing.assert_allclose(word_probabilities(driven, 3), seen, atol=1e-15)
+    short, exact = markov_approximation(observer, 1), markov_approximation(joint, 1)
+    np.testing.assert_allclose(short.transitions, exact.transitions, atol=1e-14)
+
+
+def test_two_coins_as_one_component_of_three(x64):
+    """The entries of the issue: a coin against a pair of coins."""
+    process = mixture([bg.coin(0.7), bg.product([bg.coin(0.6), bg.coin(0.4)])], [0.5, 0.5])
+    law = process.predict(process.initial)
+    np.testing.assert_allclose(law, [0.35 + 0.12, 0.15 + 0.18, 0.08, 0.12], rtol=1e-14)
+    np.testing.assert_allclose(noisy(bg.product([bg.coin(0.6), bg.coin(0.4)]), 0.2).transitions[0, 0, 0], 0.192 + 0.05)
+
+
+def test_what_is_accepted_is_normalised(x64):
+    weights = np.array([0.333333, 0.333333, 0.333333])
+    process = mixture([bg.coin(0.6), bg.coin(0.2), signed_golden_mean()], weights)
+    np.testing.assert_allclose(process.initial @ process.readout, 1, rtol=1e-15)
+    np.testing.assert_allclose(process.initial[:2], 1 / 3, rtol=1e-15)
+    traced = jax.jit(lambda weights: mixture([bg.coin(0.6), bg.coin(0.2)], weights).initial)(weights[:2] * 1.500001)
+    np.testing.assert_allclose(traced, 0.5, rtol=1e-15)
+    leaky = np.array([[[[0.599996]], [[0.3]]], [[[0.4]], [[0.700006]]]])
+    for inputs in (bg.golden_mean(), signed_golden_mean()):  # whose matrices a spectral radius would not put right
+        driven = transduce(inputs, leaky, [1.0])
+        fair = transduce(inputs, leaky / leaky.sum((0, 3), keepdims=True), [1.0])
+        np.testing.assert_allclose(driven.transitions, fair.transitions, atol=1e-15)
+        np.testing.assert_allclose(driven.transitions.sum(0) @ driven.readout, driven.readout, atol=1e-15)
+
+
+@pytest.mark.parametrize("build", [lambda: bg.mr_name(1.0, 0.0), lambda: bg.mr_name(0.7, 0.3)])
+def test_parameters_at_their_bounds_compose(build):
+    process = build()
+    assert (np.asarray(process.initial) >= 0).all()
+    for composed in (
+        mixture([process, bg.coin(0.5)], [0.5, 0.5]),
+        noisy(process, 0.1),
+        relabel(process, [0, 1, 2, 1]),
+        with_bos(process),
+        markov_approximation(process, 1),
+    ):
+        np.testing.assert_allclose(np.asarray(composed.transitions).sum((0, 2)), 1, rtol=1e-6)
+        assert (np.asarray(composed.initial) >= 0).all()
+    assert bg.log_probability(bg.mr_name(0.2, 0), [3]) == -np.inf
+
+
+@pytest.mark.parametrize("p", [1e-3, 1e-6])
+def test_a_slow_chain_is_started_in_its_stationary_law(p):
+    """Every law of a chain that hardly moves is nearly invariant, and none but one is."""
+    process = bg.hmm([[[1 - p, 0], [0, 1 - 2 * p]], [[0, p], [2 * p, 0]]], [1.0, 0.0])
+    np.testing.assert_allclose(markov_approximation(process, 1).initial[1], 4 / 3 * p, rtol=1e-4)
+
+
 def test_parameters_are_differentiable_under_jit(x64):
     zero = lambda p: [[[1 - p, 0], [0, p]], [[0, p], [p, 0]]]
     one = lambda p: [[[0, p], [1 - p, 0]], [[1 - p, 0], [0, 1 - p]]]
@@ -201,6 +276,14 @@ def test_parameters_are_differentiable_under_jit(x64):
         (lambda: transduce(bg.coin(), delay(2), [1.0]), r"one entry per state of the machine \(2\); got shape \(1,\)"),
         (lambda: transduce(bg.coin(), delay(2), [1.0, 1.0]), r"initial must be normalised"),
         (lambda: markov_approximation(bg.coin(), -1), r"order must be 0 or more; got -1"),
+        (
+            lambda: noisy(bg.sns(1e-30, 0.5), 1e-20),
+            r"noisy would hold products of probabilities as small as 5e-51.*float64",
+        ),
+        (
+            lambda: mixture([bg.product([bg.mess3()] * 9)], [1.0]),
+            "the joint would hold 19,683 matrices of 19,683 x 19,683",
+        ),
     ],
 )
 def test_bad_input(call, message):
@@ -211,3 +294,34 @@ def test_bad_input(call, message):
 def test_enumeration_cannot_be_traced():
     with pytest.raises(TypeError, match="markov_approximation enumerates words and cannot be traced"):
         jax.jit(lambda p: markov_approximation(bg.golden_mean(p), 1).initial)(0.5)
+
+
+class Bystander:
+    """An observer that is no composition of processes."""
+
+    initial = np.ones(1, np.float32)
+
+    def predict(self, belief):
+        return belief.repeat(2) / 2
+
+    def update(self, belief, token):
+        return belief
+
+
+@pytest.mark.parametrize(
+    ("who", "compose"),
+    [
+        ("component 0 of mixture", lambda one: mixture([one], [1.0])),
+        ("noisy", lambda one: noisy(one, 0.1)),
+        ("relabel", lambda one: relabel(one, [1, 0])),
+        ("transduce", lambda one: transduce(one, delay(2))),
+        ("markov_approximation", lambda one: markov_approximation(one, 1)),
+        ("factor 0 of noisy_product", lambda one: bg.noisy_product([one], 0.1)),
+        ("factor 1 of chain", lambda one: bg.chain([bg.coin(), [one, one]])),
+    ],
+)
+def test_observers_without_matrices_are_refused(who, compose):
+    with pytest.raises(
+        TypeError, match=f"{who} needs the matrices of a process .*; got Bystander, which only predicts"
+    ):
+        compose(Bystander())

@@ -274,7 +274,7 @@ class Bystander:
         (
             lambda: product([bg.coin(1e-20)] * 2).joint(),
             ValueError,
-            r"transitions would hold products of probabilities as small as 1e-40.*float32 ends at 1.18e-38: use float64",
+            r"hold products of probabilities as small as 1e-40.*float32 ends at 1.18e-38: use float64",
         ),
         (lambda: small_product().split_belief(np.ones(6)), ValueError, "a belief has the 7 entries of .*; got 6"),
         (lambda: small_chain().join_tokens([0, 1]), ValueError, r"join_tokens needs one token a factor \(3\); got 2"),

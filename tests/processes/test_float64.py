@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.processes.float64 import as_float64, expand_float64
+from beliefgeo.processes.bos import with_bos
+from beliefgeo.processes.float64 import as_float64, expand_float64, initial_float64
 from tests import oracle
 from tests.cases import ALL, CLASSICAL
 
@@ -75,3 +76,22 @@ def test_a_certain_start_stays_certain_where_it_is_nearly_stationary(precision):
         matrices = np.array([[[1 - leak, 0], [0.3, 0.2]], [[0, leak], [0.5, 0]]], precision)
         process = bg.hmm(matrices, np.array([1, 0], precision))
     np.testing.assert_array_equal(as_float64(process).initial, [1, 0])
+
+
+@pytest.mark.parametrize(("p", "q"), [(1e-6, 2e-6), (3e-7, 9e-7)])
+def test_the_stationary_law_of_a_slow_chain(p, q):
+    """A singular value would say that it never moves; the law is that of what float32 made of p and q."""
+    process = bg.hmm([[[1 - p, 0], [0, 1 - q]], [[0, p], [q, 0]]])
+    wide = as_float64(process)
+    total = np.asarray(wide.transitions).sum(0)
+    exact = np.array([total[1, 0], total[0, 1]]) / (total[1, 0] + total[0, 1])
+    np.testing.assert_allclose(wide.initial, exact, rtol=1e-13)
+    np.testing.assert_allclose(wide.initial, [q / (p + q), p / (p + q)], rtol=1e-6)
+
+
+def test_compositions_outside_float64():
+    """A belief put together from factors' in float64 while the session is in float32."""
+    for observer in (with_bos(bg.product([bg.coin(0.3)])), bg.noisy_product([bg.coin(0.3)], 0.2)):
+        wide = as_float64(observer)
+        assert initial_float64(wide).dtype == np.float64
+        np.testing.assert_allclose(bg.words(observer, 2).probabilities.sum(), 1, rtol=1e-14)

@@ -55,6 +55,17 @@ class InDict(Table):
         return self.fields["matrices"]
 
 
+class Declared(bg.Observer):
+    def __init__(self):
+        self.matrices, self.names = MATRICES, np.array(["a", "b", "c"])
+
+    @property
+    def initial(self):
+        return UNIFORM
+
+    predict, update = Table.predict, Table.update
+
+
 class Unhashable(InNumpy):
     def __eq__(self, other):
         return True
@@ -140,6 +151,7 @@ OBSERVERS = {
     "numpy": InNumpy,
     "jax": InJax,
     "dict": InDict,
+    "declared": Declared,
     "unhashable": Unhashable,
     "keeps for later": KeepsForLater,
     "dataclass": lambda: Record(MATRICES, UNIFORM),

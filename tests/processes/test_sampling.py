@@ -31,8 +31,8 @@ def test_beliefs_and_log_probabilities_are_those_of_the_tokens(name):
 def test_scalar_and_vector_forms_agree(name):
     process = ALL[name]()
     noise = jax.random.uniform(KEY, (200,))
-    vectors = sampling._sample_vectors(process, noise)
-    scalars = sampling._sample_scalars(ScalarProcess(process), noise)
+    vectors = sampling._sample_vectors(process, noise, process.initial)
+    scalars = sampling._sample_scalars(ScalarProcess(process), noise, process.initial)
     np.testing.assert_array_equal(vectors.tokens, scalars.tokens)
     np.testing.assert_allclose(vectors.beliefs, scalars.beliefs, atol=2e-6)
     np.testing.assert_allclose(vectors.log_probabilities, scalars.log_probabilities, atol=2e-6)
@@ -69,7 +69,10 @@ def test_the_ends_of_the_unit_interval_never_draw_an_impossible_token(u):
     # Token 0 and the last are impossible from the second state of this process.
     process = bg.hmm([[[0, 0.1], [0, 0]], [[0, 0.2], [0.7, 0]], [[0, 0.3], [0.3, 0]], [[0, 0.4], [0, 0]]])
     noise = jnp.full(50, u)
-    for drawn in (sampling._sample_vectors(process, noise), sampling._sample_scalars(ScalarProcess(process), noise)):
+    for drawn in (
+        sampling._sample_vectors(process, noise, process.initial),
+        sampling._sample_scalars(ScalarProcess(process), noise, process.initial),
+    ):
         assert np.isfinite(drawn.log_probabilities).all() and np.isfinite(drawn.beliefs).all()
 
 

@@ -1,0 +1,187 @@
+"""Weighted rows: the one door by which every analysis takes them, and what of their scatter is only rounding.
+
+Rows come as anyone has them: integers, half precision, weights at any scale. Inside they are float32 at least, with
+weights of which the largest is about 1. Their numbers are known to a rounding: a column that scatters by no more than
+that is constant, and nothing is ever divided by its scatter.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Num
+
+from beliefgeo.processes.process import ArrayLike, as_floats, concrete, contract, is_traced
+
+# Root-mean-square rounding of a column, in units of eps times its size: numbers that are typed are off by eps / 2 at
+# most, computed ones by a few times that.
+_ROUNDING = 2
+
+Numbers = TypeVar("Numbers", Array, np.ndarray)
+
+
+def as_reals(name: str, values: ArrayLike) -> Array:
+    """A real array of at least float32, in which sums of squares and of a thousand shares keep their digits.
+
+    Raises:
+        ValueError: complex numbers.
+    """
+    if isinstance(values, np.ndarray | np.generic) and values.dtype.kind in "iu":
+        values = np.asarray(values, np.float64)  # as int32 2^32 + 1 would be 1
+    array = as_floats(values)
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise ValueError(f"{name} must be real; got {array.dtype}: give real and imaginary parts as columns")
+    return array.astype(jnp.result_type(array.dtype, jnp.float32))
+
+
+def weighted_rows(columns: Mapping[str, ArrayLike], weights: ArrayLike | None) -> tuple[Array, ...]:
+    """Arrays `[row, column]` of the same rows, in one dtype of at least float32, and last their weights.
+
+    Rows of no weight count for nothing, whatever they hold: they come out as zeros.
+
+    Args:
+        columns: by name and axes, such as "features [row, feature]".
+        weights: `[row]`; default equal.
+
+    Raises:
+        ValueError: other than two axes, no rows, other rows in one than in another, NaN in a row of positive weight;
+            see `check_weights`.
+
+    >>> [array.tolist() for array in weighted_rows({"features [row, feature]": [[1], [float("nan")]]}, [4, 0])]
+    [[[1.0], [0.0]], [0.5, 0.0]]
+    """
+    arrays = {name: as_reals(name.split()[0], values) for name, values in columns.items()}
+    _check_shapes(arrays, weights)
+    n_rows, dtype = len(next(iter(arrays.values()))), jnp.result_type(*arrays.values())
+    shares = jnp.asarray(check_weights(weights, n_rows), dtype)
+    counted = None if weights is None else shares > 0
+    return *(_finite(name.split()[0], array.astype(dtype), counted) for name, array in arrays.items()), shares
+
+
+def check_weights(weights: ArrayLike | None, n_rows: int) -> Float[Array | np.ndarray, " row"]:
+    """Weights `[row]` at a scale where the largest is about 1, in float64 unless traced; default 1 each.
+
+    A traced weight below 0 becomes NaN.
+
+    The one check of weights. Scaled before anything casts them: probabilities of long words vanish in float32.
+
+    Raises:
+        ValueError: another number of weights than rows, NaN, a negative one, or none that is positive.
+
+    >>> (check_weights([2e-60, 1e-60], 2) / check_weights([2e-60, 1e-60], 2).sum()).round(4).tolist()
+    [0.6667, 0.3333]
+    """
+    if weights is None:
+        return np.ones(n_rows)
+    if (shape := _shape(weights)) != (n_rows,):
+        raise ValueError(f"weights must be [row], one for each of {n_rows} rows; got shape {shape}")
+    if (values := concrete(weights)) is None:
+        shares = as_reals("weights", weights)
+        return jnp.where(shares >= 0, shares / power_of_two(shares.max()), jnp.nan)
+    if not np.isfinite(values).all():
+        raise ValueError(f"weights must be finite; got {(~np.isfinite(values)).sum()} NaN or infinite entries")
+    if not (values >= 0).all() or not (values > 0).any():
+        raise ValueError(
+            f"weights must be nonnegative and not all zero; got a least weight of {values.min(initial=np.inf):g}"
+        )
+    return np.ldexp(values, -np.frexp(values.max())[1])  # by a power of two, which rounds nothing
+
+
+def _check_shapes(arrays: Mapping[str, Array], weights: ArrayLike | None) -> None:
+    for name, array in arrays.items():
+        if array.ndim != 2:
+            fix = f": pass {name.split()[0]}[:, None] for one column" if array.ndim == 1 else ""
+            raise ValueError(f"{name} must have 2 axes; got {array.ndim}, shape {array.shape}{fix}")
+    counts = [len(array) for array in arrays.values()]
+    shares = (counts[0],) if weights is None else _shape(weights)
+    if {*counts} != {*shares} or not counts[0]:
+        names, shapes = [*arrays, "weights [row]"], [*(array.shape for array in arrays.values()), shares]
+        raise ValueError(
+            f"{', '.join(names[:-1])} and {names[-1]} must have the same rows{', one or more' * (0 in counts)}; got "
+            f"shapes {', '.join(map(str, shapes[:-1]))} and {shapes[-1]}"
+        )
+
+
+def _shape(values: ArrayLike) -> tuple[int, ...]:
+    return jnp.asarray(values).shape if is_traced(values) else np.shape(values)  # pyright: ignore[reportArgumentType]
+
+
+def _finite(name: str, array: Float[Array, "row column"], counted: Bool[Array, " row"] | None) -> Array:
+    """The array, zeros in the rows that do not count; raises for NaN in the others."""
+    if is_traced(array) or is_traced(counted):
+        return array if counted is None else jnp.where(counted[:, None], array, 0)
+    finite = np.isfinite(np.asarray(array))
+    if finite.all():
+        return array
+    wrong = ~finite if counted is None else ~finite & np.asarray(counted)[:, None]
+    if wrong.any():
+        raise ValueError(f"{name} must be finite; got {wrong.sum()} NaN or infinite entries")
+    return jnp.where(counted[:, None], array, 0)  # pyright: ignore[reportOptionalSubscript]
+
+
+def only_rounding(spread: Num[Numbers, "..."], size: Num[Numbers, "..."], precision: object = None) -> Numbers:
+    """Whether a root-mean-square deviation is no more than the rounding of numbers of that size, 2 eps |size|.
+
+    Args:
+        spread: root of a mean square.
+        size: of the numbers themselves, such as |mean|.
+        precision: the dtype the numbers were known in; default that of the spread.
+
+    >>> only_rounding(np.array([1e-7, 1e-3]), np.array([1.0, 1.0]), np.float32).tolist()
+    [True, False]
+    """
+    return spread <= _ROUNDING * float(jnp.finfo(spread.dtype if precision is None else precision).eps) * abs(size)
+
+
+def drop_rounding(
+    residual: Numbers, variance: Numbers, mean: Numbers, precision: object = None
+) -> tuple[Numbers, Numbers]:
+    """Of targets with that mean: a variance that is only rounding becomes 0, and then so does such a residual."""
+    numpy = residual.__array_namespace__()
+    constant = only_rounding(numpy.sqrt(variance), mean, precision)
+    nothing = constant & only_rounding(numpy.sqrt(residual), mean, precision)
+    return numpy.where(nothing, 0, residual), numpy.where(constant, 0, variance)
+
+
+def explained(residual: Numbers, variance: Numbers) -> Numbers:
+    """R2 = 1 - residual / variance. Of what has no variance: 1 where no residual is left either, else 0.
+
+    So does scikit-learn, and so does every R2 here. `drop_rounding` first makes zeros of what is only rounding.
+
+    >>> explained(np.array([1.0, 0.0, 1.0]), np.array([4.0, 0.0, 0.0])).tolist()
+    [0.75, 1.0, 0.0]
+    """
+    where, constant = residual.__array_namespace__().where, variance == 0
+    # Not 0 / 0 even where it is not taken: that would make NaN of gradients.
+    return where(constant, where(residual == 0, 1, 0 * residual), 1 - residual / where(constant, 1, variance))
+
+
+def weighted_mean(shares: Float[Array, " row"], values: Float[Array, "row column"]) -> Float[Array, " column"]:
+    """sum_r shares_r values_r by two passes: of a column of one value exactly this value, at any number of rows."""
+    near = contract("r,rc->c", shares, values)
+    return near + contract("r,rc->c", shares, values - near[None])
+
+
+def lengths(vectors: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """Euclidean norms along an axis whose squares may leave the range of the dtype; gradient 0 at the vector 0.
+
+    >>> (lengths(jnp.array([[3e-30, 4e-30], [3e30, 4e30], [0.0, 0.0]]), 1) / jnp.array([1e-30, 1e30, 1.0])).tolist()
+    [5.0, 5.0, 0.0]
+    """
+    unit = power_of_two(abs(vectors).max(axis, keepdims=True, initial=0))
+    squares = ((vectors / unit) ** 2).sum(axis)
+    nothing = squares == 0  # and not NaN
+    return jnp.where(nothing, 0, jnp.squeeze(unit, axis) * jnp.sqrt(jnp.where(nothing, 1, squares)))
+
+
+def power_of_two(size: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The power of two just below a size: to divide by it rounds nothing. Constant under differentiation.
+
+    >>> power_of_two(jnp.array([3.0, 0.25, 0.0])).tolist()
+    [2.0, 0.25, 1.0]
+    """
+    size = jax.lax.stop_gradient(size)
+    unit = jnp.ldexp(jnp.ones_like(size), jnp.frexp(size)[1] - 1)
+    return jnp.where(size > 0, jnp.maximum(unit, jnp.finfo(size.dtype).tiny), 1)
