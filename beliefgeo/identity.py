@@ -1,10 +1,11 @@
-"""What a value is, as texts that a record can hold: its structure, and a digest of each array.
+"""What a value is, as texts that a record can hold: its types and fields, and a digest of each array.
 
 Equal values have equal texts, in every session and on every device; what differs in a number, a dtype, a shape, a field
 or a type has others, and what cannot be told from another is refused. Code counts by its name.
 """
 
 import hashlib
+from types import FunctionType
 from typing import Any
 
 import jax
@@ -14,40 +15,43 @@ import numpy as np
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
-def identity(value: Any, name: str = "value") -> dict[str, str]:
-    """The texts of a value's parts: "structure" with its types and fields, and each array by its place.
+def identity(value: Any, name: str = "value") -> dict[str, Any] | str:
+    """The text of an array, a number or a string; of what has parts the "class" and the texts of all parts.
 
     Args:
-        value: a pytree of arrays, keys, numbers and texts, and of objects of plain classes that hold such.
+        value: arrays, keys, numbers, strings, containers and objects of Python classes that hold such, static fields
+            included.
         name: what a complaint calls it.
 
     Raises:
         TypeError: a part that does not show what it holds, such as a function.
 
-    >>> identity({"a": np.zeros((2, 3)), "b": 0.5})["['a']"]
-    'float64[2,3] 17b0761f87b081d5'
+    >>> identity({"a": np.zeros((2, 3)), "b": 0.5})
+    {'class': 'builtins.dict', "'a'": 'float64[2,3] 17b0761f87b081d5', "'b'": 'float 0.5'}
     """
-    leaves, structure = jax.tree_util.tree_flatten_with_path(value)
-    texts = {"structure": str(structure)}
-    for path, leaf in leaves:
-        place = jax.tree_util.keystr(path).lstrip(".")
-        parts = _leaf(leaf, f"{name} {place}".rstrip())
-        texts |= {f"{place} {part}".strip() or "value": text for part, text in parts.items()}
-    return texts
+    if isinstance(value, np.ndarray | np.generic | jax.Array) and not getattr(value.dtype, "hasobject", False):
+        return _array(value)
+    if type(value) in _PLAIN:
+        return f"{type(value).__name__} {value!r}"
+    parts = {part: identity(content, f"{name}.{part}") for part, content in _parts(value, name).items()}
+    return {"class": f"{type(value).__module__}.{type(value).__qualname__}"} | parts
 
 
-def _leaf(leaf: Any, name: str) -> dict[str, str]:
-    if isinstance(leaf, np.ndarray | np.generic | jax.Array) and not getattr(leaf.dtype, "hasobject", False):
-        return {"": _array(leaf)}
-    if isinstance(leaf, _PLAIN):
-        return {"": f"{type(leaf).__name__} {leaf!r}"}
-    if callable(leaf) or not hasattr(leaf, "__dict__") or type(leaf).__new__ is not object.__new__:
+def _parts(value: Any, name: str) -> dict[str, Any]:
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return value._asdict()  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(value, list | tuple):
+        return {str(index): part for index, part in enumerate(value)}
+    if isinstance(value, dict):
+        return {repr(key): part for key, part in value.items()}
+    # What is not made in Python may hold more than its fields, as functions, files and generators do.
+    new = type(value).__new__
+    if not hasattr(value, "__dict__") or not (new is object.__new__ or isinstance(new, FunctionType)):
         raise TypeError(
-            f"{name} is a {type(leaf).__name__}, which cannot be told from another of its kind and so not be recorded: "
-            "keep arrays, numbers and texts in it"
+            f"{name} is a {type(value).__name__}, which cannot be told from another of its kind and so not be "
+            "recorded: keep arrays, numbers and strings in it"
         )
-    fields = identity(vars(leaf), name)
-    return {"class": f"{type(leaf).__module__}.{type(leaf).__qualname__}"} | fields
+    return dict(sorted(vars(value).items()))
 
 
 def _array(array: Any) -> str:

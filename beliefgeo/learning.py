@@ -119,7 +119,9 @@ def learn(
             the vocabulary of network and process differ; several processes that are none, or not of one shape.
         TypeError: a process that cannot be told from another.
     """
-    settings, one = (process, process[0]) if isinstance(process, Sequence) and process else (None, process)
+    if isinstance(process, Sequence) and not process:
+        raise ValueError("learn needs a process, or several; got none")
+    settings, one = (process, process[0]) if isinstance(process, Sequence) else (None, process)
     if network.vocab_size != (needed := vocabulary(one) + bos):
         raise ValueError(f"vocab_size must be {needed} for {data}{' with BOS' * bos}; got {network.vocab_size}")
     lanes = len(settings or [one]) * budget.seeds

@@ -26,6 +26,15 @@ class Module(eqx.Module):
     count: int = 0
 
 
+def namesake():
+    class Module(eqx.Module):
+        table: jax.Array
+        order: int = eqx.field(static=True, default=1)
+        count: int = 0
+
+    return Module
+
+
 BUILDS = {
     "mess3": bg.mess3,
     "mess3, a little elsewhere": lambda: bg.mess3(0.05 + 1e-7),
@@ -45,6 +54,9 @@ BUILDS = {
     "plain within plain": lambda: Plain(Plain([0.5, 0.5])),
     "module": lambda: Module(jnp.ones(2)),
     "module, static field": lambda: Module(jnp.ones(2), order=2),
+    "module, static numbers": lambda: Module(jnp.ones(2), order=tuple(range(2000))),
+    "module, another static number": lambda: Module(jnp.ones(2), order=(*range(1999), 0)),
+    "module of the same name": lambda: namesake()(jnp.ones(2)),
     "module, number": lambda: Module(jnp.ones(2), count=1),
     "key": lambda: jax.random.key(0),
     "another key": lambda: jax.random.key(1),
@@ -62,8 +74,9 @@ def test_equal_where_built_alike_and_nowhere_else():
 
 def test_it_reads_as_what_it_is():
     parts = identity(bg.product([bg.coin(0.3), bg.golden_mean()]))
-    assert parts["factors[1].transitions"].startswith("float32[2,2,2] ")
-    assert "Product" in parts["structure"] and "Process" in parts["structure"]
+    assert parts["class"] == "beliefgeo.processes.factored.Product"
+    assert parts["factors"]["1"]["transitions"].startswith("float32[2,2,2] ")
+    assert parts["factors"]["1"]["generalised"] == "bool False"
 
 
 def test_precision_counts(x64):
@@ -73,10 +86,13 @@ def test_precision_counts(x64):
     assert wide["transitions"].startswith("float64") and narrow["transitions"].startswith("float32")
 
 
-@pytest.mark.parametrize("part", [lambda x: x, threading.Lock(), np.array([None])])
+@pytest.mark.parametrize("part", [lambda x: x, jax.jit(jnp.sin), threading.Lock(), np.random.default_rng(0), {1, 2}])
 def test_what_cannot_be_told_apart_is_refused(part):
-    with pytest.raises(TypeError, match=r"process \['rule'\] is a .*, which cannot be told from another of its kind"):
-        identity(Plain(np.ones(1), part), "process")
+    for holder, place in ((Plain(np.ones(1), part), "rule"), (Module(jnp.ones(1), order=part), "order")):
+        with pytest.raises(TypeError, match=f"process.{place} is a .*, which cannot be told from another of its kind"):
+            identity(holder, "process")
+    with pytest.raises(TypeError, match="process.table is a ndarray, which cannot be told from another"):
+        identity(Plain(np.array([part, None])), "process")
 
 
 def test_other_sessions_say_the_same():

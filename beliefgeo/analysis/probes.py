@@ -76,8 +76,8 @@ def fit_probe(
         weights: `[row]`, nonnegative, at any scale; default equal. Rows of no weight may hold NaN.
         offset: fit b; else b = 0.
         rcond: directions whose singular value is below rcond times the largest are dropped, measured after each
-            feature is scaled to unit variance; default: `features * eps` of the dtype, a matter of rounding only, and
-            never less than eps.
+            feature is scaled to unit variance; default: `features * eps` of the dtype, a matter of rounding only.
+            Never less than `4 sqrt(features) * eps`, below which a direction is rounding of the rows.
 
     Raises:
         ValueError: other than two axes, mismatched rows, NaN, weights that are negative or all zero, or fewer rows
@@ -99,7 +99,9 @@ def fit_probe(
 
 @partial(jax.jit, static_argnames="offset")
 def _fit(features: Array, targets: Array, weights: Array, rcond: jax.typing.ArrayLike, offset: bool) -> Probe:
-    return _probe(features, targets, weights, jnp.maximum(rcond, jnp.finfo(features.dtype).eps), offset)
+    # Below this a direction is rounding of the rows, and its kernel anything.
+    least = 4 * features.shape[1] ** 0.5 * float(jnp.finfo(features.dtype).eps)
+    return _probe(features, targets, weights, jnp.maximum(rcond, least), offset)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4,))

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.given import check_tokens
 from beliefgeo.processes.opaque import as_pytree
-from beliefgeo.processes.process import ArrayLike, Observer, Process, contract, vocabulary
+from beliefgeo.processes.process import ArrayLike, Observer, Process, concrete, contract, vocabulary
 
 
 def constrained_beliefs(process: Observer, tokens: ArrayLike) -> Float[Array, "time_plus_1 state"]:
@@ -80,7 +80,9 @@ def evidence(process: Observer) -> Float[Array, "token state"]:
 def mean_belief(process: Observer, belief: ArrayLike) -> Float[Array, " state"]:
     """The belief expected after one more token, belief T = sum_x P(x | belief) update(belief, x).
 
-    Divided by its mass, which is 1 but for rounding: so neither it nor its derivative drifts over many steps.
+    Divided by its mass, which is 1 but for rounding: so neither it nor its derivative drifts over many steps. Raises
+    ValueError for a belief of a process that is not normalised or of another length, unless traced; one outside the
+    simplex, as constrained beliefs are, is none the worse: the mean is linear.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> mean_belief(golden_mean(), [1.0, 0.0]).tolist()
@@ -89,6 +91,7 @@ def mean_belief(process: Observer, belief: ArrayLike) -> Float[Array, " state"]:
     process = as_pytree(process)
     belief = jnp.asarray(belief, process.initial.dtype)
     if isinstance(process, Process):
+        _require_normalised(process, belief)
         moved = contract("i,xij->j", belief, process.transitions)
         return moved / contract("i,i->", moved, process.readout)
     if isinstance(process, Product):
@@ -98,3 +101,13 @@ def mean_belief(process: Observer, belief: ArrayLike) -> Float[Array, " state"]:
     updated = jax.vmap(process.update, (None, 0))(belief, jnp.arange(len(law)))
     possible = jnp.where((law > 0)[:, None], updated, 0)  # NaN after an impossible token, of weight 0
     return contract("x,xi->i", law, possible) / law.sum()
+
+
+def _require_normalised(process: Process, belief: Float[Array, " _"]) -> None:
+    if belief.shape != process.initial.shape:
+        raise ValueError(f"a belief of this process has {process.n_states} entries, one a state; got {belief.shape}")
+    mass, size = concrete(contract("i,i->", belief, process.readout)), concrete(abs(belief).sum())
+    if mass is not None and size is not None and abs(mass - 1) > 1e-5 * max(1, size):
+        raise ValueError(
+            f"a belief must be normalised, belief @ readout == 1 (a sum for an HMM); got {mass:.6g}: divide by it"
+        )

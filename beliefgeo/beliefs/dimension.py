@@ -34,7 +34,11 @@ def lyapunov_exponents(
     The growth rates mu_0 > mu_1 > .. of products of T^(x) give the entropy rate, -mu_0, and the rates mu_i - mu_0 at
     which the maps belief -> belief T^(x) / P(x | belief) contract; -inf where a token erases a direction.
     Jurgens & Crutchfield 2102.10487.
+
+    Raises ValueError for a process that is not ergodic, or no tokens.
     """
+    if length < 1 or chains < 1:
+        raise ValueError(f"lyapunov_exponents needs length >= 1 and chains >= 1; got {length} and {chains}")
     wide = require_ergodic(process, "lyapunov_exponents")
     with jax.enable_x64(True):
         rates = np.asarray(_growth_rates(jax.random.split(key, chains), wide, length))
@@ -99,7 +103,8 @@ def box_dimension(points: ArrayLike, scales: ArrayLike | None = None) -> FittedD
         points: `[row, coordinate]`, such as `blackwell_samples` or simplex coordinates.
         scales: sides as shares of the largest extent; default: powers of 1/2 down to boxes that hold ten points.
 
-    Raises ValueError for fewer than 100 points, which show no scales.
+    Raises ValueError for fewer than 100 points, which show no scales, points that are NaN or infinite, or scales that
+    are no shares.
     """
     return _slope(points, scales, lambda counts: np.log(len(counts)))
 
@@ -122,11 +127,15 @@ def _slope(points: ArrayLike, scales: ArrayLike | None, measure) -> FittedDimens
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or len(points) < 100:
         raise ValueError(f"a dimension needs points [row, coordinate], 100 or more; got shape {points.shape}")
+    if wrong := int((~np.isfinite(points).all(1)).sum()):
+        raise ValueError(f"points must be finite; {wrong} of {len(points)} rows are not: leave them out")
     extent = np.ptp(points, axis=0).max()
     if extent < 1e-9:
         return FittedDimension(0.0, 0.0, np.zeros(0), np.zeros(0))
     unit = (points - points.min(0)) / extent
     shares = 2.0 ** -np.arange(2, 24) if scales is None else np.asarray(scales, np.float64)
+    if not ((shares > 0) & (shares <= 1)).all():
+        raise ValueError(f"scales must be shares of the largest extent, above 0 and up to 1; got {scales}")
     measured = []
     for share in shares:
         counts = np.unique(np.floor(unit / share).astype(np.int64), axis=0, return_counts=True)[1]

@@ -27,7 +27,7 @@ def estimate_entropy_rate(
 ) -> Estimate:
     """The mean of H(X | belief) along sampled trajectories, with a 95% interval from independent chains.
 
-    For any observer, finite or not.
+    For any observer, finite or not. Raises ValueError for fewer than two chains, which have no interval.
 
     >>> from beliefgeo.processes.classical import mess3
     >>> estimate = estimate_entropy_rate(jax.random.key(0), mess3(), 100)
@@ -51,7 +51,9 @@ def _mean_uncertainties(
 
 
 def interval(values: Float[np.ndarray, " chain"]) -> Estimate:
-    """The mean of independent values and its 95% interval by Student's t."""
+    """The mean of independent values and its 95% interval by Student's t; raises ValueError for fewer than two."""
+    if len(values) < 2:
+        raise ValueError(f"an interval needs two values or more, one a chain; got {len(values)}: raise chains")
     mean, error = values.mean(), values.std(ddof=1) / np.sqrt(len(values))
     reach = stdtrit(len(values) - 1, 0.975) * error
     return Estimate(float(mean), float(mean - reach), float(mean + reach))

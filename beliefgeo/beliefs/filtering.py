@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt
 
 from beliefgeo.beliefs.observations import check_observations, with_silence, without_silence
-from beliefgeo.beliefs.scaled import Filtered, filter_tangents, may_have_lost, rescued
+from beliefgeo.beliefs.scaled import Filtered, filter_in_range, filter_tangents, may_have_lost, rescued
 from beliefgeo.processes.factor_tree import FactorTree
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.given import check_belief, check_tokens
 from beliefgeo.processes.opaque import as_pytree
-from beliefgeo.processes.process import ArrayLike, Observer, Process, take, vocabulary
+from beliefgeo.processes.process import ArrayLike, Observer, Process, is_traced, take, vocabulary
 from beliefgeo.processes.scalars import ScalarProcess, size_order
 
 
@@ -89,7 +89,7 @@ def filter_beliefs(
         tokens = check_tokens(process, tokens)
         if tokens.ndim != 1:
             raise ValueError(f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch")
-        return _filter(process, tokens)
+        return _filter_now(process, tokens) if isinstance(process, Process) else _filter(process, tokens)
     if observed is not None or missing is not None:
         _require_matrices(process)
     codes = check_observations(process, tokens, observed, missing, lengths)
@@ -105,6 +105,14 @@ def _require_matrices(process: Observer) -> None:
             "a token that was not observed moves the belief by the sum of the matrices of all tokens; a "
             f"{type(process).__name__} has none: give its joint, beliefgeo.joint(process), where it has one"
         )
+
+
+def _filter_now(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+    """`_filter`; of what is known now the scaled filter is not even compiled where it is not needed."""
+    if is_traced((process, tokens)):
+        return _filter(process, tokens)
+    plain, lost = _plainly(process, tokens)
+    return _in_range(process, tokens) if lost else plain
 
 
 @eqx.filter_jit
@@ -157,6 +165,9 @@ def filter_plainly(process: Process, tokens: Int[Array, " time"]) -> tuple[Filte
         return filtered, may_have_lost(process, size_order(filtered.beliefs).min())
     filtered, least = _filter_scalars(scalars, tokens)
     return filtered, may_have_lost(process, least)
+
+
+_plainly, _in_range = eqx.filter_jit(filter_plainly), eqx.filter_jit(filter_in_range)
 
 
 def _together(parts: Sequence[Filtered]) -> Filtered:

@@ -84,10 +84,9 @@ def _missed_moves(
         for word, token in np.argwhere(lacking).tolist():
             found.setdefault((int(states[word]), token), (length, word))
         states = extend(successors, states)
-    level = significance / ((growth.examined + 1) * (growth.examined + 2))
-    growth.examined += bool(found)
+    # At the level itself, above that of `_state_after`: a move that is none spoils the state, one that is missed shows.
     alike = lambda state, history: (
-        agreement(_continuations(futures[history[0]][history[1]]), growth.tables[state][None])[0] >= level / len(found)
+        agreement(_continuations(futures[history[0]][history[1]]), growth.tables[state][None])[0] >= significance
     )
     return {
         (state, token): (history[0] + 1, history[1] * futures[0].shape[1] + token)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import chdtrc
@@ -95,11 +95,12 @@ def infer_causal_states(
     # What was seen after a state's shortest history may be no move of any history of full length.
     successors = np.where((successors >= 0) & (counts == 0), IMPOSSIBLE, successors)
     recurrent = _closed_class(successors, counts, history_length)
-    _require_moves(growth, successors, counts, recurrent)
+    unfollowed = _unfollowed(growth, successors, counts, recurrent)
     relabelled = np.full(len(successors) + 2, -1)  # the last two entries are those of -1 and -2
     relabelled[recurrent] = np.arange(len(recurrent))
-    successors, counts, states = relabelled[successors[recurrent]], counts[recurrent], relabelled[states]
-    require_explained(successors, sequences, history_length, future_length)
+    successors, states = relabelled[successors[recurrent]], relabelled[states]
+    counts = np.where(successors >= 0, counts[recurrent], 0)
+    require_explained(successors, sequences, history_length, future_length, unfollowed)
     process, standard_errors = _machine(successors, counts)
     laws = counts / counts.sum(1, keepdims=True)
     return CausalStates(
@@ -110,7 +111,7 @@ def infer_causal_states(
         synchronised=float(counts.sum() / next_tokens.sum()),
         log_likelihood=float((counts * np.log(np.where(counts > 0, laws, 1))).sum()),
         n_transient=len(growth.known) - len(recurrent),
-        agreement=_agreement_within(states, next_tokens),
+        agreement=_agreement_within(states, next_tokens, successors >= 0),
     )
 
 
@@ -141,31 +142,36 @@ def _closed_class(successors: np.ndarray, counts: np.ndarray, history_length: in
     return np.flatnonzero(label == visits.argmax())
 
 
-def _require_moves(
+def _unfollowed(
     growth: Growth,
     successors: Int[np.ndarray, "state token"],
     counts: Int[np.ndarray, "state token"],
     recurrent: Int[np.ndarray, " recurrent"],
-) -> None:
-    """Every token counted from a recurrent state leads on: one that does not was seen after unlike histories only."""
-    for state in recurrent:
-        for token in np.flatnonzero((counts[state] > 0) & (successors[state] < 0)):
-            length, code = growth.known[state]
-            history = [code // len(counts[0]) ** place % len(counts[0]) for place in range(length)][::-1]
-            raise ValueError(
-                f"token {token} never follows the history {history}, but {counts[state, token]:,} times others that "
-                "were taken to predict like it: raise future_length or history_length, so that they are told apart"
-            )
+) -> str:
+    """What to say of a token seen from a recurrent state after histories alone that are unlike its shortest one."""
+    lacking = np.argwhere((counts[recurrent] > 0) & (successors[recurrent] < 0))
+    if not len(lacking):
+        return ""
+    state, token = recurrent[lacking[0][0]], lacking[0][1]
+    length, code = growth.known[state]
+    history = [code // len(counts[0]) ** place % len(counts[0]) for place in range(length)][::-1]
+    return (
+        f"token {token} never follows the history {history}, but {counts[state, token]:,} times others that were taken "
+        "to predict like it"
+    )
 
 
-def _agreement_within(states: Int[np.ndarray, " word"], counts: Int[np.ndarray, "word token"]) -> float:
+def _agreement_within(
+    states: Int[np.ndarray, " word"], counts: Int[np.ndarray, "word token"], possible: Bool[np.ndarray, "state token"]
+) -> float:
     """The smallest p value, of any state, of its histories having one law of the next token, times their number."""
     p_values = []
-    for state in range(states.max() + 1):
-        table = counts[(states == state) & counts.any(1)].astype(float)
+    for state, tokens in enumerate(possible):
+        table = counts[states == state][:, tokens].astype(float)
+        table = table[table.any(1)]
         expected = table.sum(1, keepdims=True) * table.sum(0) / table.sum()
         statistic = 2 * (table * np.log(np.where(table > 0, table, 1) / np.where(table > 0, expected, 1))).sum()
-        freedom = (len(table) - 1) * (table.any(0).sum() - 1)
+        freedom = (len(table) - 1) * (tokens.sum() - 1)
         p_values.append(chdtrc(freedom, statistic) if freedom else 1.0)
     return min(1.0, len(p_values) * float(min(p_values)))
 

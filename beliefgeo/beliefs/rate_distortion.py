@@ -38,7 +38,7 @@ def predictive_rate_distortion(process: Process, trade_offs: ArrayLike, *, futur
         future_length: tokens of the future, L.
 
     Raises:
-        ValueError: a trade-off that is not positive; infinitely many causal states.
+        ValueError: a trade-off that is not positive and finite; no token of the future; infinitely many causal states.
 
     >>> from beliefgeo.processes.classical import even
     >>> curve = predictive_rate_distortion(even(), [0.5, 100.0])
@@ -46,8 +46,10 @@ def predictive_rate_distortion(process: Process, trade_offs: ArrayLike, *, futur
     [0.0, 0.637]
     """
     betas = np.asarray(trade_offs, np.float64)
-    if betas.ndim != 1 or not (betas > 0).all():
+    if betas.ndim != 1 or not ((betas > 0) & (betas < np.inf)).all():
         raise ValueError(f"trade_offs must be positive numbers [trade]; got {trade_offs}")
+    if future_length < 1:
+        raise ValueError(f"future_length must be at least 1 token; got {future_length}")
     machine = epsilon_machine_float64(process)
     with jax.enable_x64(True):
         futures = jnp.stack([_future_law(machine, state, future_length) for state in np.eye(machine.n_states)])

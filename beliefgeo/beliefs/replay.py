@@ -73,10 +73,11 @@ def require_explained(
     sequences: Int[np.ndarray, "batch time"],
     history_length: int,
     future_length: int,
+    suspect: str = "",
 ) -> None:
     """Raise ValueError unless a machine allows every sequence that it was made from, and no choice where those repeat.
 
-    The lengths are those within which its states were told apart.
+    The lengths are those within which its states were told apart; `suspect` says what may be wrong where it does not.
     """
     found = f"the {len(successors)} states found with history_length {history_length}, future_length {future_length}"
     if ((successors >= 0).sum(1) > 1).any() and repeats(sequences[:, history_length:]):
@@ -89,14 +90,17 @@ def require_explained(
     row = int(explained.argmin())
     position = first_impossible(successors, sequences[row])
     counted = sequences[:, history_length : sequences.shape[1] - future_length + 1]
-    raise ValueError(
-        f"{found} give the data probability 0: none explains token {sequences[row, position]} at position "
-        f"{f'{row}, ' * (len(sequences) > 1)}{position} after those before it; "
-        + (
+    if allowed(successors, counted).all():
+        advice = (
             f"it is among the first {history_length} or last {future_length - 1} tokens of a sequence, which are not "
             "counted, and what is does not explain it: leave them out"
-            if allowed(successors, counted).all()
-            else "histories that differ later were taken for one: raise future_length or history_length (sequences of "
-            "different processes: give them one at a time)"
         )
+    else:
+        advice = (
+            f"{suspect or 'histories that differ later were taken for one'}: raise future_length or history_length "
+            "(sequences of different processes: give them one at a time)"
+        )
+    raise ValueError(
+        f"{found} give the data probability 0: none explains token {sequences[row, position]} at position "
+        f"{f'{row}, ' * (len(sequences) > 1)}{position} after those before it; {advice}"
     )

@@ -123,7 +123,8 @@ def _logarithm(value: Float[Array, ""], exponent: Int[Array, ""]) -> Float[Array
     )
 
 
-def _filter_in_range(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+def filter_in_range(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+    """`filter_scaled` in plain numbers, NaN where a belief is undefined."""
     beliefs, log_probabilities = filter_scaled(process, tokens)
     defined = jnp.append(True, jnp.isfinite(log_probabilities))
     return Filtered(jnp.where(defined[:, None], beliefs.at(jnp.int32(0)), jnp.nan), log_probabilities)
@@ -131,7 +132,7 @@ def _filter_in_range(process: Process, tokens: Int[Array, " time"]) -> Filtered:
 
 def filter_tangents(primals: tuple, tangents: tuple) -> Filtered:
     """The derivatives of any filter: those of the scaled one, which are finite beside impossible tokens."""
-    return jax.jvp(_filter_in_range, primals, tangents)[1]
+    return jax.jvp(filter_in_range, primals, tangents)[1]
 
 
 def rescued(process: Process, tokens: Int[Array, " time"], plain: Filtered, lost: Bool[Array, ""]) -> Filtered:
@@ -143,7 +144,7 @@ def rescued(process: Process, tokens: Int[Array, " time"], plain: Filtered, lost
     def rescue(state: tuple[Bool[Array, ""], Filtered]) -> tuple[Bool[Array, ""], Filtered]:
         needed, _ = state
         # True here, which XLA does not know: what does not depend on the loop it computes before it, needed or not.
-        return jnp.zeros((), bool), _filter_in_range(process, jnp.where(needed, tokens, 0))
+        return jnp.zeros((), bool), filter_in_range(process, jnp.where(needed, tokens, 0))
 
     return jax.lax.while_loop(lambda state: state[0], rescue, (lost, plain))[1]
 

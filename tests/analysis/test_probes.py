@@ -10,6 +10,7 @@ from beliefgeo.analysis.statistic import merge_statistics, probe_statistic
 from tests import oracle
 
 RNG = np.random.default_rng(0)
+PRECISIONS = pytest.mark.parametrize("precision", ["float32", "float64"])
 
 
 def regression(rows=400, features=6, targets=2, noise=0.3):
@@ -79,6 +80,19 @@ def test_a_cut_off_gives_the_least_norm_solution():
     np.testing.assert_allclose(nothing(x), 8, rtol=1e-6)
 
 
+@PRECISIONS
+def test_no_cut_off_lets_rounding_in(precision):
+    """Indicators of five groups sum to 1: beside an offset one direction is empty, and rcond=0 does not fill it."""
+    with jax.enable_x64(precision == "float64"):
+        group = RNG.integers(0, 5, 300)
+        indicators, y = np.eye(5)[group], RNG.normal(size=(300, 2)) + group[:, None]
+        means = np.stack([y[group == one].mean(0) for one in range(5)])
+        for rcond in (None, 0.0, 1e-30):
+            probe = bg.fit_probe(indicators, y, rcond=rcond)
+            np.testing.assert_allclose(probe(np.eye(5)), means, atol=1e-5)
+            assert abs(probe.kernel).max() < 5
+
+
 def test_merging_statistics_is_fitting_everything():
     x, y, w = (jnp.asarray(a, jnp.float32) for a in regression(300))
     parts = [slice(0, 50), slice(50, 53), slice(53, 300)]
@@ -119,7 +133,6 @@ def test_float32_batches_and_gradients():
 
 
 CONSTANTS = [0.0, 0.1, 0.7, 1.0, 123.456, 1e6, -1e-30, 1e30]
-PRECISIONS = pytest.mark.parametrize("precision", ["float32", "float64"])
 
 
 @PRECISIONS
@@ -269,7 +282,8 @@ def test_of_no_features_the_mean_is_left():
 @pytest.mark.parametrize("how", [{}, {"offset": False}, {"rcond": 0.3}], ids=str)
 def test_gradients_of_what_a_cut_off_keeps(x64, how):
     """Of a cut-off among distinct directions, too, where what is kept turns towards what is not."""
-    x, y, w = (jnp.asarray(array) for array in regression(60, 4))
+    x = RNG.normal(size=(60, 2)).repeat(2, 1) * [1, 2, 3, 4] + 0.3 * RNG.normal(size=(60, 4)) + 1  # two pairs alike
+    x, y, w = (jnp.asarray(array) for array in (x, RNG.normal(size=(60, 2)), RNG.uniform(0.5, 2, 60)))
 
     @jax.jit
     def value(x, y, w):
@@ -277,7 +291,7 @@ def test_gradients_of_what_a_cut_off_keeps(x64, how):
         return jnp.sin(probe.kernel).sum() + (probe.bias**2).sum()
 
     sizes = np.linalg.svd(np.asarray(x - x.mean(0)[None]) / np.asarray(x.std(0)), compute_uv=False)
-    assert how != {"rcond": 0.3} or (sizes[-1] < 0.3 * sizes[0] < sizes[0])
+    assert sizes[2] < 0.3 * sizes[0] < sizes[1]
     for argument, point in enumerate((x, y, w)):
         along = jnp.asarray(RNG.normal(size=point.shape))
         at = lambda step, argument=argument, along=along: value(

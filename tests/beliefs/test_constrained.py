@@ -138,6 +138,20 @@ def test_mistakes():
     assert constrained_beliefs(bg.mess3(), []).shape == (1, 3)
 
 
+def test_the_mean_of_what_is_no_belief():
+    for belief, message in (
+        ([2.0, 0.0, 0.0], "normalised, belief @ readout == 1 .a sum for an HMM.; got 2: divide by it"),
+        ([0.5, 0.5], r"has 3 entries, one a state; got \(2,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mean_belief(bg.mess3(), belief)
+    # Constrained beliefs leave the simplex, and their mean is that of the formula.
+    outside = np.array([1.3, -0.2, -0.1])
+    expected = outside @ oracle.matrices(bg.mess3()).sum(0)
+    np.testing.assert_allclose(mean_belief(bg.mess3(), outside), expected, atol=1e-6)
+    assert np.isnan(mean_belief(bg.mess3(), [np.nan] * 3)).all()
+
+
 def test_batches_and_compilation():
     chex.clear_trace_counter()
     traced = chex.assert_max_traces(lambda x, word: constrained_beliefs(bg.mess3(x), word), n=1)

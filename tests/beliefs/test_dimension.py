@@ -31,6 +31,25 @@ def test_dimensions_of_known_sets():
         box_dimension(np.ones((5, 2)))
 
 
+def test_points_and_scales_that_are_none():
+    points = np.random.default_rng(0).uniform(size=(1000, 2))
+    points[3] = np.nan
+    for dimension in (box_dimension, information_dimension):
+        with pytest.raises(ValueError, match="points must be finite; 1 of 1000 rows are not: leave them out"):
+            dimension(points)
+        for scales in ([0.5, 0.25, 0.0], [2.0, 1.0, 0.5], [np.nan] * 3):
+            with pytest.raises(ValueError, match="scales must be shares of the largest extent, above 0 and up to 1"):
+                dimension(points[4:], scales)
+
+
+def test_numbers_of_chains_and_tokens_that_give_nothing():
+    key = jax.random.key(0)
+    with pytest.raises(ValueError, match="two values or more, one a chain; got 1: raise chains"):
+        statistical_complexity_dimension(key, bg.mess3(), 10, chains=1)
+    with pytest.raises(ValueError, match="needs length >= 1 and chains >= 1; got 0 and 4"):
+        lyapunov_exponents(key, bg.mess3(), 0, chains=4)
+
+
 def test_exponents_of_two_states_by_hand():
     """Of two states the one exponent is the mean log of |det T^(x)| / P(x | belief)^2 along the beliefs."""
     process = bg.mess(0.2, 0.7, 2)

@@ -143,6 +143,8 @@ def test_a_one_in_five_tokens(history_length):
     tokens = (np.arange(7000) % 5 == 0).astype(int)
     with pytest.raises(ValueError, match="raise future_length or history_length"):
         infer_causal_states(tokens, history_length)
+    with pytest.raises(ValueError, match=r"token 1 never follows the history \[1\], but 1,398 times others that were"):
+        infer_causal_states(tokens, 6)
     found = infer_causal_states(tokens, max(history_length, 5), future_length=4)
     assert found.process.n_states == 5
     np.testing.assert_allclose(bg.log_probability(found.process, tokens), -np.log(5), atol=1e-6)

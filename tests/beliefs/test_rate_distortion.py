@@ -47,3 +47,7 @@ def test_no_code_found_by_chance_is_better():
 def test_bad_trade_offs():
     with pytest.raises(ValueError, match="trade_offs must be positive numbers"):
         predictive_rate_distortion(bg.even(), [1.0, -1.0])
+    with pytest.raises(ValueError, match="trade_offs must be positive numbers"):
+        predictive_rate_distortion(bg.even(), [np.inf])
+    with pytest.raises(ValueError, match="future_length must be at least 1 token; got 0"):
+        predictive_rate_distortion(bg.even(), [1.0], future_length=0)

@@ -183,7 +183,7 @@ def test_derivatives_of_a_posterior_that_revives(x64):
     np.testing.assert_allclose(jax.grad(value)(0.9), 0.5 * (400 / 0.9 - 400 / 0.1), rtol=1e-10)
 
 
-@pytest.mark.parametrize("build", [bg.rrxor, signed_golden_mean])
+@pytest.mark.parametrize("build", [pytest.param(bg.rrxor, marks=pytest.mark.slow), signed_golden_mean])
 def test_derivatives_by_every_entry(build, x64):
     """Also by those that are zero: against differences of the oracle's product of matrices."""
     process = build()

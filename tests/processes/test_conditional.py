@@ -80,7 +80,14 @@ def joint_by_hand(factors):
     return by_hand(np.array(transitions), *map(kron, parts))
 
 
-@pytest.mark.parametrize("build", [two_and_three, three_of_two, one_generalised])
+@pytest.mark.parametrize(
+    "build",
+    [
+        two_and_three,
+        pytest.param(three_of_two, marks=pytest.mark.slow),
+        pytest.param(one_generalised, marks=pytest.mark.slow),
+    ],
+)
 def test_conditional_transitions_are_their_joint(build, x64):
     factors = build(True)
     assert_same(conditional_transitions(factors), joint_by_hand(factors))
@@ -132,7 +139,9 @@ def sum_over_paths(factors, word):
     return probability
 
 
-@pytest.mark.parametrize(("build", "n_tokens"), [(two_and_three, 6), (three_of_two, 8)])
+@pytest.mark.parametrize(
+    ("build", "n_tokens"), [(two_and_three, 6), pytest.param(three_of_two, 8, marks=pytest.mark.slow)]
+)
 def test_fully_conditional_against_sums_over_hidden_paths(build, n_tokens, x64):
     factors = build(False)
     process = fully_conditional(factors)

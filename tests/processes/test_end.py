@@ -34,7 +34,7 @@ def ended_by_hand(process, p):
     return by_hand(transitions, np.append(process.initial, 0), np.append(readout, 1))
 
 
-@pytest.mark.parametrize("build", [bg.mess3, signed_golden_mean])
+@pytest.mark.parametrize("build", [bg.mess3, pytest.param(signed_golden_mean, marks=pytest.mark.slow)])
 def test_a_process_and_the_same_wrapped(build, x64):
     process = build()
     exact = ended_by_hand(process, P)

@@ -51,7 +51,7 @@ def joint_by_hand(factors, parents):
     return by_hand(np.array(transitions), initial, readout)
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n != "siblings" else n for n in TREES])
 def test_the_joint_is_the_same_process(name, x64):
     factors, parents = TREES[name]()
     assert_same(factor_tree(factors, parents), joint_by_hand(factors, parents))

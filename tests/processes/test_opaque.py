@@ -177,7 +177,15 @@ def test_sampled_and_enumerated(name):
     np.testing.assert_allclose(words.beliefs, expected.beliefs, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["numpy", "dict", "slotted dataclass", "namedtuple"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "numpy",
+        pytest.param("dict", marks=pytest.mark.slow),
+        "slotted dataclass",
+        pytest.param("namedtuple", marks=pytest.mark.slow),
+    ],
+)
 def test_whatever_a_process_can_do(name):
     observer, process = OBSERVERS[name](), bg.mess3()
     tokens = [0, 2, 2, 1]
@@ -194,7 +202,10 @@ def test_whatever_a_process_can_do(name):
     np.testing.assert_allclose(beliefs_after(observer, rows), rows.beliefs, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["numpy", "dict", "slotted dataclass"])
+@pytest.mark.parametrize(
+    "name",
+    ["numpy", pytest.param("dict", marks=pytest.mark.slow), pytest.param("slotted dataclass", marks=pytest.mark.slow)],
+)
 def test_as_a_part_of_others(name):
     observer, process = OBSERVERS[name](), bg.mess3()
     for compose in (lambda one: with_bos(bg.product([one, bg.coin(0.3)])), lambda one: with_end(one, 0.2)):

@@ -40,7 +40,15 @@ def phases_by_hand(processes, back_to):
     return by_hand(transitions.reshape(-1, size, size), initial, readout)
 
 
-@pytest.mark.parametrize(("build", "back_to"), [(three, 0), (three, 1), (three, 2), (quantum, 0)])
+@pytest.mark.parametrize(
+    ("build", "back_to"),
+    [
+        (three, 1),
+        pytest.param(three, 0, marks=pytest.mark.slow),
+        pytest.param(three, 2, marks=pytest.mark.slow),
+        pytest.param(quantum, 0, marks=pytest.mark.slow),
+    ],
+)
 def test_the_joint_is_the_same_process(build, back_to, x64):
     assert_same(time_varying(build(), back_to=back_to), phases_by_hand(build(), back_to), length=3, long=8)
 
