@@ -203,7 +203,9 @@ def test_tokens_sampling_and_unknown_tokens(construct):
     np.testing.assert_allclose(found, words.probabilities, atol=5 * np.sqrt(words.probabilities.max() / len(tokens)))
 
 
-@pytest.mark.parametrize("construct", [conditional_transitions, fully_conditional])
+@pytest.mark.parametrize(
+    "construct", [pytest.param(conditional_transitions, marks=pytest.mark.slow), fully_conditional]
+)
 def test_gradients_and_batches(construct, x64):
     def build(p):
         moves, emissions = [[1 - p, p], [p, 1 - p]], [[0.9, 0.1], [p, 1 - p]]
