@@ -24,8 +24,9 @@ from scipy.stats import binomtest
 
 import beliefgeo as bg
 from beliefgeo import cli, outputs, runs
-from beliefgeo.beliefs.inference import infer_causal_states, window_codes
+from beliefgeo.beliefs.inference import infer_causal_states
 from beliefgeo.beliefs.spectral import spectral_learn
+from beliefgeo.beliefs.windows import window_codes
 from beliefgeo.plots import inference as plots
 from beliefgeo.processes.quantum import bloch_walk, frdn
 

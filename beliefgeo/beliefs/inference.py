@@ -11,7 +11,6 @@ from scipy.special import chdtrc
 from beliefgeo.beliefs.histories import IMPOSSIBLE, UNEXPLORED, Growth, extend, grow
 from beliefgeo.beliefs.replay import require_explained
 from beliefgeo.beliefs.windows import check_sequences, count_futures
-from beliefgeo.beliefs.windows import window_codes as window_codes
 from beliefgeo.processes.process import ArrayLike, Process, hmm
 
 
