@@ -76,5 +76,5 @@ def sightings_panels(
         axis.set(xscale="log", yscale="log", xlabel=xlabel, title=title)
     axes[0].plot([], [], "D", mfc="none", color=GREY, label="published, drawn tokens")
     axes[0].set_ylabel("loss on the name (nats)")
-    axes[0].legend()
+    axes[-1].legend(*axes[0].get_legend_handles_labels(), loc="center", bbox_to_anchor=(0.6, 0.62))
     return figure
