@@ -65,6 +65,9 @@ from beliefgeo.processes.compose import relabel as relabel
 from beliefgeo.processes.compose import transduce as transduce
 from beliefgeo.processes.conditional import conditional_transitions as conditional_transitions
 from beliefgeo.processes.conditional import fully_conditional as fully_conditional
+from beliefgeo.processes.construct import from_moore as from_moore
+from beliefgeo.processes.construct import ghmm as ghmm
+from beliefgeo.processes.construct import hmm as hmm
 from beliefgeo.processes.end import with_end as with_end
 from beliefgeo.processes.factor_tree import factor_tree as factor_tree
 from beliefgeo.processes.factored import joint as joint
@@ -72,10 +75,6 @@ from beliefgeo.processes.factored import product as product
 from beliefgeo.processes.noisy_product import noisy_product as noisy_product
 from beliefgeo.processes.process import Observer as Observer
 from beliefgeo.processes.process import Process as Process
-from beliefgeo.processes.process import from_moore as from_moore
-from beliefgeo.processes.process import ghmm as ghmm
-from beliefgeo.processes.process import hmm as hmm
-from beliefgeo.processes.process import stationary_distribution as stationary_distribution
 from beliefgeo.processes.quantum import bloch_walk as bloch_walk
 from beliefgeo.processes.quantum import frdn as frdn
 from beliefgeo.processes.quantum import from_kraus as from_kraus
@@ -84,6 +83,7 @@ from beliefgeo.processes.quantum import quantum_rrxor as quantum_rrxor
 from beliefgeo.processes.quasirandom import sample_quasirandom as sample_quasirandom
 from beliefgeo.processes.sampling import sample as sample
 from beliefgeo.processes.saved import load_process as load_process
+from beliefgeo.processes.stationary_law import stationary_distribution as stationary_distribution
 from beliefgeo.processes.time_varying import time_varying as time_varying
 
 __version__ = "0.1.0"

@@ -14,12 +14,13 @@ from jaxtyping import Array, Float, Int
 
 from beliefgeo import resumable, runs
 from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, optimal_loss, prefixes
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.trees import words
 from beliefgeo.identity import identity
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
-from beliefgeo.processes.process import ArrayLike, Observer, vocabulary
+from beliefgeo.processes.process import Observer, vocabulary
 from beliefgeo.processes.sampling import sample
 
 # What networks learn from, by `Budget.data`. Published numbers are of drawn tokens: who sets ours beside them says so.

@@ -23,12 +23,12 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from beliefgeo import hosts
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.windows import rectangular
 from beliefgeo.checkpoints import read_checkpoints, restore_params
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.transformer import Activations, Transformer, TransformerConfig
 from beliefgeo.outputs import write_json
-from beliefgeo.processes.process import ArrayLike
 
 
 class LoadedRun(NamedTuple):

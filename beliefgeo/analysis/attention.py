@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from beliefgeo.analysis.evaluation import Prefixes
 from beliefgeo.analysis.rows import as_reals
-from beliefgeo.processes.process import ArrayLike
+from beliefgeo.arrays import ArrayLike
 
 
 class Decay(NamedTuple):

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from beliefgeo.analysis.evaluation import Prefixes
 from beliefgeo.analysis.rows import check_weights, drop_rounding, explained
-from beliefgeo.processes.process import ArrayLike, Number
+from beliefgeo.arrays import ArrayLike, Number
 
 # An unexplained fraction that float32 cannot tell from 0: its R2 is 1 to the last digit or the one before.
 _NOTHING = 2 * float(np.finfo(np.float32).eps)

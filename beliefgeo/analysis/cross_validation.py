@@ -23,7 +23,7 @@ from beliefgeo.analysis.rows import (
     power_of_two,
     weighted_mean,
 )
-from beliefgeo.processes.process import ArrayLike, concrete, contract
+from beliefgeo.arrays import ArrayLike, concrete, contract
 
 # Cut-offs tried by cross-validation; 2 is above every singular value: no direction is worth keeping.
 RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Float, Num
 
-from beliefgeo.processes.process import ArrayLike
+from beliefgeo.arrays import ArrayLike
 
 
 def decay_report(excess: ArrayLike, judged: ArrayLike, *, level: float = 0.95) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.filtering import filter_beliefs
 from beliefgeo.beliefs.trees import Words
 from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64
-from beliefgeo.processes.process import ArrayLike, Observer, Process
+from beliefgeo.processes.process import Observer, Process
 
 # Words read at once: few enough that a layer stays in the cache of one core, 2.5 times faster than thousands.
 _BATCH = 256

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 
 from beliefgeo.analysis.probes import fit_probe
 from beliefgeo.analysis.rows import as_reals, check_weights, lengths, only_rounding
+from beliefgeo.arrays import ArrayLike, concrete, contract
 from beliefgeo.processes.given import as_integers
-from beliefgeo.processes.process import ArrayLike, concrete, contract
 
 
 class Modes(NamedTuple):

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.analysis.rows import as_reals, lengths, only_rounding, power_of_two, weighted_mean, weighted_rows
 from beliefgeo.analysis.statistic import probe_statistic
-from beliefgeo.processes.process import ArrayLike, contract
+from beliefgeo.arrays import ArrayLike, contract
 
 
 class PrincipalComponents(NamedTuple):

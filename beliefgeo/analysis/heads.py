@@ -12,8 +12,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from beliefgeo.analysis.report import over_seeds
 from beliefgeo.analysis.sampled import sampled_words
+from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.beliefs.constrained import evidence
-from beliefgeo.processes.process import ArrayLike, Process, contract
+from beliefgeo.processes.process import Process
 
 # Sampled words of each factor, and random starts, of an ideal layer.
 _WORDS, _STARTS = 500, 2

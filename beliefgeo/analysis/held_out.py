@@ -12,7 +12,7 @@ from beliefgeo.analysis.controls import equivalent_window, shares_of, shuffle_pr
 from beliefgeo.analysis.cross_validation import cross_validate_probe, cross_validated_r2
 from beliefgeo.analysis.evaluation import Prefixes
 from beliefgeo.analysis.rows import as_reals, check_weights, drop_rounding, explained
-from beliefgeo.processes.process import ArrayLike
+from beliefgeo.arrays import ArrayLike
 
 # Folds are made of the subtrees below words of at least this many tokens; shorter prefixes only ever train. Several
 # subtrees a fold: with one alone, the few heavy prefixes near its root make even the mean a poor prediction.

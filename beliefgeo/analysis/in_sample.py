@@ -23,7 +23,7 @@ from beliefgeo.analysis.probes import (
     solve_probe,
 )
 from beliefgeo.analysis.statistic import ProbeStatistic, merge_statistics, probe_statistic
-from beliefgeo.processes.process import ArrayLike, contract
+from beliefgeo.arrays import ArrayLike, contract
 
 
 class Reading(NamedTuple):

@@ -21,7 +21,7 @@ from beliefgeo.analysis.rows import (
     weighted_rows,
 )
 from beliefgeo.analysis.statistic import ProbeStatistic, probe_statistic, statistic_in_float64, uses_float64
-from beliefgeo.processes.process import ArrayLike, contract
+from beliefgeo.arrays import ArrayLike, contract
 
 
 class Probe(NamedTuple):

@@ -27,7 +27,7 @@ from beliefgeo.analysis.probes import fit_probe, score_probe
 from beliefgeo.analysis.rows import weighted_rows
 from beliefgeo.analysis.sampled import sampled_loss_gap
 from beliefgeo.analysis.seeds import Networks, with_seeds
-from beliefgeo.processes.process import ArrayLike
+from beliefgeo.arrays import ArrayLike
 
 # How the prefixes count, by its name in reports and figures.
 WEIGHTINGS = {"every word and position equally": "counts", "by probability": "probabilities"}

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Num
 
-from beliefgeo.processes.process import ArrayLike, as_floats, concrete, contract, is_traced
+from beliefgeo.arrays import ArrayLike, as_floats, concrete, contract, is_traced
 
 # Root-mean-square rounding of a column, in units of eps times its size: numbers that are typed are off by eps / 2 at
 # most, computed ones by a few times that.

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from beliefgeo.analysis.evaluation import Prefixes, divergences
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.filtering import filter_beliefs
 from beliefgeo.beliefs.trees import Words, count_words, words
 from beliefgeo.processes.float64 import as_float64
-from beliefgeo.processes.process import ArrayLike, Observer, Process, vocabulary
+from beliefgeo.processes.process import Observer, Process, vocabulary
 from beliefgeo.processes.sampling import sample
 
 # Beliefs and activations after every prefix are held together: at 64 numbers each, half a gigabyte.

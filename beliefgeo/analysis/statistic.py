@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from beliefgeo.analysis.rows import lengths, only_rounding
-from beliefgeo.processes.process import contract
+from beliefgeo.arrays import contract
 
 _BLOCK = 4096  # rows summed at a time: a few megabytes, which stay in the cache
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.analysis.geometry import principal_components
 from beliefgeo.analysis.rows import as_reals, only_rounding
-from beliefgeo.processes.process import ArrayLike, concrete, contract
+from beliefgeo.arrays import ArrayLike, concrete, contract
 
 
 def effective_dimension(features: ArrayLike, weights: ArrayLike | None = None, *, fraction: float = 0.95) -> int:

@@ -8,9 +8,11 @@ from scipy.sparse import csr_array
 
 from beliefgeo.beliefs.merging import group_close
 from beliefgeo.beliefs.mixed_states import closed_classes, mixed_state_presentation
+from beliefgeo.processes.construct import hmm
 from beliefgeo.processes.factored import require_process
 from beliefgeo.processes.float64 import as_float64, at_default_precision, epsilon
-from beliefgeo.processes.process import Observer, Process, hmm, stationary_distribution
+from beliefgeo.processes.process import Observer, Process
+from beliefgeo.processes.stationary_law import stationary_distribution
 
 
 def precision(*processes: Observer) -> float:

@@ -5,10 +5,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike, concrete, contract
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.given import check_tokens
 from beliefgeo.processes.opaque import as_pytree
-from beliefgeo.processes.process import ArrayLike, Observer, Process, concrete, contract, vocabulary
+from beliefgeo.processes.process import Observer, Process, vocabulary
 
 
 def constrained_beliefs(process: Observer, tokens: ArrayLike) -> Float[Array, "time_plus_1 state"]:

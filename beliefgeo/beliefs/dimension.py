@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.beliefs.causal_states import is_unifilar, merge_states, require_ergodic
 from beliefgeo.beliefs.estimates import Estimate, interval
-from beliefgeo.processes.process import ArrayLike, Process, contract
+from beliefgeo.processes.process import Process
 from beliefgeo.processes.sampling import sample
 
 # A direction that shrinks to less than this in one token is lost for good, not contracted.

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt
 
+from beliefgeo.arrays import ArrayLike, is_traced, take
 from beliefgeo.beliefs.observations import check_observations, with_silence, without_silence
 from beliefgeo.beliefs.scaled import Filtered, filter_in_range, filter_tangents, may_have_lost, rescued
 from beliefgeo.processes.factor_tree import FactorTree
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.given import check_belief, check_tokens
 from beliefgeo.processes.opaque import as_pytree
-from beliefgeo.processes.process import ArrayLike, Observer, Process, is_traced, take, vocabulary
+from beliefgeo.processes.process import Observer, Process, vocabulary
 from beliefgeo.processes.scalars import ScalarProcess, size_order
 
 

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.filtering import sum_pairwise
 from beliefgeo.beliefs.observations import check_observations, with_silence, without_silence
 from beliefgeo.beliefs.scaled import Scaled, filter_scaled, moved, scaled
-from beliefgeo.processes.process import ArrayLike, Observer, Process
+from beliefgeo.processes.process import Observer, Process
 
 
 class Smoothed(NamedTuple):

@@ -8,10 +8,12 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import chdtrc
 
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.histories import IMPOSSIBLE, UNEXPLORED, Growth, extend, grow
 from beliefgeo.beliefs.replay import require_explained
 from beliefgeo.beliefs.windows import check_sequences, count_futures
-from beliefgeo.processes.process import ArrayLike, Process, hmm
+from beliefgeo.processes.construct import hmm
+from beliefgeo.processes.process import Process
 
 
 class CausalStates(NamedTuple):

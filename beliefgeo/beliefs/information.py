@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from scipy.sparse import block_array, eye_array
 from scipy.sparse.linalg import spsolve
 
+from beliefgeo.arrays import contract
 from beliefgeo.beliefs.causal_states import epsilon_machine_float64, require_ergodic
 from beliefgeo.beliefs.mixed_states import (
     MixedStatePresentation,
@@ -23,7 +24,7 @@ from beliefgeo.beliefs.trees import check_tree, expand_beliefs, levels
 from beliefgeo.processes.factored import Product, require_process
 from beliefgeo.processes.float64 import as_float64
 from beliefgeo.processes.opaque import as_pytree
-from beliefgeo.processes.process import Observer, Process, contract
+from beliefgeo.processes.process import Observer, Process
 
 # Words in a tree that takes about a second.
 _AFFORDABLE = 400_000

@@ -10,8 +10,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike, as_integers, concrete
 from beliefgeo.processes.given import check_tokens
-from beliefgeo.processes.process import ArrayLike, Observer, Process, as_integers, concrete, vocabulary
+from beliefgeo.processes.process import Observer, Process, vocabulary
 
 
 def check_observations(

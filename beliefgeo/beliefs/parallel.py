@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike, contract, take
 from beliefgeo.beliefs.scaled import Filtered, filter_tangents, may_have_lost, rescued
 from beliefgeo.processes.given import check_tokens
-from beliefgeo.processes.process import ArrayLike, Observer, Process, contract, take
+from beliefgeo.processes.process import Observer, Process
 from beliefgeo.processes.scalars import size_order
 
 # Tokens multiplied one after the other, while all blocks of so many advance together.

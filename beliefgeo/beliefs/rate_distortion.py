@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.causal_states import epsilon_machine_float64
 from beliefgeo.beliefs.trees import levels
-from beliefgeo.processes.process import ArrayLike, Process
+from beliefgeo.processes.process import Process
 
 _ITERATIONS = 2000
 _BLURS = (0.01, 0.1, 0.5, 0.9)

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt
 
-from beliefgeo.processes.process import Process, contract, zero_below_rounding
+from beliefgeo.arrays import contract
+from beliefgeo.processes.process import Process, zero_below_rounding
 from beliefgeo.processes.scalars import size_order
 
 # The exponent of nothing: below that of any entry, and three of them add up within an int32.

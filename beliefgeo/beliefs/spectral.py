@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy.special import stdtrit
 
+from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.beliefs.windows import check_sequences, window_codes
-from beliefgeo.processes.process import ArrayLike, Process, contract, normalise, zero_below_rounding
+from beliefgeo.processes.process import Process, normalise, zero_below_rounding
 
 _BLOCKS = 32  # half of them choose the directions, the other half measure them
 _ROUNDING = 1e-9  # smaller correlations are those of rows that depend on each other; an eigenvalue this near 1 is 1

@@ -11,18 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.processes.factored import Product, require_process
 from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64, initial_float64
 from beliefgeo.processes.given import check_belief
 from beliefgeo.processes.opaque import as_pytree
-from beliefgeo.processes.process import (
-    ArrayLike,
-    Observer,
-    Process,
-    contract,
-    vocabulary,
-    zero_below_rounding,
-)
+from beliefgeo.processes.process import Observer, Process, vocabulary, zero_below_rounding
 
 
 class Expanded(NamedTuple):

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int
 
-from beliefgeo.processes.process import ArrayLike
+from beliefgeo.arrays import ArrayLike
 
 _LARGEST_TABLE = 2**24  # words counted in one array: 128 MiB
 _LEAST_COUNT = 10

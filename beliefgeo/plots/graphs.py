@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.plots.arrows import (
     INK,
     ROUNDING,
@@ -23,7 +24,6 @@ from beliefgeo.plots.arrows import (
     widest,
 )
 from beliefgeo.plots.style import BLUE, GREEN, ORANGE, PURPLE, styled
-from beliefgeo.processes.process import ArrayLike
 
 _TOKEN_STYLES: tuple[tuple[str, Any], ...] = (
     (BLUE, "-"),

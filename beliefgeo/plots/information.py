@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
+from beliefgeo.arrays import ArrayLike, Number
 from beliefgeo.plots.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, panels, styled
-from beliefgeo.processes.process import ArrayLike, Number
 
 # Eigenvalues nearer than this share a marker. A defective zero comes back from an eigenvalue solver as a ring of radius
 # eps^(1/k) for a Jordan block of size k.

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from beliefgeo.arrays import concrete, take
 from beliefgeo.processes.factored import require_process
-from beliefgeo.processes.process import Observer, Process, concrete, take
+from beliefgeo.processes.process import Observer, Process
 
 # A shared initial belief or readout may be rounded differently in each; the first one counts.
 _SAME = {"float32": 1e-5, "float64": 1e-10}

@@ -12,16 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from beliefgeo.processes.process import (
-    ArrayLike,
-    Number,
-    Process,
-    as_floats,
-    concrete,
-    hmm,
-    is_traced,
-    require_between,
-)
+from beliefgeo.arrays import ArrayLike, Number, as_floats, concrete, is_traced, require_between
+from beliefgeo.processes.construct import hmm
+from beliefgeo.processes.process import Process
 
 
 def coin(p: Number = 0.5) -> Process:

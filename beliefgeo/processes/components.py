@@ -7,8 +7,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from beliefgeo.arrays import ArrayLike, as_floats, contract
 from beliefgeo.processes.factored import require_process
-from beliefgeo.processes.process import ArrayLike, Observer, as_floats, contract, normalise, zero_below_rounding
+from beliefgeo.processes.process import Observer, normalise, zero_below_rounding
 
 
 class MixtureBelief(NamedTuple):

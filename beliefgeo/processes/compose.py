@@ -12,22 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from beliefgeo.arrays import ArrayLike, Number, as_floats, concrete, contract, is_traced, require_between
+from beliefgeo.processes.construct import ghmm, hmm
 from beliefgeo.processes.factored import require_process, require_range
 from beliefgeo.processes.float64 import as_float64, initial_float64
-from beliefgeo.processes.process import (
-    ArrayLike,
-    Number,
-    Observer,
-    Process,
-    as_floats,
-    concrete,
-    contract,
-    ghmm,
-    hmm,
-    is_traced,
-    require_between,
-    stationary_distribution,
-)
+from beliefgeo.processes.process import Observer, Process
+from beliefgeo.processes.stationary_law import stationary_distribution
 from beliefgeo.processes.word_probabilities import allowed_words
 
 

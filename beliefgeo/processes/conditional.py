@@ -16,9 +16,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike, concrete, contract
 from beliefgeo.processes.alternatives import Alternatives, alternatives, choose, stack
 from beliefgeo.processes.factored import assemble_joint, join_beliefs, join_tokens, split_belief, split_token
-from beliefgeo.processes.process import ArrayLike, Observer, Process, concrete, contract, normalise, vocabulary
+from beliefgeo.processes.process import Observer, Process, normalise, vocabulary
 
 _PER = "combination of the others' tokens"
 
@@ -137,7 +138,7 @@ def conditional_transitions(factors: Sequence[Sequence[Observer]]) -> Conditiona
         ValueError: fewer than two factors; a factor with the wrong number of processes, or with processes not alike.
         TypeError: what is neither a process nor made of processes.
 
-    >>> from beliefgeo.processes.process import from_moore
+    >>> from beliefgeo.processes.construct import from_moore
     >>> stay, swap, emissions = [[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0.9, 0.1], [0.2, 0.8]]
     >>> pair = [from_moore([1, 0], moves, emissions) for moves in (stay, swap)]
     >>> coupled = conditional_transitions([pair, pair])  # a token 1 of each moves the other

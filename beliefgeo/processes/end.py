@@ -4,17 +4,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import Number, as_floats, contract, require_between
 from beliefgeo.processes.factored import joint, require_observer, require_range
-from beliefgeo.processes.process import (
-    Number,
-    Observer,
-    Process,
-    as_floats,
-    contract,
-    normalise,
-    require_between,
-    vocabulary,
-)
+from beliefgeo.processes.process import Observer, Process, normalise, vocabulary
 
 
 class WithEnd(eqx.Module):

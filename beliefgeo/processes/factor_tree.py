@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.processes.alternatives import Alternatives, alternatives, choose, stack
 from beliefgeo.processes.factored import (
     assemble_joint,
@@ -24,7 +25,7 @@ from beliefgeo.processes.factored import (
     split_belief,
     split_token,
 )
-from beliefgeo.processes.process import ArrayLike, Observer, Process, vocabulary
+from beliefgeo.processes.process import Observer, Process, vocabulary
 
 
 class FactorTree(eqx.Module):

@@ -17,18 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike, as_floats, as_integers, contract, is_traced
 from beliefgeo.processes.classical import mess3
 from beliefgeo.processes.opaque import Opaque, as_pytree
-from beliefgeo.processes.process import (
-    ArrayLike,
-    Observer,
-    Process,
-    as_floats,
-    as_integers,
-    contract,
-    is_traced,
-    vocabulary,
-)
+from beliefgeo.processes.process import Observer, Process, vocabulary
 from beliefgeo.processes.quantum import bloch_walk
 
 

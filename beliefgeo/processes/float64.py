@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from beliefgeo.arrays import is_traced
 from beliefgeo.processes.opaque import as_pytree, map_arrays
-from beliefgeo.processes.process import Observer, Process, is_traced
+from beliefgeo.processes.process import Observer, Process
 from beliefgeo.processes.stationary import chain_law, nearest_unit_vector
 
 

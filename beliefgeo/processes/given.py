@@ -8,8 +8,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike, as_floats, as_integers
 from beliefgeo.processes.factored import Product
-from beliefgeo.processes.process import ArrayLike, Observer, Process, as_floats, as_integers, vocabulary
+from beliefgeo.processes.process import Observer, Process, vocabulary
 
 # How far the mass of a belief may be from 1, as in the constructors of processes, and an entry of an HMM's below 0.
 _TOLERANCE = 1e-5

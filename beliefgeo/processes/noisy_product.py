@@ -12,9 +12,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import ArrayLike, Number, as_floats, concrete, contract, take
 from beliefgeo.processes.compose import noisy
 from beliefgeo.processes.factored import join_tokens, product, require_process, split_token
-from beliefgeo.processes.process import ArrayLike, Number, Observer, Process, as_floats, concrete, contract, take
+from beliefgeo.processes.process import Observer, Process
 
 
 class NoisyProduct(eqx.Module):

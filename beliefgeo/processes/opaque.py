@@ -15,7 +15,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.processes.process import ArrayLike, Observer, as_floats
+from beliefgeo.arrays import ArrayLike, as_floats
+from beliefgeo.processes.process import Observer
 
 
 class Opaque:

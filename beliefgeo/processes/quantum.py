@@ -11,7 +11,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Complex
 
-from beliefgeo.processes.process import ArrayLike, Number, Process, as_floats, concrete, contract, ghmm
+from beliefgeo.arrays import ArrayLike, Number, as_floats, concrete, contract
+from beliefgeo.processes.construct import ghmm
+from beliefgeo.processes.process import Process
 
 
 def bloch_walk(alpha: Number = 1.0, beta: Number = 51**0.5) -> Process:

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
+from beliefgeo.arrays import as_integers, concrete
 from beliefgeo.processes.opaque import as_pytree
-from beliefgeo.processes.process import Observer, as_integers, concrete
+from beliefgeo.processes.process import Observer
 from beliefgeo.processes.sampling import Sample, invert
 
 # Tokens that one coordinate decides: their words number at most so many, a fraction of the 2^24 places of a float32.

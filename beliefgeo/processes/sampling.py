@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
+from beliefgeo.arrays import ArrayLike
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.given import check_belief
 from beliefgeo.processes.opaque import as_pytree
-from beliefgeo.processes.process import ArrayLike, Observer
+from beliefgeo.processes.process import Observer
 from beliefgeo.processes.scalars import ScalarProcess, Scalars
 
 

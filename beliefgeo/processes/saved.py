@@ -6,7 +6,8 @@ from zipfile import BadZipFile
 import jax.numpy as jnp
 import numpy as np
 
-from beliefgeo.processes.process import Process, is_traced
+from beliefgeo.arrays import is_traced
+from beliefgeo.processes.process import Process
 
 _ARRAYS = ("transitions", "initial", "readout", "generalised")
 

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from beliefgeo.arrays import contract, take
 from beliefgeo.processes.alternatives import Alternatives, alternatives, stack
 from beliefgeo.processes.factored import require_memory
-from beliefgeo.processes.process import Observer, Process, contract, normalise, take, zero_below_rounding
+from beliefgeo.processes.process import Observer, Process, normalise, zero_below_rounding
 
 
 class TimeVarying(eqx.Module):

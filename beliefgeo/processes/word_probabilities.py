@@ -59,7 +59,7 @@ def check_word_probabilities(process: Process, length: int = 8) -> None:
     What `ghmm` checks. There is no finite test that no longer word has one. Large vocabularies are followed for fewer
     tokens, as long as a length has at most 2^18 words.
 
-    >>> from beliefgeo.processes.process import ghmm
+    >>> from beliefgeo.processes.construct import ghmm
     >>> ghmm([[[0.6, 0.5], [0.2, 0.1]], [[0.2, -0.3], [0.2, 0.5]]], readout=[1, 1])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...

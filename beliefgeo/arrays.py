@@ -1,0 +1,72 @@
+"""The ground all stand on: array-likes, concrete or traced, and products at full precision."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Int
+
+# What a public function accepts as an array: JAX, NumPy, Python scalars, tracers and nested lists.
+ArrayLike = jax.typing.ArrayLike | Sequence[Any]
+
+# A parameter: a Python or NumPy number, an array without axes, or a tracer to differentiate by.
+Number = jax.typing.ArrayLike
+
+
+def as_floats(values: ArrayLike) -> Array:
+    """Any array-like as a floating array of its own precision (the default one for integers and lists)."""
+    array = jnp.asarray(values)
+    return array.astype(jnp.result_type(array.dtype, float))
+
+
+def as_integers(name: str, values: ArrayLike) -> Array | np.ndarray:
+    """An array of integers as it is given, not yet cast: int32 would read 2^32 + 1 as 1.
+
+    Raises:
+        ValueError: ragged lists.
+        TypeError: anything but integers; an empty list passes.
+    """
+    if isinstance(values, jax.Array):
+        array = values
+    else:
+        try:
+            array = np.asarray(values)
+        except ValueError as error:
+            raise ValueError(
+                f"{name} must be an array; got rows of different lengths: pad them to one length and give lengths"
+            ) from error
+    if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
+        raise TypeError(f"{name} must be integers; got {array.dtype}")
+    return array
+
+
+def concrete(values: ArrayLike) -> np.ndarray | None:
+    """The values in float64 where they are known now, None while they are traced (and not to be checked)."""
+    return None if is_traced(values) else np.asarray(values, np.float64)
+
+
+def is_traced(values: Any) -> bool:
+    """Whether any number of an array-like or process is traced, and so not to be checked."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
+
+
+def require_between(who: str, name: str, value: ArrayLike, low: float | int, high: float | int) -> None:
+    """Raise `who needs low <= name <= high; got name=value` unless it holds or the value is traced."""
+    values = concrete(value)
+    if values is not None and not np.all((low <= values) & (values <= high)):
+        bounds = [Fraction(bound).limit_denominator(1000) if np.isfinite(bound) else bound for bound in (low, high)]
+        raise ValueError(f"{who} needs {bounds[0]} <= {name} <= {bounds[1]}; got {name}={value}")
+
+
+def contract(subscripts: str, *operands: Array) -> Array:
+    """`einsum` at full precision: the default of an accelerator keeps 3 digits of a float32 product."""
+    return jnp.einsum(subscripts, *operands, precision="highest")
+
+
+def take(array: Array, token: Int[Array, ""]) -> Array:
+    """`array[token]`, NaN outside the vocabulary (a plain gather would clamp, or wrap a negative token)."""
+    return array.at[token].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
