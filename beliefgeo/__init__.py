@@ -6,10 +6,6 @@
 `analysis` compares the two, `plots` draws arrays; `runs`, `resumable` and `outputs` are the door to the disk.
 """
 
-from beliefgeo.analysis.probes import Probe as Probe
-from beliefgeo.analysis.probes import Score as Score
-from beliefgeo.analysis.probes import fit_probe as fit_probe
-from beliefgeo.analysis.probes import score_probe as score_probe
 from beliefgeo.beliefs.causal_states import epsilon_machine as epsilon_machine
 from beliefgeo.beliefs.constrained import constrained_beliefs as constrained_beliefs
 from beliefgeo.beliefs.dimension import statistical_complexity_dimension as statistical_complexity_dimension
@@ -39,6 +35,10 @@ from beliefgeo.beliefs.spectral import spectral_learn as spectral_learn
 from beliefgeo.beliefs.trees import expand_beliefs as expand_beliefs
 from beliefgeo.beliefs.trees import word_tree as word_tree
 from beliefgeo.beliefs.trees import words as words
+from beliefgeo.probes.least_squares import Probe as Probe
+from beliefgeo.probes.least_squares import Score as Score
+from beliefgeo.probes.least_squares import fit_probe as fit_probe
+from beliefgeo.probes.least_squares import score_probe as score_probe
 from beliefgeo.processes.bos import with_bos as with_bos
 from beliefgeo.processes.chain import chain as chain
 from beliefgeo.processes.classical import checksum as checksum

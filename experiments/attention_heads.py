@@ -32,18 +32,20 @@ import jax.numpy as jnp
 import numpy as np
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, runs
-from beliefgeo.analysis.attention import attention_rows, match_patterns, predicted_patterns
-from beliefgeo.analysis.evaluation import Evaluation, Prefixes, beliefs_after, loss_gap, optimal_loss, prefixes
-from beliefgeo.analysis.heads import ideal_layer_gap, needed_heads
-from beliefgeo.analysis.one_layer import factors_report
-from beliefgeo.analysis.report import mean_gaps, over_seeds, seeds_report
-from beliefgeo.analysis.sampled import sampled_loss_gap, words_or_sample
+from beliefgeo import runs_old as runs
 from beliefgeo.beliefs.constrained import constrained_beliefs
-from beliefgeo.learning import Budget, learn, read_networks, unstack
+from beliefgeo.learning_old import Budget, learn, read_networks, unstack
+from beliefgeo.mechanisms.attention import attention_rows, match_patterns, predicted_patterns
+from beliefgeo.mechanisms.heads import ideal_layer_gap, needed_heads
+from beliefgeo.mechanisms.one_layer import factors_report
 from beliefgeo.networks.transformer import TransformerConfig
 from beliefgeo.plots import heads as plots
+from beliefgeo.probes.report import mean_gaps, over_seeds, seeds_report
 from beliefgeo.processes.factored import Product
+from beliefgeo.reading.evaluation import Evaluation, Prefixes, beliefs_after, loss_gap, optimal_loss, prefixes
+from beliefgeo.reading.sampled import sampled_loss_gap, words_or_sample
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
 
 Name = Literal[".7, .7", ".7, .3", ".7, -.3", ".5, -.5", ".7, -.7"]
 

@@ -27,10 +27,10 @@ from hmmlearn.hmm import CategoricalHMM
 from sklearn.linear_model import LinearRegression
 
 import beliefgeo as bg
-from beliefgeo import outputs
-from beliefgeo.analysis.probes import solve_probe
-from beliefgeo.analysis.statistic import merge_statistics, probe_statistic
-from beliefgeo.timing import medians
+from beliefgeo.probes.least_squares import solve_probe
+from beliefgeo.probes.statistic import merge_statistics, probe_statistic
+from beliefgeo.runs import outputs
+from beliefgeo.runs.timing import medians
 
 BATCH, LENGTH, ROWS, WIDE, REPETITIONS = 1024, 128, 590_490, 256, 100
 # Of each measurement its own.

@@ -22,7 +22,6 @@ from emic.analysis import analyze
 from emic.inference import CSSR, CSSRConfig
 
 import beliefgeo as bg
-from beliefgeo import outputs
 from beliefgeo.beliefs.causal_states import epsilon_machine
 from beliefgeo.beliefs.inference import infer_causal_states
 from beliefgeo.beliefs.information import crypticity, entropy_rate, excess_entropy, statistical_complexity
@@ -30,7 +29,8 @@ from beliefgeo.beliefs.mixed_states import mixed_state_presentation
 from beliefgeo.beliefs.parallel import filter_beliefs_parallel
 from beliefgeo.processes.factored import factored_mess3_bloch
 from beliefgeo.processes.quantum import bloch_walk
-from beliefgeo.timing import medians
+from beliefgeo.runs import outputs
+from beliefgeo.runs.timing import medians
 
 DEPTH, N_TOKENS = 10, 100_000
 FACTOR_BATCH, FACTOR_LENGTH = 256, 64

@@ -21,11 +21,12 @@ import optax
 import torch
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs
-from beliefgeo.networks.sharding import spread
-from beliefgeo.networks.training import Batch, training
+from beliefgeo.learning.sharding import spread
+from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
-from beliefgeo.timing import interleaved_seconds
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
+from beliefgeo.runs.timing import interleaved_seconds
 
 CONFIG, RATE, STEPS, REPETITIONS = TransformerConfig(), 1e-3, 20, 15
 SEEDS, MICROBATCH = 16, 32

@@ -31,20 +31,22 @@ import jax.numpy as jnp
 import numpy as np
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, runs
-from beliefgeo.analysis import report
-from beliefgeo.analysis.attention import attention_rows, ideal_heads
-from beliefgeo.analysis.evaluation import Evaluation, Prefixes, beliefs_after, loss_gap, optimal_loss, prefixes
-from beliefgeo.analysis.geometry import principal_components, simplex_coordinates
-from beliefgeo.analysis.held_out import held_out_folds
-from beliefgeo.analysis.in_sample import Reading, read_components
-from beliefgeo.analysis.one_layer import heads_report
-from beliefgeo.analysis.report import over_seeds, seeds_report
-from beliefgeo.analysis.sampled import sampled_loss_gap, words_or_sample
+from beliefgeo import runs_old as runs
 from beliefgeo.beliefs.constrained import constrained_beliefs, evidence
-from beliefgeo.learning import TARGETS, Budget, Learned, learn, read_networks, unstack
+from beliefgeo.learning_old import TARGETS, Budget, Learned, learn, read_networks, unstack
+from beliefgeo.mechanisms.attention import attention_rows, ideal_heads
+from beliefgeo.mechanisms.one_layer import heads_report
 from beliefgeo.networks.transformer import TransformerConfig
 from beliefgeo.plots import constrained as plots
+from beliefgeo.probes import report
+from beliefgeo.probes.geometry import principal_components, simplex_coordinates
+from beliefgeo.probes.held_out import held_out_folds
+from beliefgeo.probes.in_sample import Reading, read_components
+from beliefgeo.probes.report import over_seeds, seeds_report
+from beliefgeo.reading.evaluation import Evaluation, Prefixes, beliefs_after, loss_gap, optimal_loss, prefixes
+from beliefgeo.reading.sampled import sampled_loss_gap, words_or_sample
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
 
 Setting = tuple[float, float]
 Name = Literal["one head", "two heads", "four layers", "attention only, one head", "attention only, two heads"]

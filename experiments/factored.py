@@ -37,22 +37,24 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, runs
-from beliefgeo.analysis import report
-from beliefgeo.analysis.controls import shuffle_beliefs
-from beliefgeo.analysis.cross_validation import cross_validate_probe
-from beliefgeo.analysis.evaluation import Prefixes, optimal_loss, prefixes
-from beliefgeo.analysis.geometry import simplex_coordinates
-from beliefgeo.analysis.held_out import held_out_folds
-from beliefgeo.analysis.sampled import sampled_loss_gap, sampled_words
-from beliefgeo.analysis.subspaces import effective_dimension, subspace_report, vary_one
-from beliefgeo.learning import TARGETS, Budget, learn, read_networks, read_positions
+from beliefgeo import runs_old as runs
+from beliefgeo.learning_old import TARGETS, Budget, learn, read_networks, read_positions
 from beliefgeo.networks.transformer import TransformerConfig
 from beliefgeo.plots import factored as plots
+from beliefgeo.probes import report
+from beliefgeo.probes.controls import shuffle_beliefs
+from beliefgeo.probes.geometry import simplex_coordinates
+from beliefgeo.probes.held_out import held_out_folds
+from beliefgeo.probes.nested import cross_validate_probe
+from beliefgeo.probes.subspaces import effective_dimension, subspace_report, vary_one
 from beliefgeo.processes.factor_tree import FactorTree
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.noisy_product import NoisyProduct
 from beliefgeo.processes.process import vocabulary
+from beliefgeo.reading.evaluation import Prefixes, optimal_loss, prefixes
+from beliefgeo.reading.sampled import sampled_loss_gap, sampled_words
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
 
 FactorName = Literal["mess3", "bloch_walk"]
 READING = 2**20  # folded into the seed for what networks read: beyond the numbers of seeds, which training folds

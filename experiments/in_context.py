@@ -32,16 +32,18 @@ from scipy.special import entr
 from scipy.stats import binom
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, runs
-from beliefgeo.analysis import report
-from beliefgeo.analysis.controls import explained_by
-from beliefgeo.analysis.evaluation import Evaluation, Prefixes, prefixes, token_losses
-from beliefgeo.analysis.sampled import sampled_loss_gap, sampled_words
+from beliefgeo import runs_old as runs
 from beliefgeo.beliefs.mixed_states import myopic_entropies_of
-from beliefgeo.learning import TARGETS, Budget, Learned, learn, read_networks
+from beliefgeo.learning_old import TARGETS, Budget, Learned, learn, read_networks
 from beliefgeo.networks.recurrent import RecurrentConfig
 from beliefgeo.networks.transformer import TransformerConfig
 from beliefgeo.plots import in_context as plots
+from beliefgeo.probes import report
+from beliefgeo.probes.controls import explained_by
+from beliefgeo.reading.evaluation import Evaluation, Prefixes, prefixes, token_losses
+from beliefgeo.reading.sampled import sampled_loss_gap, sampled_words
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
 
 SourceName = Literal["golden_mean", "even", "coins", "names"]
 NetworkName = Literal["transformer", "gru"]

@@ -23,12 +23,14 @@ import numpy as np
 from scipy.stats import binomtest
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, runs
+from beliefgeo import runs_old as runs
 from beliefgeo.beliefs.inference import infer_causal_states
 from beliefgeo.beliefs.spectral import spectral_learn
 from beliefgeo.beliefs.windows import window_codes
 from beliefgeo.plots import inference as plots
 from beliefgeo.processes.quantum import bloch_walk, frdn
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
 
 CLASSICAL = {"golden_mean": bg.golden_mean, "even": bg.even, "z1r": bg.z1r, "rrxor": bg.rrxor}
 DIMENSIONS = {"golden_mean": 2, "even": 2, "z1r": 3, "rrxor": 5, "bloch_walk": 3, "frdn": 4}

@@ -26,15 +26,17 @@ import numpy as np
 import optax
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, resumable, runs
-from beliefgeo.analysis import report
-from beliefgeo.analysis.controls import shuffle_words
-from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, loss_gap, prefixes
-from beliefgeo.analysis.geometry import compare_distances, principal_components, simplex_coordinates
-from beliefgeo.networks.training import Batch, training
+from beliefgeo import runs_old as runs
+from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.plots import curves, simplex
-from beliefgeo.timing import stage
+from beliefgeo.probes import report
+from beliefgeo.probes.controls import shuffle_words
+from beliefgeo.probes.geometry import compare_distances, principal_components, simplex_coordinates
+from beliefgeo.reading.evaluation import Evaluation, Prefixes, evaluate, loss_gap, prefixes
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs, resumable
+from beliefgeo.runs.timing import stage
 
 PUBLISHED_GAP = {640e6: 1.6e-4}
 PUBLISHED_ERROR = {64e3: 0.0118, 640e3: 0.0084, 3.2e6: 0.0025, 640e6: 0.000386}

@@ -32,18 +32,20 @@ import numpy as np
 from jax import Array
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, runs
-from beliefgeo.analysis import report
-from beliefgeo.analysis.controls import shuffle_beliefs
-from beliefgeo.analysis.evaluation import Prefixes, beliefs_after, layerwise, prefixes
-from beliefgeo.analysis.geometry import principal_components, simplex_coordinates, simplex_vertices
-from beliefgeo.analysis.held_out import held_out_folds, held_out_score
-from beliefgeo.analysis.in_sample import fit_probe_by_folds, in_sample_scores
-from beliefgeo.analysis.sampled import words_or_sample
-from beliefgeo.learning import TARGETS, Budget, Learned, learn, read_networks
+from beliefgeo import runs_old as runs
+from beliefgeo.learning_old import TARGETS, Budget, Learned, learn, read_networks
 from beliefgeo.networks.recurrent import RecurrentConfig
 from beliefgeo.networks.transformer import TransformerConfig
 from beliefgeo.plots import architectures
+from beliefgeo.probes import report
+from beliefgeo.probes.controls import shuffle_beliefs
+from beliefgeo.probes.geometry import principal_components, simplex_coordinates, simplex_vertices
+from beliefgeo.probes.held_out import held_out_folds, held_out_score
+from beliefgeo.probes.in_sample import fit_probe_by_folds, in_sample_scores
+from beliefgeo.reading.evaluation import Prefixes, beliefs_after, layerwise, prefixes
+from beliefgeo.reading.sampled import words_or_sample
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
 
 ProcessName = Literal["bloch_walk", "frdn", "moon", "mess3"]
 NetworkName = Literal["transformer", "lstm", "gru", "rnn"]

@@ -30,12 +30,14 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, runs
-from beliefgeo.analysis.geometry import simplex_coordinates
+from beliefgeo import runs_old as runs
 from beliefgeo.beliefs.causal_states import is_unifilar
 from beliefgeo.beliefs.dimension import information_dimension, kaplan_yorke, lyapunov_exponents
 from beliefgeo.beliefs.mixed_states import blackwell_samples
 from beliefgeo.plots import random_hmms as plots
+from beliefgeo.probes.geometry import simplex_coordinates
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
 
 VERDICTS = ("finite", "dimension 0", "fractal", "fills the simplex")
 

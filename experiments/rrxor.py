@@ -30,16 +30,18 @@ from typing import Literal, NamedTuple
 import jax
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, runs
-from beliefgeo.analysis import report
-from beliefgeo.analysis.controls import shuffle_unseen
-from beliefgeo.analysis.evaluation import Prefixes, layerwise, prefixes
-from beliefgeo.analysis.geometry import compare_distances, principal_components
-from beliefgeo.analysis.held_out import held_out_folds, permutation_test
-from beliefgeo.analysis.sampled import sampled_loss_gap, words_or_sample
-from beliefgeo.learning import TARGETS, Budget, Learned, learn, read_networks
+from beliefgeo import runs_old as runs
+from beliefgeo.learning_old import TARGETS, Budget, Learned, learn, read_networks
 from beliefgeo.networks.transformer import TransformerConfig
 from beliefgeo.plots import layers
+from beliefgeo.probes import report
+from beliefgeo.probes.controls import shuffle_unseen
+from beliefgeo.probes.geometry import compare_distances, principal_components
+from beliefgeo.probes.held_out import held_out_folds, permutation_test
+from beliefgeo.reading.evaluation import Prefixes, layerwise, prefixes
+from beliefgeo.reading.sampled import sampled_loss_gap, words_or_sample
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs
 
 Size = Literal["64-wide", "128-wide"]
 # The text of the paper describes the first, its figures were made with the second.

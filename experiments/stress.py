@@ -26,7 +26,8 @@ import jax
 import numpy as np
 import tyro
 
-from beliefgeo import outputs, runs
+from beliefgeo import runs_old as runs
+from beliefgeo.runs import outputs
 
 COMMAND = [sys.executable, str(Path(__file__).parent / "mess3.py"), "quick"]
 LEAVINGS = re.compile(r"tmp|partial")

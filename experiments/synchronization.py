@@ -28,9 +28,7 @@ import numpy as np
 import optax
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, resumable, runs
-from beliefgeo.analysis.evaluation import evaluate, prefixes
-from beliefgeo.analysis.report import loss_report
+from beliefgeo import runs_old as runs
 from beliefgeo.beliefs.mixed_states import (
     MixedStatePresentation,
     myopic_entropies_of,
@@ -38,11 +36,15 @@ from beliefgeo.beliefs.mixed_states import (
     synchronization_length,
     transient_spectrum,
 )
-from beliefgeo.networks.training import Batch, training
+from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.plots import curves, information
 from beliefgeo.plots.style import GREEN, PAGE, panels, styled
+from beliefgeo.probes.report import loss_report
 from beliefgeo.processes.bos import with_bos
+from beliefgeo.reading.evaluation import evaluate, prefixes
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs, resumable
 
 Name = Literal["even", "rrxor", "z1r", "golden_mean"]
 PROCESSES: dict[Name, Callable[[], bg.Process]] = {

@@ -27,17 +27,19 @@ import numpy as np
 import optax
 
 import beliefgeo as bg
-from beliefgeo import cli, outputs, resumable, runs
-from beliefgeo.analysis import report
-from beliefgeo.analysis.controls import shuffle_words
-from beliefgeo.analysis.evaluation import Evaluation, Prefixes, evaluate, prefixes
-from beliefgeo.analysis.geometry import simplex_coordinates
+from beliefgeo import runs_old as runs
 from beliefgeo.beliefs.information import entropy
 from beliefgeo.beliefs.mixed_states import MixedStatePresentation
-from beliefgeo.networks.training import Batch, training
+from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.plots import curves, information, simplex, spaces
+from beliefgeo.probes import report
+from beliefgeo.probes.controls import shuffle_words
+from beliefgeo.probes.geometry import simplex_coordinates
 from beliefgeo.processes.bos import with_bos
+from beliefgeo.reading.evaluation import Evaluation, Prefixes, evaluate, prefixes
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import outputs, resumable
 
 PUBLISHED = {
     "mixed states": 7,

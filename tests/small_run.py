@@ -6,9 +6,9 @@ import jax
 import optax
 
 import beliefgeo as bg
-from beliefgeo import resumable
-from beliefgeo.networks.training import Batch, training
+from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from beliefgeo.runs import resumable
 
 NETWORK = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
 PLAN = resumable.Plan(steps=12, chunk=2, tokens_per_step=32, snapshots=3, seeds=2)

@@ -18,9 +18,10 @@ import optax
 import pytest
 from filelock import FileLock
 
-from beliefgeo import resumable, runs
-from beliefgeo.networks.training import Batch, training
+from beliefgeo import runs_old as runs
+from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from beliefgeo.runs import resumable
 
 NETWORK = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
 PLAN = resumable.Plan(steps=12, chunk=2, tokens_per_step=32, snapshots=2)

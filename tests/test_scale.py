@@ -18,9 +18,11 @@ import optax
 import pytest
 
 import beliefgeo as bg
-from beliefgeo import cli, hosts, outputs, resumable, runs
-from beliefgeo.networks.training import Batch, training
+from beliefgeo import runs_old as runs
+from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from beliefgeo.runs import command_line as cli
+from beliefgeo.runs import hosts, outputs, resumable
 
 NETWORK = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
 

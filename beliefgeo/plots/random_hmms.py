@@ -7,9 +7,9 @@ from jaxtyping import Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from beliefgeo.analysis.geometry import simplex_coordinates
 from beliefgeo.plots.simplex import belief_colors, simplex_scatter
 from beliefgeo.plots.style import COLUMN, GREY, PAGE, AnyArray, panels, styled
+from beliefgeo.probes.geometry import simplex_coordinates
 
 
 @styled

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from beliefgeo.analysis.geometry import simplex_vertices
 from beliefgeo.arrays import ArrayLike, Number
 from beliefgeo.plots.arrows import Sheet, draw_graph, fitting_radius, lay, mark_start
 from beliefgeo.plots.graphs import Presentation, moves_of, msp_graph, names_of, presentation, process_graph
 from beliefgeo.plots.simplex import density
 from beliefgeo.plots.style import BLUE, GREY, PAGE, AnyArray, styled
+from beliefgeo.probes.geometry import simplex_vertices
 
 # Beyond this many mixed states they are dots, without their moves.
 _DRAWN_WITH_MOVES = 16

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from beliefgeo.analysis.report import over_seeds
 from beliefgeo.networks.transformer import TransformerConfig
+from beliefgeo.probes.report import over_seeds
 from tests.experiments.command import refusal, start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "attention_heads.py"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.analysis.evaluation import Evaluation, beliefs_after, prefixes
 from beliefgeo.networks.transformer import TransformerConfig
+from beliefgeo.reading.evaluation import Evaluation, beliefs_after, prefixes
 from tests.experiments.command import refusal, start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "constrained_beliefs.py"

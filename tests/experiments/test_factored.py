@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.analysis import report
-from beliefgeo.analysis.evaluation import prefixes
-from beliefgeo.learning import Budget
+from beliefgeo.learning_old import Budget
 from beliefgeo.networks.transformer import TransformerConfig
+from beliefgeo.probes import report
+from beliefgeo.reading.evaluation import prefixes
 from tests.experiments.command import refusal
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "factored.py"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.analysis.evaluation import prefixes
+from beliefgeo.reading.evaluation import prefixes
 from tests.experiments.command import refusal, start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "quantum.py"

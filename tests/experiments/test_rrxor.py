@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beliefgeo.learning import Budget
+from beliefgeo.learning_old import Budget
 from tests.experiments.command import refusal, start
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "rrxor.py"

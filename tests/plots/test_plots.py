@@ -4,10 +4,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import beliefgeo as bg
-from beliefgeo import outputs
-from beliefgeo.analysis.geometry import simplex_coordinates
 from beliefgeo.plots import curves, simplex
 from beliefgeo.plots.style import panels
+from beliefgeo.probes.geometry import simplex_coordinates
+from beliefgeo.runs import outputs
 
 BELIEFS = bg.words(bg.mess3(), 6).beliefs[:, 1:].reshape(-1, 3)
 POINTS, COLORS = simplex_coordinates(BELIEFS), simplex.belief_colors(BELIEFS)

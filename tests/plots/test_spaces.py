@@ -3,10 +3,10 @@ import pytest
 from matplotlib.patches import Circle
 
 import beliefgeo as bg
-from beliefgeo.analysis.geometry import simplex_coordinates
 from beliefgeo.beliefs.mixed_states import mixed_state_presentation
 from beliefgeo.plots import spaces
 from beliefgeo.plots.style import panels, styled
+from beliefgeo.probes.geometry import simplex_coordinates
 
 
 @styled

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.analysis.evaluation import beliefs_after, prefixes
 from beliefgeo.processes.bos import with_bos
 from beliefgeo.processes.end import with_end
 from beliefgeo.processes.float64 import as_float64
 from beliefgeo.processes.opaque import Opaque, as_pytree
+from beliefgeo.reading.evaluation import beliefs_after, prefixes
 from tests import oracle
 
 KEY = jax.random.key(2)

@@ -1,0 +1,93 @@
+"""One mesh of all devices present: seeds first, then the batch; parameters replicated, or sharded when asked.
+
+    devices = seed axis * batch axis,    seed axis = gcd(seeds, devices)
+
+Each row of the mesh trains its share of the seeds; its devices share each step's sequences, and their gradients are
+summed by the all-reduce that XLA puts where the mean over the batch is.
+"""
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from beliefgeo.learning.training import Metrics, Training, TrainState
+
+
+class Spread(NamedTuple):
+    """`init(keys, sources)` and `advance(state)` of all seeds at once, compiled for all devices present."""
+
+    init: Any
+    advance: Any
+    abstract: TrainState
+    """Shape, dtype and sharding of every leaf of the state."""
+
+
+def mesh(seeds: int) -> Mesh:
+    """All devices of all processes, as ("seed", "batch").
+
+    >>> mesh(3).axis_names
+    ('seed', 'batch')
+    """
+    devices = jax.devices()
+    rows = math.gcd(seeds, len(devices))
+    return jax.make_mesh((rows, len(devices) // rows), ("seed", "batch"), (AxisType.Auto, AxisType.Auto))
+
+
+def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: bool = False) -> Spread:
+    """Training of all seeds, each leaf of the state `[seed, ...]`, over all devices present.
+
+    Any number of sequences does: where the devices of a row do not divide it, the last of them have less to do.
+
+    Args:
+        training: of one seed.
+        keys: `[seed]`.
+        sources: what each seed's data are drawn from, seeds on a leading axis of every leaf.
+        shard_params: hold each parameter, and what the optimiser keeps of it, in slices of its widest axis that the
+            devices of a row divide evenly, instead of whole on each device.
+    """
+    devices = mesh(len(keys))
+    slices = devices.shape["batch"] if shard_params else 1
+    init, advance = jax.vmap(training.init), _side_by_side(training.advance, devices.shape["seed"])
+    abstract = jax.eval_shape(init, keys, sources)
+    by_seed = NamedSharding(devices, PartitionSpec("seed"))
+    sharded = lambda leaf: NamedSharding(devices, PartitionSpec("seed", *_slices(leaf.shape[1:], slices)))
+    placed = jax.tree.map(lambda leaf: by_seed, abstract)._replace(
+        params=jax.tree.map(sharded, abstract.params), optimizer=jax.tree.map(sharded, abstract.optimizer)
+    )
+    everywhere = NamedSharding(devices, PartitionSpec())
+    init = jax.jit(init, out_shardings=placed)
+    advance = jax.jit(advance, in_shardings=(placed,), out_shardings=(placed, everywhere))
+
+    def under_mesh(state: TrainState) -> tuple[TrainState, Metrics]:
+        with jax.set_mesh(devices):  # where `training` finds the axis to split its batch over
+            return advance(state)
+
+    describe = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+    return Spread(init, under_mesh, jax.tree.map(describe, abstract, placed))
+
+
+def _side_by_side(advance: Any, rows: int) -> Any:
+    """`advance` of all seeds, each row of the mesh its share: at once, or on CPUs one after the other.
+
+    One network after the other stays in the cache: sixteen of the paper's train a third faster so.
+    """
+    one_row = partial(jax.lax.map, advance) if jax.default_backend() == "cpu" else jax.vmap(advance)
+    divide = lambda leaf: leaf.reshape(rows, -1, *leaf.shape[1:])
+    unite = lambda leaf: leaf.reshape(-1, *leaf.shape[2:])
+
+    def all_rows(state: TrainState) -> tuple[TrainState, Metrics]:
+        return jax.tree.map(unite, jax.vmap(one_row, spmd_axis_name="seed")(jax.tree.map(divide, state)))
+
+    return all_rows
+
+
+def _slices(shape: tuple[int, ...], count: int) -> list[str | None]:
+    """The widest axis that `count` divides goes over the row of the mesh; where there is none, or one slice, none."""
+    widths = [width if width % count == 0 else 0 for width in shape]
+    if count == 1 or not any(widths):
+        return []
+    return [None] * int(np.argmax(widths)) + ["batch"]

@@ -1,0 +1,177 @@
+"""Attention by lag: mean patterns, how they fade, and the patterns that theory asks for.
+
+A layer that sums what each token tells of the hidden state, faded by zeta a step, attends to the token read `lag` ago
+in proportion to zeta^lag; as attention is positive, a negative zeta takes a head of even and one of odd lags.
+Source: Piotrowski et al. 2502.01954.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.optimize import linear_sum_assignment
+
+from beliefgeo.arrays import ArrayLike
+from beliefgeo.probes.weighted import as_reals
+from beliefgeo.reading.evaluation import Prefixes
+
+
+class Decay(NamedTuple):
+    """The fit scale * zeta^lag, with the standard error of zeta."""
+
+    zeta: float
+    error: float
+    scale: float
+
+
+def attention_rows(activations: dict[str, Array]) -> Float[Array, "time layer head read"]:
+    """What each position attends to: a `select` for `evaluate`, whose features are then `[row, layer, head, read]`.
+
+    >>> attention_rows({"attn_pattern": jnp.zeros((4, 2, 10, 10))}).shape
+    (10, 4, 2, 10)
+    """
+    return jnp.moveaxis(activations["attn_pattern"], -2, 0)
+
+
+def mean_pattern(rows: ArrayLike, prefixes: Prefixes) -> Float[Array, "layer head time read"]:
+    """The attention pattern expected under the process: its rows averaged over prefixes by their probability.
+
+    Args:
+        rows: `[row, layer, head, read]`, `evaluate(apply, prefixes, attention_rows).features`.
+        prefixes: from `prefixes`.
+
+    Raises:
+        ValueError: rows that are not those of one network on these prefixes.
+    """
+    rows = as_reals("attention", rows)
+    if rows.ndim != 4 or len(rows) != len(prefixes.length):
+        raise ValueError(
+            f"attention must be [row, layer, head, read] of one network, of {len(prefixes.length)} prefixes; got shape "
+            f"{rows.shape}"
+        )
+    share = jnp.asarray(prefixes.probabilities, rows.dtype)[:, None, None, None]
+    pattern = jax.ops.segment_sum(share * rows, jnp.asarray(prefixes.position), prefixes.tokens.shape[1])
+    return jnp.moveaxis(pattern, 0, -2)
+
+
+def last_row_by_lag(pattern: Float[Array, "*batch time read"]) -> Float[Array, "*batch lag"]:
+    """What the last position attends to, itself first: lag 0, 1, 2, ...
+
+    >>> last_row_by_lag(jnp.array([[1.0, 0.0], [0.25, 0.75]])).tolist()
+    [0.75, 0.25]
+    """
+    return pattern[..., -1, ::-1]
+
+
+def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
+    """Least squares of weights[lag] = scale * zeta^lag over some lags, -1 <= zeta <= 1; eager, in float64.
+
+    The sign of zeta shows only where the weights of odd and even lags have different signs, as `effective_attention`
+    may; attention itself is positive. Lags of one parity, as of a head that reads even lags, give |zeta|.
+
+    Args:
+        weights: `[lag]`, such as `last_row_by_lag(pattern)[layer, head]`.
+        lags: at least 3 of them. The standard error takes their residuals to be independent and of one size.
+
+    Returns:
+        zeta and its error NaN where all weights are 0, which fade at any rate.
+
+    Raises:
+        ValueError: fewer than 3 lags, or such as are no lags of weights; weights that are not finite.
+
+    >>> [round(number, 3) for number in fit_decay([0.8, -0.4, 0.2, -0.1], range(4))]
+    [-0.5, 0.0, 0.8]
+    """
+    given, lags = np.asarray(weights, np.float64), np.asarray(lags)
+    if len(np.unique(lags)) < 3:
+        raise ValueError(f"fit_decay needs at least 3 lags, for two parameters and an error; got {lags.tolist()}")
+    if given.ndim != 1 or lags.dtype.kind not in "iu" or lags.min() < 0 or lags.max() >= len(given):
+        raise ValueError(f"lags must be integers in 0..{len(given) - 1}, of weights [lag]; got {lags.tolist()}")
+    if not np.isfinite(values := given[lags]).all():
+        raise ValueError(f"weights must be finite at the lags that are fitted; got {values.tolist()}")
+    if not values.any():
+        return Decay(np.nan, np.nan, 0.0)
+    low, high = (0.0 if len(set(lags % 2)) == 1 else -1.0), 1.0
+    for _ in range(5):  # ever finer grids about the best zeta, the scale in closed form
+        grid = np.linspace(low, high, 2001)
+        powers = grid[:, None] ** lags
+        size = np.maximum((powers**2).sum(1), 1e-300)
+        best = ((powers @ values) ** 2 / size).argmax()
+        low, high = grid[max(best - 2, 0)], grid[min(best + 2, len(grid) - 1)]
+    zeta, scale = grid[best], (powers @ values / size)[best]
+    slopes = np.stack([zeta**lags, scale * lags * zeta ** np.maximum(lags - 1, 0)], 1)
+    variance = ((values - scale * zeta**lags) ** 2).sum() / (len(lags) - 2)
+    error = np.sqrt(variance * np.linalg.pinv(slopes.T @ slopes)[1, 1])
+    return Decay(float(zeta), float(error), float(scale))
+
+
+def ideal_heads(zeta: float, heads: int, lags: int) -> Float[np.ndarray, "head lag"]:
+    """|zeta|^lag for each head, summing to 1; of two heads for a negative zeta one has the even lags, one the odd.
+
+    Raises:
+        ValueError: no heads, or too few lags for each head to have one.
+
+    >>> ideal_heads(-0.5, 2, 4).tolist()
+    [[0.8, 0.0, 0.2, 0.0], [0.0, 0.8, 0.0, 0.2]]
+    """
+    if heads < 1 or lags < (2 if zeta < 0 and heads == 2 else 1):
+        raise ValueError(f"ideal_heads needs a head or more, and a lag for each parity; got {heads} heads, {lags} lags")
+    lag = np.arange(lags)
+    weights = abs(zeta) ** lag * np.ones((heads, 1))
+    if zeta < 0 and heads == 2:
+        weights *= lag % 2 == np.arange(2)[:, None]
+    return weights / weights.sum(1, keepdims=True)
+
+
+def predicted_patterns(zetas: Iterable[float], lags: int) -> dict[str, Float[np.ndarray, " lag"]]:
+    """The positive patterns |zeta|^lag, by name, from which a layer can add up zeta^lag for each of several zetas.
+
+    One for each zeta; for a negative one even and odd lags apart, which also make up the positive zeta of its size.
+
+    Source: a prediction registered by A. Shai.
+
+    >>> {name: pattern.tolist() for name, pattern in predicted_patterns((0.5, -0.5), 3).items()}
+    {'.5^lag, even': [1.0, 0.0, 0.25], '.5^lag, odd': [0.0, 0.5, 0.0]}
+    """
+    zetas, lag, patterns = dict.fromkeys(zetas), np.arange(lags), {}
+    for zeta in zetas:
+        size = f"{abs(zeta):g}".lstrip("0")
+        if zeta < 0:
+            for parity, which in enumerate(("even", "odd")):
+                patterns[f"{size}^lag, {which}"] = abs(zeta) ** lag * (lag % 2 == parity)
+        elif -zeta not in zetas:
+            patterns[f"{size}^lag"] = zeta**lag
+    return patterns
+
+
+def match_patterns(attention: ArrayLike, patterns: ArrayLike) -> Float[np.ndarray, " pattern"]:
+    """The cosine of each pattern with the head that takes its part, from lag 1 on: the residual carries lag 0 too.
+
+    Heads are assigned to patterns so that the cosines have the largest sum. A head that reads nothing from lag 1 on has
+    the cosine 0 with all.
+
+    Args:
+        attention: `[head, lag]`, no fewer heads than patterns; in any order.
+        patterns: `[pattern, lag]`.
+
+    Raises:
+        ValueError: fewer heads than patterns, or of other lags.
+
+    >>> match_patterns([[0.2, 0.0, 0.8], [0.1, 0.9, 0.0]], [[1.0, 0.5, 0.0], [1.0, 0.0, 0.25]]).tolist()
+    [1.0, 1.0]
+    """
+    attention, patterns = np.asarray(attention, np.float64), np.asarray(patterns, np.float64)
+    if attention.ndim != 2 or patterns.ndim != 2 or attention.shape[1] != patterns.shape[1]:
+        raise ValueError(
+            "match_patterns needs attention [head, lag] and patterns [pattern, lag] of the same lags; got shapes "
+            f"{attention.shape} and {patterns.shape}"
+        )
+    if len(attention) < len(patterns):
+        raise ValueError(f"each pattern needs a head; got {len(patterns)} patterns and {len(attention)} heads")
+    size = lambda rows: np.linalg.norm(rows[:, 1:], axis=1, keepdims=True)
+    unit = lambda rows: rows[:, 1:] / np.where(size(rows) > 0, size(rows), 1)
+    cosines = unit(patterns) @ unit(attention).T
+    return cosines[linear_sum_assignment(-cosines)]

@@ -1,0 +1,92 @@
+"""Evaluation over more words than fit in memory: in chunks, each folded into sums and probe statistics.
+
+    sum over words = sum over chunks of the sum over the words of the chunk
+
+A prefix shared by several chunks counts in each with the share of its words there, so that everything adds up: losses,
+because they are sums over prefixes; probes, because the statistics of two sets of rows merge into that of their union.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.beliefs.trees import word_chunks
+from beliefgeo.probes.statistic import ProbeStatistic, merge_statistics, probe_statistic
+from beliefgeo.processes.process import Observer
+from beliefgeo.reading.evaluation import Prefixes, evaluate, loss_gap, optimal_loss, prefixes
+
+
+class Totals(NamedTuple):
+    """What is left of all words of a length."""
+
+    words: int
+    """How many."""
+    gap: Float[np.ndarray, " length"]
+    """`loss_gap`: nats above the optimum after each number of tokens read."""
+    optimal: Float[np.ndarray, " length"]
+    """`optimal_loss` after each number of tokens read. Nats."""
+    by_count: Any
+    """Activations and beliefs, every word and position equally: a `ProbeStatistic` for each that was selected."""
+    by_probability: Any
+    """The same weighted by the probability of the prefix."""
+
+
+def fold_words(
+    apply: Callable[[Int[Array, " time"]], tuple[Array, dict[str, Array]]],
+    process: Observer,
+    length: int,
+    *,
+    depth: int,
+    bos: int | None = None,
+    select: Callable[[dict[str, Array]], Any] = lambda activations: activations["resid_post"][-1],
+) -> Totals:
+    """Read all words of a length, those that share their first `depth` tokens at a time.
+
+    `solve_probe(totals.by_count, n_features, offset=True, rcond=...)` is the probe of all rows, and `score_statistic`
+    scores it.
+
+    Args:
+        apply: as in `evaluate`.
+        process: whose words.
+        length: of the words.
+        depth: tokens that the words of a chunk share: memory holds the words of length - depth tokens.
+        bos: the token that the network reads first, if it was trained with one.
+        select: which activations; as in `evaluate`.
+
+    Raises:
+        ValueError: unless 0 <= depth <= length; or a chunk does not fit in memory.
+    """
+
+    @jax.jit
+    def read(rows: Prefixes) -> tuple[Array, Any, Any]:
+        log_laws, features = evaluate(apply, rows, select)
+        weighted = lambda weights: jax.tree.map(lambda site: probe_statistic(site, rows.beliefs, weights), features)
+        return log_laws, weighted(rows.counts.astype(log_laws.dtype)), weighted(rows.probabilities)
+
+    def total(chunk) -> Totals:
+        rows = prefixes(process, chunk, bos=bos)
+        log_laws, by_count, by_probability = read(rows)
+        return Totals(len(chunk.tokens), loss_gap(rows, log_laws), optimal_loss(rows), by_count, by_probability)
+
+    chunks = map(total, word_chunks(process, length, depth))
+    totals = next(chunks)
+    for each in chunks:
+        totals = add_totals(totals, each)
+    return totals
+
+
+def add_totals(one: Totals, other: Totals) -> Totals:
+    """The totals of two sets of words that have none in common."""
+    statistics = (_merge(a, b) for a, b in zip(one[3:], other[3:], strict=True))
+    return Totals(one.words + other.words, one.gap + other.gap, one.optimal + other.optimal, *statistics)
+
+
+@jax.jit
+def _merge(one: Any, other: Any) -> Any:
+    """Site by site."""
+    merge = lambda *parts: merge_statistics(jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts))
+    return jax.tree.map(merge, one, other, is_leaf=lambda node: isinstance(node, ProbeStatistic))

@@ -1,0 +1,80 @@
+"""How far to train, and how far training has come."""
+
+import dataclasses
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from beliefgeo.learning.training import Metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How far to train, and what to keep.
+
+    Raises:
+        ValueError: a number that is not positive, or steps that are not a multiple of the chunk.
+    """
+
+    steps: int
+    """Optimiser steps in all, a multiple of `chunk`."""
+    chunk: int
+    """Steps of one `advance`."""
+    tokens_per_step: int
+    """Predictions made in one step by one network."""
+    snapshots: int
+    """About how many log-spaced snapshots to keep, besides the untrained network."""
+    seeds: int = 1
+    """Networks trained side by side in one program."""
+
+    def __post_init__(self) -> None:  # noqa: D105
+        for name, value in dataclasses.asdict(self).items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}")
+        if self.steps % self.chunk:
+            near = max(1, round(self.steps / self.chunk)) * self.chunk
+            raise ValueError(f"steps must be a multiple of chunk ({self.chunk}); got {self.steps}: try {near}")
+
+    def snapshot_steps(self) -> list[int]:
+        """0 and log-spaced multiples of the chunk up to the last step, which is always one of them."""
+        spaced = np.geomspace(self.steps, self.chunk, self.snapshots)
+        return [0, *np.unique((spaced / self.chunk).round().astype(int) * self.chunk).tolist()]
+
+
+class Reporter:
+    """Progress: a live bar on a terminal, a line every tenth of the way elsewhere."""
+
+    def __init__(self, plan: Plan, start: int):
+        """Of training by `plan`, from step `start`."""
+        self.plan, self.start = plan, start
+        self.console = Console()
+        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
+        self.progress = Progress(
+            *columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal
+        )
+        self.task = self.progress.add_task("training", total=plan.steps, completed=start, now="compiling")
+        self.began: float | None = None
+
+    def __enter__(self) -> "Reporter":  # noqa: D105
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:  # noqa: D105
+        self.progress.stop()
+
+    def __call__(self, step: int, metrics: Metrics) -> None:
+        """Report a chunk that ended at `step`."""
+        if self.began is None:  # the first chunk is mostly compilation: start the clock after it
+            self.began, self.start = time.perf_counter(), step
+        seconds = time.perf_counter() - self.began
+        rate = (step - self.start) / seconds if step > self.start else 0.0
+        tokens = rate * self.plan.tokens_per_step * self.plan.seeds
+        speed = f"{tokens:,.0f} tokens/s" if rate else "compiled"
+        now = f"{speed}, loss {float(metrics.excess.mean()):.5f} above the exact floor"
+        self.progress.update(self.task, completed=step, now=now)
+        tenth = max(1, self.plan.steps // 10 // self.plan.chunk) * self.plan.chunk
+        if not self.console.is_terminal and (step % tenth == 0 or step == self.plan.steps):
+            left = f", {(self.plan.steps - step) / rate:.0f} s left" if rate else ""
+            print(f"step {step:,} of {self.plan.steps:,}: {now}{left}", flush=True)
