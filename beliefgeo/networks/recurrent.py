@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.networks.transformer import Activations
+from beliefgeo.networks.network import Activations, Edit, edited, nan_outside_vocabulary
 
 _CELLS = {"rnn": nn.SimpleCell, "gru": nn.GRUCell, "lstm": nn.OptimizedLSTMCell}
 
@@ -44,22 +44,34 @@ class Recurrent(nn.Module):
     config: RecurrentConfig
 
     @nn.compact
-    def __call__(self, tokens: Int[Array, "..."]) -> tuple[Float[Array, "time vocab"], Activations]:
-        """Read one sequence.
+    def __call__(
+        self, tokens: Int[Array, "..."], edit: Edit | None = None
+    ) -> tuple[Float[Array, "time vocab"], Activations]:
+        """Read one sequence; a traced token outside the vocabulary gives NaN from there on.
+
+        Args:
+            tokens: any number.
+            edit: called at every site above, `resid_post` once a layer with that layer's outputs `[time, width]`, the
+                others with layer None. It changes what the next layer reads; the recurrence inside a layer, from one
+                token to the next, is not edited.
 
         Raises:
-            ValueError: tokens is not one sequence.
+            ValueError: tokens is not one sequence; (concrete tokens only) a token outside the vocabulary; an edit that
+                changes a shape.
         """
         config = self.config
         if tokens.ndim != 1:
             raise ValueError(
                 f"the network reads one sequence of tokens; got shape {tokens.shape}: use jax.vmap for a batch"
             )
-        hidden = embed = jax.nn.one_hot(tokens, config.vocab_size)
+        one_hot = nan_outside_vocabulary(tokens, jax.nn.one_hot(tokens, config.vocab_size), config.vocab_size)
+        hidden = embed = edited(edit, None, "embed", one_hot)
         layers = []
         for layer in range(config.layers):
             cell = _CELLS[config.cell](config.width, parent=None)
             hidden = jnp.asarray(nn.RNN(cell, name=f"layer_{layer}")(hidden))
+            hidden = edited(edit, layer, "resid_post", hidden)
             layers.append(hidden)
-        logits = nn.Dense(config.vocab_size, name="unembed")(hidden)
-        return logits, {"embed": embed, "resid_post": jnp.stack(layers), "final_norm": hidden}
+        final = edited(edit, None, "final_norm", hidden)
+        logits = nn.Dense(config.vocab_size, name="unembed")(final)
+        return logits, {"embed": embed, "resid_post": jnp.stack(layers), "final_norm": final}

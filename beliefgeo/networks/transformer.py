@@ -10,7 +10,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-Activations = dict[str, Array]
+from beliefgeo.networks.network import Activations, Edit, edited, nan_outside_vocabulary
+from beliefgeo.networks.norm import LayerNorm
+
+# What a block does at its sites: (site, value) -> value.
+_AtSite = Callable[[str, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,19 @@ class Transformer(nn.Module):
     config: TransformerConfig
 
     @nn.compact
-    def __call__(self, tokens: Int[Array, "..."]) -> tuple[Float[Array, "time vocab"], Activations]:
-        """Read one sequence.
+    def __call__(
+        self, tokens: Int[Array, "..."], edit: Edit | None = None
+    ) -> tuple[Float[Array, "time vocab"], Activations]:
+        """Read one sequence; a traced token outside the vocabulary makes every logit of it NaN.
+
+        Args:
+            tokens: at most as many as the context.
+            edit: called at every site above, `embed` and `final_norm` with layer None, the others once a layer with
+                that layer's value, such as `[time, width]`. What follows reads the value it returns.
 
         Raises:
-            ValueError: tokens is not one sequence, or is longer than the context.
+            ValueError: tokens is not one sequence, or is longer than the context; (concrete tokens only) a token
+                outside the vocabulary; an edit that changes a shape.
         """
         config = self.config
         if tokens.ndim != 1 or len(tokens) > config.context:
@@ -69,12 +81,13 @@ class Transformer(nn.Module):
             )
         embed = nn.Embed(config.vocab_size, config.width, name="embed")(tokens)
         positions = nn.Embed(config.context, config.width, name="positions")(jnp.arange(len(tokens)))
-        residual = embed = embed + positions
+        embed = nan_outside_vocabulary(tokens, embed + positions, config.vocab_size)
+        residual = embed = edited(edit, None, "embed", embed)
         sites = []
         for layer in range(config.layers):
-            residual, site = _Block(config, name=f"block_{layer}")(residual)
+            residual, site = _Block(config, name=f"block_{layer}")(residual, partial(edited, edit, layer))
             sites.append(site)
-        final_norm = _norm(config, "final_norm")(residual)
+        final_norm = edited(edit, None, "final_norm", _norm(config, "final_norm")(residual))
         logits = nn.Dense(config.vocab_size, name="unembed")(final_norm)
         by_layer = jax.tree.map(lambda *layers: jnp.stack(layers), *sites)
         return logits, {"embed": embed, **by_layer, "final_norm": final_norm}
@@ -84,38 +97,23 @@ class _Block(nn.Module):
     config: TransformerConfig
 
     @nn.compact
-    def __call__(self, residual: Float[Array, "time width"]) -> tuple[Float[Array, "time width"], Activations]:
+    def __call__(
+        self, residual: Float[Array, "time width"], at: _AtSite
+    ) -> tuple[Float[Array, "time width"], Activations]:
         config = self.config
-        attended, pattern = _Attention(config, name="attention")(_norm(config, "attention_norm")(residual))
-        after = middle = residual + attended
+        residual = at("resid_pre", residual)
+        attended, pattern = _Attention(config, name="attention")(_norm(config, "attention_norm")(residual), at)
+        after = middle = at("resid_mid", residual + attended)
         if config.mlp_width:
             hidden = nn.Dense(config.mlp_width, name="mlp_in")(_norm(config, "mlp_norm")(middle))
             nonlinearity = {"relu": nn.relu, "gelu": nn.gelu}[config.activation]
             after = middle + nn.Dense(config.width, name="mlp_out")(nonlinearity(hidden))
+        after = at("resid_post", after)
         return after, {"resid_pre": residual, "resid_mid": middle, "resid_post": after, "attn_pattern": pattern}
 
 
 def _norm(config: TransformerConfig, name: str) -> Callable[[Array], Array]:
-    return _LayerNorm(name=name) if config.layer_norm else lambda residual: residual
-
-
-class _LayerNorm(nn.Module):
-    """(x - mean) / sqrt(variance + 1e-6) * scale + bias.
-
-    Means, and their way back to the width, are products with a column and a row: the sums over the width that a
-    gradient otherwise needs take a fifth of a training step on CPUs.
-    """
-
-    @nn.compact
-    def __call__(self, residual: Float[Array, "time width"]) -> Float[Array, "time width"]:
-        width = residual.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (width,))
-        bias = self.param("bias", nn.initializers.zeros, (width,))
-        product = partial(jnp.matmul, precision="highest")
-        column, row = jnp.full((width, 1), 1 / width, residual.dtype), jnp.ones((1, width), residual.dtype)
-        centred = residual - product(product(residual, column), row)
-        deviation = jnp.sqrt(product(jnp.square(centred), column) + 1e-6)
-        return centred * product(1 / deviation, row) * scale[None] + bias[None]
+    return LayerNorm(name=name) if config.layer_norm else lambda residual: residual
 
 
 class _Attention(nn.Module):
@@ -123,12 +121,12 @@ class _Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, normed: Float[Array, "time width"]
+        self, normed: Float[Array, "time width"], at: _AtSite
     ) -> tuple[Float[Array, "time width"], Float[Array, "head time time"]]:
         shape = (self.config.heads, self.config.head_width)
         query, key, value = (nn.DenseGeneral(shape, name=name)(normed) for name in ("query", "key", "value"))
         scores = jnp.einsum("thw,shw->hts", query, key) / jnp.sqrt(self.config.head_width)
         causal = jnp.tril(jnp.ones(scores.shape[1:], bool))
-        pattern = nn.softmax(jnp.where(causal[None], scores, -jnp.inf))
+        pattern = at("attn_pattern", nn.softmax(jnp.where(causal[None], scores, -jnp.inf)))
         mixed = jnp.einsum("hts,shw->thw", pattern, value)
         return nn.DenseGeneral(self.config.width, axis=(-2, -1), name="output")(mixed), pattern

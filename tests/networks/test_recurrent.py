@@ -79,3 +79,16 @@ def test_mistakes():
     network, params = build("gru")
     with pytest.raises(ValueError, match=r"one sequence of tokens; got shape \(1, 6\): use jax.vmap"):
         network.apply(params, TOKENS[None])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("token", [3, -1])
+def test_a_token_outside_the_vocabulary(cell, token):
+    network, params = build(cell)
+    word = TOKENS.at[2].set(token)
+    with pytest.raises(ValueError, match=rf"the network reads tokens 0\.\.2; got {token}: set vocab_size, or relabel"):
+        network.apply(params, word)
+    logits, sites = jax.jit(network.apply)(params, word)
+    np.testing.assert_array_equal(np.isnan(logits).all(1), [False, False, True, True, True, True])
+    np.testing.assert_allclose(logits[:2], network.apply(params, TOKENS)[0][:2], atol=1e-6)
+    np.testing.assert_array_equal(np.isnan(sites["embed"]).all(1), [False, False, True, False, False, False])

@@ -130,3 +130,24 @@ def test_attention_only_without_layer_norm_is_linear_in_the_values():
     mixed = sites["attn_pattern"][0, 0] @ embed @ attention["value"]["kernel"][:, 0]
     final = embed + mixed @ attention["output"]["kernel"][0]
     np.testing.assert_allclose(final @ weights["unembed"]["kernel"], logits, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("token", [4, -1, 100])
+def test_a_token_outside_the_vocabulary(built, token):
+    network, params = built
+    word = TOKENS.at[2].set(token)
+    with pytest.raises(ValueError, match=rf"the network reads tokens 0\.\.3; got {token}: set vocab_size, or relabel"):
+        network.apply(params, word)
+    logits, sites = jax.jit(network.apply)(params, word)
+    assert np.isnan(logits).all()
+    np.testing.assert_array_equal(np.isnan(sites["embed"]).all(1), [False, False, True, False, False])
+    several = jax.vmap(network.apply, (None, 0))(params, jnp.stack([word, TOKENS]))[0]
+    np.testing.assert_array_equal(np.isnan(several).all((1, 2)), [True, False])
+
+
+def test_a_vocabulary_of_one_token():
+    """Embeddings of one row are broadcast, without looking at the token."""
+    network = Transformer(TransformerConfig(vocab_size=1, context=3, layers=1, width=4, head_width=2, mlp_width=4))
+    params = network.init(jax.random.key(0), jnp.zeros(3, int))
+    assert not np.isnan(jax.jit(network.apply)(params, jnp.zeros(3, int))[0]).any()
+    assert np.isnan(jax.jit(network.apply)(params, jnp.ones(3, int))[0]).all()

@@ -1,0 +1,242 @@
+"""What a network is, to everything that trains, reads or edits one; and the adapters of equinox and nnx modules.
+
+A network is a pair of pure functions, like an optax optimiser; a Linen module that returns logits and activations is
+one already. Tokens are one sequence `[time]`; batches and seeds are by `jax.vmap`.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from beliefgeo.arrays import is_traced
+
+if TYPE_CHECKING:  # nnx takes a quarter of a second to import: only those who adapt such a module wait for it
+    from flax import nnx
+
+# By site name: `[time, width]`, or `[layer, time, width]`; an attention pattern `[layer, head, time, time]`.
+Activations = dict[str, Array]
+
+# (site, layer, value) -> value, pure, of the same shape; layers count from 0, None at a site outside the layers.
+# Steering, patching and ablation are edits. Under jit, close over it: a function is no argument of a compiled one.
+Edit = Callable[[str, int | None, Array], Array]
+
+
+@runtime_checkable
+class Network(Protocol):
+    """Anything with these two functions: `isinstance(network, Network)` sees that both are there.
+
+    >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
+    >>> isinstance(Transformer(TransformerConfig()), Network), isinstance("a name", Network)
+    (True, False)
+    """
+
+    def init(self, key: PRNGKeyArray, tokens: Int[Array, " time"], /) -> Any:
+        """Parameters drawn by the key, any pytree of floating arrays; of the tokens only the shape matters."""
+        ...
+
+    def apply(
+        self, params: Any, tokens: Int[Array, " time"], /, edit: Edit | None = None
+    ) -> tuple[Float[Array, "time vocab"], Activations]:
+        """Logits of the token after each one read, and activations; an edit changes what later computation reads."""
+        ...
+
+
+def predicted_tokens(network: Network, params: Any, tokens: Any) -> int:
+    """How many tokens the network predicts, the width of its logits; nothing is computed.
+
+    Args:
+        network: what is asked.
+        params: of one seed.
+        tokens: a sequence that it can read, or its `jax.ShapeDtypeStruct`.
+
+    >>> from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
+    >>> network, tokens = Recurrent(RecurrentConfig(vocab_size=5)), jnp.array([0, 1])
+    >>> predicted_tokens(network, network.init(jax.random.key(0), tokens), tokens)
+    5
+    """
+    return jax.eval_shape(network.apply, params, tokens)[0].shape[-1]
+
+
+def edited(edit: Edit | None, layer: int | None, site: str, value: Array) -> Array:
+    """What the rest of a network reads at a site: what the edit makes of the value, in the value's precision.
+
+    Raises:
+        ValueError: the edit gives another shape, or nothing.
+    """
+    if edit is None:
+        return value
+    new = edit(site, layer, value)
+    if np.shape(new) != value.shape:
+        where = site if layer is None else f"{site} of layer {layer}"
+        raise ValueError(
+            f"an edit must keep the shape {value.shape} of {where}; got {type(new).__name__} of shape {np.shape(new)}: "
+            "return the value itself where nothing changes"
+        )
+    return jnp.asarray(new, value.dtype)
+
+
+def nan_outside_vocabulary(
+    tokens: Int[Array, " time"], vectors: Float[Array, "time width"], vocab_size: int
+) -> Float[Array, "time width"]:
+    """The vectors of the tokens, NaN for one outside the vocabulary: gathers wrap -1 to the last token.
+
+    Raises:
+        ValueError: (concrete tokens only) a token outside the vocabulary.
+    """
+    if not is_traced(tokens) and len(wrong := (read := np.asarray(tokens))[(read < 0) | (read >= vocab_size)]):
+        raise ValueError(f"the network reads tokens 0..{vocab_size - 1}; got {wrong[0]}: set vocab_size, or relabel")
+    known = (tokens >= 0) & (tokens < vocab_size)
+    return jnp.where(known[:, None], vectors, jnp.nan)
+
+
+def from_equinox(make: Callable[[PRNGKeyArray], eqx.Module]) -> Network:
+    """An equinox module as a network; its params are its inexact arrays, in the place of the module.
+
+    Called with tokens `[time]`, the module returns logits `[time, vocab]` or `(logits, activations)`; logits alone mean
+    that there are no activations. Where its `__call__` has an argument `edit`, it is given the edit.
+
+    Two adapters of the same `make` are equal.
+
+    Args:
+        make: key -> module. All but its inexact arrays is that of one key, for all seeds.
+
+    Raises:
+        TypeError: make gives no equinox module that can be called.
+        ValueError: (in apply) a return of another form, or an edit for a module that takes none.
+
+    >>> class Bigram(eqx.Module):
+    ...     table: Array
+    ...
+    ...     def __call__(self, tokens):
+    ...         return self.table[tokens]
+    >>> network = from_equinox(lambda key: Bigram(jax.random.normal(key, (3, 3))))
+    >>> tokens = jnp.array([0, 2])
+    >>> params = network.init(jax.random.key(0), tokens)
+    >>> logits, activations = network.apply(params, tokens)
+    >>> bool((logits == params.table[tokens]).all()), activations
+    (True, {})
+    """
+    module = _require_module(make(jax.random.key(0)), eqx.Module, "an equinox module")
+    return _Equinox(make, eqx.filter(module, eqx.is_inexact_array, inverse=True))
+
+
+def from_nnx(make: Callable[["nnx.Rngs"], "nnx.Module"]) -> Network:
+    """An nnx module as a network; its params are the `nnx.State` of its `nnx.Param`.
+
+    Called with tokens `[time]`, the module returns logits `[time, vocab]` or `(logits, activations)`; logits alone mean
+    that there are no activations. Where its `__call__` has an argument `edit`, it is given the edit.
+
+    Two adapters of the same `make` are equal.
+
+    Args:
+        make: `nnx.Rngs` -> module. All but its params is that of one key, for all seeds and calls: what a call changes
+            in it, such as counts of random numbers drawn, is forgotten.
+
+    Raises:
+        TypeError: make gives no nnx module that can be called.
+        ValueError: (in apply) a return of another form, or an edit for a module that takes none.
+
+    >>> from flax import nnx
+    >>> class Bigram(nnx.Module):
+    ...     def __init__(self, rngs):
+    ...         self.table = nnx.Param(jax.random.normal(rngs.params(), (3, 3)))
+    ...
+    ...     def __call__(self, tokens):
+    ...         return self.table[tokens]
+    >>> network = from_nnx(Bigram)
+    >>> tokens = jnp.array([0, 2])
+    >>> params = network.init(jax.random.key(0), tokens)
+    >>> logits, activations = network.apply(params, tokens)
+    >>> bool((logits == params["table"][tokens]).all()), activations
+    (True, {})
+    """
+    from flax import nnx
+
+    module = _require_module(make(nnx.Rngs(jax.random.key(0))), nnx.Module, "an nnx module")
+    graph, _, rest = nnx.split(module, nnx.Param, ...)
+    return _NNX(make, graph, rest)
+
+
+@dataclass(frozen=True)
+class _Equinox:
+    make: Callable[[PRNGKeyArray], Any]
+    rest: Any = field(compare=False, repr=False)
+
+    def init(self, key: PRNGKeyArray, tokens: Int[Array, " time"]) -> Any:
+        return eqx.filter(self.make(key), eqx.is_inexact_array)
+
+    def apply(
+        self, params: Any, tokens: Int[Array, " time"], edit: Edit | None = None
+    ) -> tuple[Float[Array, "time vocab"], Activations]:
+        return _call(eqx.combine(params, self.rest), tokens, edit)
+
+
+@dataclass(frozen=True)
+class _NNX:
+    make: Callable[[Any], Any]
+    graph: Any = field(compare=False, repr=False)
+    rest: Any = field(compare=False, repr=False)
+
+    def init(self, key: PRNGKeyArray, tokens: Int[Array, " time"]) -> Any:
+        from flax import nnx
+
+        return nnx.state(self.make(nnx.Rngs(key)), nnx.Param)
+
+    def apply(
+        self, params: Any, tokens: Int[Array, " time"], edit: Edit | None = None
+    ) -> tuple[Float[Array, "time vocab"], Activations]:
+        from flax import nnx
+
+        return _call(nnx.merge(self.graph, params, self.rest, copy=True), tokens, edit)
+
+
+def _require_module(module: Any, kind: type, name: str) -> Any:
+    if not isinstance(module, kind) or not callable(module):
+        raise TypeError(f"make must give {name} that is called with tokens [time]; got {type(module).__name__}")
+    return module
+
+
+def _call(
+    module: Callable[..., Any], tokens: Int[Array, " time"], edit: Edit | None
+) -> tuple[Float[Array, "time vocab"], Activations]:
+    """The module's logits and activations, checked."""
+    if edit is None:
+        returned = module(tokens)
+    elif "edit" in inspect.signature(module).parameters:
+        returned = module(tokens, edit=edit)
+    else:
+        raise ValueError(
+            f"{type(module).__name__} takes no edit: give its __call__ an argument edit=None, and call "
+            "edit(site, layer, value) at each site"
+        )
+    logits: Any = returned
+    activations: Any = {}
+    if isinstance(returned, tuple) and len(returned) == 2:
+        logits, activations = returned
+    _require_contract(type(module).__name__, logits, activations, len(tokens))
+    return logits, activations
+
+
+def _require_contract(name: str, logits: Any, activations: Any, n_read: int) -> None:
+    """Raise ValueError unless there is a row of logits, and of each activation, for each token read."""
+    if not isinstance(logits, jax.Array) or logits.ndim != 2 or len(logits) != n_read:
+        raise ValueError(
+            f"{name} must give logits [time, vocab], a row for each of the {n_read} tokens read, or (logits, "
+            f"activations); got {type(logits).__name__} of shape {getattr(logits, 'shape', None)}"
+        )
+    if not isinstance(activations, dict):
+        raise ValueError(f"{name} must give activations by site name; got {type(activations).__name__}: use a dict")
+    for site, value in activations.items():
+        shape = getattr(value, "shape", ())
+        if len(shape) < 2 or shape[-2] != n_read:
+            raise ValueError(
+                f"{name} must give activations [time, width] or [layer, time, width] of the {n_read} tokens read; got "
+                f"shape {shape} at {site}"
+            )
