@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from beliefgeo.networks.network import Network
 
 
 class Batch(NamedTuple):
@@ -54,7 +55,7 @@ class Training(NamedTuple):
 
 
 def training(
-    network: nn.Module,
+    network: Network,
     optimizer: optax.GradientTransformation,
     draw: Callable[..., Batch],
     *,
@@ -65,7 +66,8 @@ def training(
     """Next-token training of a network on data drawn inside the step.
 
     Args:
-        network: reads tokens `[time]`, returns `(logits [time, vocab], activations)`.
+        network: reads tokens `[time]`, returns `(logits [time, vocab], activations)`: a Linen module, what
+            `from_equinox` or `from_nnx` gives, or any other pair of `init` and `apply`.
         optimizer: any optax optimiser, its schedule included.
         draw: (key, source) -> `Batch`; a sequence of time + 1 tokens gives time predictions. The source is whatever
             `init(key, source)` was given, such as the process of one of several settings trained in one program.
@@ -94,8 +96,8 @@ def training(
 
     def init(key: PRNGKeyArray, source: Any = None) -> TrainState:
         params_key, data_key = jax.random.split(key)
-        tokens = draw_step(data_key, source, jnp.int32(0)).tokens[0, :-1]
-        params = network.init(params_key, tokens)
+        drawn = jax.eval_shape(draw_step, data_key, source, jnp.int32(0)).tokens  # only its shape: nothing is drawn
+        params = network.init(params_key, jnp.zeros(drawn.shape[1] - 1, drawn.dtype))
         return TrainState(params, optimizer.init(params), jnp.int32(0), data_key, source)
 
     def loss(params: Any, tokens: Array, weights: Array, laws: Array | None) -> Float[Array, ""]:

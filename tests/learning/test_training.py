@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import chex
 import jax
@@ -102,6 +104,42 @@ def test_advance_compiles_once():
     state = init(jax.random.key(0))
     for _ in range(3):
         state, _ = advance(state)
+
+
+def test_init_draws_no_batch_and_gives_the_params_of_the_key():
+    drawn = []
+
+    def traced(key, source):
+        drawn.append(isinstance(key, jax.core.Tracer))
+        return draw(key, source)
+
+    init, _ = training(NETWORK, optax.adam(1e-2), traced, steps=1)
+    key = jax.random.key(5)
+    params_key, data_key = jax.random.split(key)
+    expected = NETWORK.init(params_key, draw(jax.random.fold_in(data_key, 0), None).tokens[0, :-1])
+    state = init(key)
+    assert drawn == [True]
+    chex.assert_trees_all_equal(state.params, expected)
+    chex.assert_trees_all_equal(jax.random.key_data(state.key), jax.random.key_data(data_key))
+
+
+class Bigram(NamedTuple):
+    """A pair of functions is a network."""
+
+    init: Callable
+    apply: Callable
+
+
+def test_any_pair_of_init_and_apply_is_trained():
+    """The table of log-probabilities of golden mean: after 0 either, after 1 never another 1."""
+    network = Bigram(
+        lambda key, tokens: {"table": 0.1 * jax.random.normal(key, (2, 2))},
+        lambda params, tokens, edit=None: (params["table"][tokens], {}),
+    )
+    init, advance = training(network, optax.adam(0.3), draw, steps=150)
+    states, metrics = jax.jit(jax.vmap(advance))(jax.vmap(init)(jax.random.split(jax.random.key(0), 2)))
+    laws = jax.nn.softmax(states.params["table"], -1)
+    np.testing.assert_allclose(laws, [[[0.5, 0.5], [1, 0]]] * 2, atol=0.1)
 
 
 @pytest.mark.slow
