@@ -2,9 +2,13 @@
 
     process -> sample -> train -> activations -> probe -> score against controls -> picture
 
-`processes` generate data, `beliefs` are what an ideal observer knows of it, `networks` learn to predict it,
-`analysis` compares the two, `plots` draws arrays; `runs`, `resumable` and `outputs` are the door to the disk.
+`processes` generate data, `beliefs` are what an ideal observer knows of it, `networks` learn to predict it by
+`learning`, `reading` sets the two side by side, `probes` and `mechanisms` ask what is there and how it works, `plots`
+draws, `runs` is the door to the disk. Each is an attribute of this package, loaded when it is first used.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from beliefgeo.beliefs.causal_states import epsilon_machine as epsilon_machine
 from beliefgeo.beliefs.constrained import constrained_beliefs as constrained_beliefs
@@ -68,6 +72,8 @@ from beliefgeo.processes.conditional import fully_conditional as fully_condition
 from beliefgeo.processes.construct import from_moore as from_moore
 from beliefgeo.processes.construct import ghmm as ghmm
 from beliefgeo.processes.construct import hmm as hmm
+from beliefgeo.processes.edges import from_edges as from_edges
+from beliefgeo.processes.edges import to_networkx as to_networkx
 from beliefgeo.processes.end import with_end as with_end
 from beliefgeo.processes.factor_tree import factor_tree as factor_tree
 from beliefgeo.processes.factored import joint as joint
@@ -83,7 +89,24 @@ from beliefgeo.processes.quantum import quantum_rrxor as quantum_rrxor
 from beliefgeo.processes.quasirandom import sample_quasirandom as sample_quasirandom
 from beliefgeo.processes.sampling import sample as sample
 from beliefgeo.processes.saved import load_process as load_process
+from beliefgeo.processes.stacked import stack as stack
 from beliefgeo.processes.stationary_law import stationary_distribution as stationary_distribution
 from beliefgeo.processes.time_varying import time_varying as time_varying
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from beliefgeo import beliefs, learning, mechanisms, networks, plots, probes, processes, reading, runs
+
+_ROOMS = ("beliefs", "learning", "mechanisms", "networks", "plots", "probes", "processes", "reading", "runs")
+
+
+def __getattr__(name: str) -> Any:
+    """The rooms, when they are used."""
+    if name in _ROOMS:
+        return importlib.import_module(f"beliefgeo.{name}")
+    raise AttributeError(f"module 'beliefgeo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_ROOMS]

@@ -23,8 +23,13 @@ def as_floats(values: ArrayLike) -> Array:
     return array.astype(jnp.result_type(array.dtype, float))
 
 
-def as_integers(name: str, values: ArrayLike) -> Array | np.ndarray:
+def as_integers(name: str, values: ArrayLike, ragged: str = "give one at a time") -> Array | np.ndarray:
     """An array of integers as it is given, not yet cast: int32 would read 2^32 + 1 as 1.
+
+    Args:
+        name: what they are.
+        values: integers.
+        ragged: what to do with rows of different lengths.
 
     Raises:
         ValueError: ragged lists.
@@ -36,9 +41,7 @@ def as_integers(name: str, values: ArrayLike) -> Array | np.ndarray:
         try:
             array = np.asarray(values)
         except ValueError as error:
-            raise ValueError(
-                f"{name} must be an array; got rows of different lengths: pad them to one length and give lengths"
-            ) from error
+            raise ValueError(f"{name} must be an array; got rows of different lengths: {ragged}") from error
     if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
         raise TypeError(f"{name} must be integers; got {array.dtype}")
     return array

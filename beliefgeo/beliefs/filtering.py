@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt
 
 from beliefgeo.arrays import ArrayLike, is_traced, take
-from beliefgeo.beliefs.observations import check_observations, with_silence, without_silence
+from beliefgeo.beliefs.observations import PADDED, check_observations, with_silence, without_silence
 from beliefgeo.beliefs.scaled import Filtered, filter_in_range, filter_tangents, may_have_lost, rescued
 from beliefgeo.processes.factor_tree import FactorTree
 from beliefgeo.processes.factored import Product
-from beliefgeo.processes.given import check_belief, check_tokens
+from beliefgeo.processes.given import check_belief, check_token, check_tokens
 from beliefgeo.processes.opaque import as_pytree
 from beliefgeo.processes.process import Observer, Process, vocabulary
 from beliefgeo.processes.scalars import ScalarProcess, size_order
@@ -43,7 +43,7 @@ def update_belief(process: Observer, belief: ArrayLike, token: ArrayLike) -> Flo
     [0.5, 0.5, 0.0]
     """
     process = as_pytree(process)
-    return process.update(check_belief(process, belief), check_tokens(process, token))
+    return process.update(check_belief(process, belief), check_token(process, token))
 
 
 def filter_beliefs(
@@ -51,7 +51,7 @@ def filter_beliefs(
     tokens: ArrayLike,
     *,
     observed: ArrayLike | None = None,
-    missing: int | None = None,
+    missing: int | str | None = None,
     lengths: ArrayLike | None = None,
 ) -> Filtered:
     """The beliefs and the token log-probabilities along one sequence (the forward algorithm, normalised).
@@ -64,10 +64,10 @@ def filter_beliefs(
 
     Args:
         process: what is observed.
-        tokens: `[time]` integers; `[batch, time]` with lengths `[batch]`.
+        tokens: `[time]` integers or names, or a string of one-letter names; `[batch, time]` with lengths `[batch]`.
         observed: of the shape of tokens, False where a token was not observed: the belief moves by T = sum_x T^(x), and
             the log-probability there is 0.
-        missing: a number that stands for a token not observed, such as -1.
+        missing: a number, or name, that stands for a token not observed, such as -1.
         lengths: how many tokens of the sequence count, or of each sequence of a batch. After the end the belief stays
             and log-probabilities are 0, whatever tokens stand there.
 
@@ -87,7 +87,7 @@ def filter_beliefs(
     """
     process = as_pytree(process)
     if observed is None and missing is None and lengths is None:
-        tokens = check_tokens(process, tokens)
+        tokens = check_tokens(process, tokens, ragged=PADDED)
         if tokens.ndim != 1:
             raise ValueError(f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch")
         return _filter_now(process, tokens) if isinstance(process, Process) else _filter(process, tokens)
@@ -184,7 +184,7 @@ def log_probability(
     tokens: ArrayLike,
     *,
     observed: ArrayLike | None = None,
-    missing: int | None = None,
+    missing: int | str | None = None,
     lengths: ArrayLike | None = None,
 ) -> Float[Array, "*batch"]:
     """ln P(tokens), the sum of the tokens' log-probabilities: finite at any length, -inf for an impossible word.

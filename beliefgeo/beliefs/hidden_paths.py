@@ -37,7 +37,7 @@ def smooth_beliefs(
     tokens: ArrayLike,
     *,
     observed: ArrayLike | None = None,
-    missing: int | None = None,
+    missing: int | str | None = None,
     lengths: ArrayLike | None = None,
 ) -> Smoothed:
     """P(state after t tokens | all tokens), the forward-backward algorithm: belief_t * (T^(x_t) .. T^(x_L) 1).
@@ -46,7 +46,7 @@ def smooth_beliefs(
 
     Args:
         process: classical.
-        tokens: `[time]` integers; `[batch, time]` with lengths `[batch]`.
+        tokens: `[time]` integers or names, or a string of one-letter names; `[batch, time]` with lengths `[batch]`.
         observed: as in `filter_beliefs`.
         missing: as in `filter_beliefs`.
         lengths: as in `filter_beliefs`; after the end the last belief stays.
@@ -93,14 +93,14 @@ def likeliest_path(
     tokens: ArrayLike,
     *,
     observed: ArrayLike | None = None,
-    missing: int | None = None,
+    missing: int | str | None = None,
     lengths: ArrayLike | None = None,
 ) -> LikeliestPath:
     """The hidden states of greatest P(states | tokens), of equals the first in order of states; the Viterbi algorithm.
 
     Args:
         process: classical.
-        tokens: `[time]` integers; `[batch, time]` with lengths `[batch]`.
+        tokens: `[time]` integers or names, or a string of one-letter names; `[batch, time]` with lengths `[batch]`.
         observed: as in `filter_beliefs`.
         missing: as in `filter_beliefs`.
         lengths: as in `filter_beliefs`; after the end the last state stays.

@@ -12,11 +12,19 @@ from jaxtyping import Array, Float, Int
 
 from beliefgeo.arrays import ArrayLike, as_integers, concrete
 from beliefgeo.processes.given import check_tokens
+from beliefgeo.processes.names import MISSING, numbered
 from beliefgeo.processes.process import Observer, Process, vocabulary
+
+# What to do with rows of different lengths, where lengths are taken.
+PADDED = "pad them to one length and give lengths"
 
 
 def check_observations(
-    process: Observer, tokens: ArrayLike, observed: ArrayLike | None, missing: int | None, lengths: ArrayLike | None
+    process: Observer,
+    tokens: ArrayLike,
+    observed: ArrayLike | None,
+    missing: int | str | None,
+    lengths: ArrayLike | None,
 ) -> Int[Array, "*batch time"]:
     """Tokens as int32, V where one was not observed and V + 1 after the end of the sequence.
 
@@ -24,7 +32,7 @@ def check_observations(
         process: gives the vocabulary.
         tokens: `[time]`, or `[batch, time]` with lengths `[batch]`.
         observed: of the shape of tokens, False where a token was not observed; what stands there does not count.
-        missing: the number that stands for a token not observed, such as -1.
+        missing: the number, or name, that stands for a token not observed, such as -1.
         lengths: how many tokens there are, of one sequence a number, of a batch `[batch]`; the others do not count.
 
     Raises:
@@ -32,7 +40,8 @@ def check_observations(
         ValueError: (concrete values only) a token outside the vocabulary, shapes that do not match, lengths out of
             range.
     """
-    array = as_integers("tokens", tokens)
+    array = numbered(process, tokens, PADDED, missing)
+    missing = MISSING if isinstance(missing, str) else missing
     counted = _before_end(array, lengths)
     seen = jnp.ones(array.shape, bool) if isinstance(array, Tracer) else np.ones(array.shape, bool)
     if observed is not None:

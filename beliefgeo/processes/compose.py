@@ -5,6 +5,7 @@ Everything here gives a `Process`, classical where what it is made of is. A comp
 own: `factored`, `factor_tree`, `noisy_product`, `conditional`, `time_varying`.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from itertools import islice
 
@@ -116,7 +117,8 @@ def noisy(process: Observer, eps: Number) -> Process:
     clean, any_token = process.transitions, process.transitions.mean(0, keepdims=True)
     require_range("noisy", [any_token, as_floats(eps)])
     transitions = (1 - as_floats(eps)) * clean + as_floats(eps) * any_token
-    return _assemble(transitions, process.initial, process.readout, generalised=process.generalised)
+    noised = _assemble(transitions, process.initial, process.readout, generalised=process.generalised)
+    return dataclasses.replace(noised, state_names=process.state_names, token_names=process.token_names)
 
 
 def relabel(process: Observer, mapping: ArrayLike) -> Process:
@@ -134,7 +136,8 @@ def relabel(process: Observer, mapping: ArrayLike) -> Process:
     tokens = _check_mapping("mapping", mapping, process)
     empty = jnp.zeros((int(tokens.max()) + 1, process.n_states, process.n_states), process.transitions.dtype)
     transitions = empty.at[tokens].add(process.transitions)
-    return _assemble(transitions, process.initial, process.readout, generalised=process.generalised)
+    relabelled = _assemble(transitions, process.initial, process.readout, generalised=process.generalised)
+    return dataclasses.replace(relabelled, state_names=process.state_names)
 
 
 def transduce(process: Observer, machine: ArrayLike, initial: ArrayLike | None = None) -> Process:
@@ -220,7 +223,8 @@ def markov_approximation(process: Observer, order: int) -> Process:
     for word, probability in zip(longer.tokens.tolist(), longer.probabilities, strict=True):
         transitions[word[-1], number[tuple(word[:-1])], number[tuple(word[1:])]] = probability
     totals = transitions.sum((0, 2))
-    return hmm(transitions / totals[:, None], totals / totals.sum())
+    chain = hmm(transitions / totals[:, None], totals / totals.sum())
+    return dataclasses.replace(chain, token_names=process.token_names)
 
 
 def _started_in_its_stationary_law(process: Process) -> Process:

@@ -8,23 +8,27 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.arrays import ArrayLike, as_floats, as_integers
+from beliefgeo.arrays import ArrayLike, as_floats
 from beliefgeo.processes.factored import Product
+from beliefgeo.processes.names import is_name, numbered
 from beliefgeo.processes.process import Observer, Process, vocabulary
 
 # How far the mass of a belief may be from 1, as in the constructors of processes, and an entry of an HMM's below 0.
 _TOLERANCE = 1e-5
 
 
-def check_tokens(process: Observer, tokens: ArrayLike, counted: ArrayLike | None = None) -> Int[Array, "*batch"]:
-    """Tokens as int32; raises where a concrete one is outside the vocabulary or is not an integer.
+def check_tokens(
+    process: Observer, tokens: ArrayLike, counted: ArrayLike | None = None, ragged: str = "give one at a time"
+) -> Int[Array, "*batch"]:
+    """Tokens as int32; raises where a concrete one is outside the vocabulary, no integer and no name.
 
     Args:
         process: gives the vocabulary.
-        tokens: integers of any shape.
+        tokens: integers of any shape, or names (`names.numbered`).
         counted: of the same shape, False where a token does not count: it is not checked, and becomes 0.
+        ragged: what to do with rows of different lengths.
     """
-    array = as_integers("tokens", tokens)
+    array = numbered(process, tokens, ragged)
     mask = None if counted is None else jnp.broadcast_to(jnp.asarray(counted, bool), array.shape)
     if not isinstance(array, Tracer) and not isinstance(mask, Tracer):
         vocab_size = vocabulary(process)
@@ -37,6 +41,21 @@ def check_tokens(process: Observer, tokens: ArrayLike, counted: ArrayLike | None
     elif mask is not None:
         array = jnp.where(mask, array, 0)
     return jnp.asarray(array, jnp.int32)
+
+
+def check_token(process: Observer, token: ArrayLike) -> Int[Array, "*batch"]:
+    """One token as int32, or several of any shape; a string is one name.
+
+    >>> from beliefgeo.processes.classical import coin
+    >>> int(check_token(coin(), "1"))
+    1
+    """
+    if not isinstance(token, str) and not is_name(token, getattr(process, "token_names", None) or ()):
+        return check_tokens(process, token)
+    number = check_tokens(process, [token])
+    if number.ndim != 1:
+        raise ValueError(f"token must be one token; got the {number.size} of {token!r}: filter_beliefs takes several")
+    return number[0]
 
 
 def check_belief(process: Observer, belief: ArrayLike) -> Float[Array, "*batch state"]:

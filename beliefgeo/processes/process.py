@@ -1,5 +1,6 @@
 """A process is one matrix per token: `transitions[token, state, next_state]` = P(token, next_state | state)."""
 
+from collections.abc import Hashable
 from os import PathLike
 from typing import Protocol, runtime_checkable
 
@@ -34,13 +35,16 @@ class Process(eqx.Module):
 
     `readout` is the right unit eigenvector w of T = sum_x T^(x), ones for an HMM; a belief b has b @ w == 1.
     `generalised` is False where no entry is negative: nothing cancels then, so nothing is checked for rounding.
-    Construct with `hmm`, `ghmm` or `from_moore`, which check what they are given.
+    Construct with `hmm`, `ghmm` or `from_moore`, which check what they are given, or with `from_edges`, which names
+    states and tokens too.
     """
 
     transitions: Float[Array, "token state next_state"]
     initial: Float[Array, " state"]
     readout: Float[Array, " state"]
     generalised: bool = eqx.field(static=True, default=True)
+    state_names: tuple[Hashable, ...] | None = eqx.field(static=True, default=None)
+    token_names: tuple[Hashable, ...] | None = eqx.field(static=True, default=None)
 
     @property
     def vocab_size(self) -> int:
@@ -66,10 +70,12 @@ class Process(eqx.Module):
         return normalise(joint, take(self.predict(belief), token))
 
     def save(self, path: str | PathLike) -> None:
-        """Write the process to a file of plain arrays (NumPy's npz), for `beliefgeo.load_process`.
+        """Write the process to a file for `beliefgeo.load_process`: readable text where the path ends in `.json`.
+
+        Else plain arrays (NumPy's npz). Both keep every bit, and the names.
 
         Raises:
-            TypeError: a traced process.
+            TypeError: a traced process; names that are not strings, numbers or tuples of such.
         """
         from beliefgeo.processes.saved import save_process  # which needs a Process
 

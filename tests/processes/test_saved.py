@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -8,15 +9,73 @@ from tests.cases import ALL
 
 @pytest.mark.parametrize("name", ["mess3", "rrxor", "bloch_walk", "signed_golden_mean"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_back_bit_for_bit(name, precision, tmp_path):
+@pytest.mark.parametrize("file", ["process.npz", "process.json"])
+def test_back_bit_for_bit(name, precision, file, tmp_path):
     with jax.enable_x64(precision == "float64"):
         process = ALL[name]()
-        process.save(tmp_path / "process.npz")
-        again = bg.load_process(tmp_path / "process.npz")
+        process.save(tmp_path / file)
+        again = bg.load_process(tmp_path / file)
         assert again.generalised == process.generalised
+        assert again.state_names is None and again.token_names is None
         for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(process), strict=True):
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("file", ["process.npz", "process.json"])
+def test_numbers_and_names_of_every_kind(file, tmp_path):
+    names = {"state_names": ("Grüße", (1, ("a", None)), 2.5), "token_names": (False, "1")}
+    entries = np.random.default_rng(0).integers(0, 2**31, (2, 3, 3), np.int32).view(np.float32)
+    entries = jnp.asarray(np.where(np.isfinite(entries), entries, np.float32(-0.0)))
+    process = bg.Process(entries, entries[0, 0], entries[1, 1], **names)
+    process.save(tmp_path / file)
+    again = bg.load_process(tmp_path / file)
+    assert (again.state_names, again.token_names) == tuple(names.values())
+    for part in ("transitions", "initial", "readout"):
+        assert np.asarray(getattr(again, part)).tobytes() == np.asarray(getattr(process, part)).tobytes()
+
+
+def test_a_file_to_read(tmp_path):
+    process = bg.from_edges([("A", "0", "A", 0.3), ("A", "1", "B", 0.7), ("B", "1", "A", 1.0)], "A")
+    process.save(tmp_path / "even.json")
+    text = """{
+  "state_names": ["A", "B"],
+  "token_names": ["0", "1"],
+  "generalised": false,
+  "precision": "float32",
+  "initial": [1.0, 0.0],
+  "readout": [1.0, 1.0],
+  "transitions": [
+    [[0.3, 0.0], [0.0, 0.0]],
+    [[0.0, 0.7], [1.0, 0.0]]
+  ]
+}
+"""
+    assert (tmp_path / "even.json").read_text() == text
+    assert bg.log_probability(bg.load_process(tmp_path / "even.json"), "011") == bg.log_probability(process, "011")
+    for damaged, why in [
+        (text[:-20], "holds no process: a file of Process.save has transitions"),
+        (text.replace('"readout"', '"red"'), "holds no process: a file of Process.save has transitions"),
+        (text.replace("0.7", '"much"'), "holds no process: a file of Process.save has transitions"),
+        (text.replace("[1.0, 1.0]", "[1.0]"), r"holds no process: .*have shapes \(2, 2, 2\), \(2,\) and \(1,\)"),
+        (text.replace("[0.3, 0.0]", "[0.3]"), "holds no process"),
+        (text.replace('"A", "B"', '"A"'), r"holds no process: it needs 2 different state_names; got \['A'\]"),
+        (text.replace('"0", "1"', '"1", "1"'), r"holds no process: it needs 2 different token_names"),
+        ("[1, 2]", "holds no process"),
+        ("", "holds no process"),
+    ]:
+        (tmp_path / "damaged.json").write_text(damaged)
+        with pytest.raises(ValueError, match=why):
+            bg.load_process(tmp_path / "damaged.json")
+
+
+@pytest.mark.parametrize("file", ["process.npz", "process.json"])
+def test_names_that_no_file_holds(file, tmp_path):
+    for names in ((frozenset("a"), "b"), (("a", object()), "b")):
+        process = bg.from_edges([("A", names[0], "A", 0.5), ("A", names[1], "A", 0.5)])
+        with pytest.raises(TypeError, match="strings, numbers or tuples of such to be saved; got"):
+            process.save(tmp_path / file)
+        assert not (tmp_path / file).exists()
 
 
 def test_the_path_is_kept_and_replaced(tmp_path):
