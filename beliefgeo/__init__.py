@@ -96,7 +96,15 @@ from beliefgeo.processes.time_varying import time_varying as time_varying
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from beliefgeo import beliefs, learning, mechanisms, networks, plots, probes, processes, reading, runs
+    from beliefgeo import beliefs as beliefs
+    from beliefgeo import learning as learning
+    from beliefgeo import mechanisms as mechanisms
+    from beliefgeo import networks as networks
+    from beliefgeo import plots as plots
+    from beliefgeo import probes as probes
+    from beliefgeo import processes as processes
+    from beliefgeo import reading as reading
+    from beliefgeo import runs as runs
 
 _ROOMS = ("beliefs", "learning", "mechanisms", "networks", "plots", "probes", "processes", "reading", "runs")
 

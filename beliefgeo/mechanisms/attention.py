@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.probes.weighted import as_reals
-from beliefgeo.reading.evaluation import Prefixes
+from beliefgeo.reading.rows import Rows
 
 
 class Decay(NamedTuple):
@@ -28,7 +28,7 @@ class Decay(NamedTuple):
 
 
 def attention_rows(activations: dict[str, Array]) -> Float[Array, "time layer head read"]:
-    """What each position attends to: a `select` for `evaluate`, whose features are then `[row, layer, head, read]`.
+    """What each position attends to: a `select` for `read`, which gives `[row, layer, head, read]`.
 
     >>> attention_rows({"attn_pattern": jnp.zeros((4, 2, 10, 10))}).shape
     (10, 4, 2, 10)
@@ -36,25 +36,25 @@ def attention_rows(activations: dict[str, Array]) -> Float[Array, "time layer he
     return jnp.moveaxis(activations["attn_pattern"], -2, 0)
 
 
-def mean_pattern(rows: ArrayLike, prefixes: Prefixes) -> Float[Array, "layer head time read"]:
-    """The attention pattern expected under the process: its rows averaged over prefixes by their probability.
+def mean_pattern(attention: ArrayLike, rows: Rows) -> Float[Array, "layer head time read"]:
+    """The attention pattern expected under the process: its rows averaged over rows by their probability.
 
     Args:
-        rows: `[row, layer, head, read]`, `evaluate(apply, prefixes, attention_rows).features`.
-        prefixes: from `prefixes`.
+        attention: `[row, layer, head, read]`, `attention_rows` of a reading.
+        rows: from `reading.rows`.
 
     Raises:
-        ValueError: rows that are not those of one network on these prefixes.
+        ValueError: attention that is not of one network on these rows.
     """
-    rows = as_reals("attention", rows)
-    if rows.ndim != 4 or len(rows) != len(prefixes.length):
+    pattern = as_reals("attention", attention)
+    if pattern.ndim != 4 or len(pattern) != len(rows.length):
         raise ValueError(
-            f"attention must be [row, layer, head, read] of one network, of {len(prefixes.length)} prefixes; got shape "
-            f"{rows.shape}"
+            f"attention must be [row, layer, head, read] of one network, of {len(rows.length)} prefixes; got shape "
+            f"{pattern.shape}"
         )
-    share = jnp.asarray(prefixes.probabilities, rows.dtype)[:, None, None, None]
-    pattern = jax.ops.segment_sum(share * rows, jnp.asarray(prefixes.position), prefixes.tokens.shape[1])
-    return jnp.moveaxis(pattern, 0, -2)
+    share = jnp.asarray(rows.probabilities, pattern.dtype)[:, None, None, None]
+    mean = jax.ops.segment_sum(share * pattern, jnp.asarray(rows.position), rows.tokens.shape[1])
+    return jnp.moveaxis(mean, 0, -2)
 
 
 def last_row_by_lag(pattern: Float[Array, "*batch time read"]) -> Float[Array, "*batch lag"]:

@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from beliefgeo.arrays import ArrayLike, concrete, contract
+from beliefgeo.arrays import ArrayLike, as_integers, concrete, contract
 from beliefgeo.probes.least_squares import fit_probe
 from beliefgeo.probes.weighted import as_reals, check_weights, lengths, only_rounding
-from beliefgeo.processes.given import as_integers
 
 
 class Modes(NamedTuple):

@@ -4,8 +4,7 @@ All is seen through the affine probe from the residual after the first attention
 token read `lag` ago should weigh zeta^lag. Source: Piotrowski et al. 2502.01954.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from beliefgeo.beliefs.constrained import evidence
-from beliefgeo.mechanisms.attention import fit_decay, last_row_by_lag, mean_pattern
+from beliefgeo.mechanisms.attention import attention_rows, fit_decay, last_row_by_lag, mean_pattern
 from beliefgeo.mechanisms.evidence import (
     effective_attention,
     evidence_cosines,
@@ -25,19 +24,57 @@ from beliefgeo.mechanisms.evidence import (
 from beliefgeo.probes.least_squares import Probe, fit_probe, score_probe
 from beliefgeo.processes.factored import Product, joint
 from beliefgeo.processes.process import Process
-from beliefgeo.reading.evaluation import Prefixes
-
-# Of one network: `attention_rows` as "pattern" `[row, layer, head, read]`, `resid_mid[0]` as "mid" `[row, width]`.
-Features = Mapping[str, Array]
+from beliefgeo.reading.read import Reading
+from beliefgeo.reading.rows import Rows
 
 
-def heads_report(
-    process: Process,
-    features: Features,
-    params: Mapping[str, Any],
-    constrained: Float[np.ndarray, "row state"],
-    prefixes: Prefixes,
-) -> dict[str, Any]:
+class Heads(NamedTuple):
+    """Each head of the first layer, ordered by its attention to even lags, the most first."""
+
+    by_lag: Float[Array, "head lag"]
+    """Mean attention of the last position."""
+    by_lag_of_4: Float[Array, "head lag"]
+    """The same in words of length 4."""
+    decay: Float[np.ndarray, " head"]
+    """Fitted from lag 1 to 4, as the embedding brings lag 0 too; of two heads for a negative zeta at lags 2, 4, 6 and
+    1, 3, 5."""
+    decay_error: Float[np.ndarray, " head"]
+    values: Float[Array, "head token state"]
+    """What each head adds for a token, seen through the probe."""
+    cosine: Float[Array, " head"]
+    """Between values and evidence, mean over tokens."""
+    weight_by_lag: Float[Array, " lag"]
+    """What evidence weighs as measured: by regression of the residual on the tokens' evidence."""
+    weight_by_mean_attention: Float[Array, " lag"]
+    """The same from values, embedding and mean attention."""
+
+
+class Factors(NamedTuple):
+    """How evidence about each factor fades, in words of the full length; heads with the shortest lags first."""
+
+    by_lag: Float[Array, "head lag"]
+    """Mean attention of the last position."""
+    moves: Float[Array, " head"]
+    """Attention that moves with the words."""
+    constrained_r2: Float[Array, ""]
+    """Of the probe of constrained beliefs, in sample."""
+    weight: Float[np.ndarray, "factor lag"]
+    """What evidence weighs as measured: by regression of the residual on the tokens' evidence."""
+    weight_by_mean_attention: Float[np.ndarray, "factor lag"]
+    """The same from values, embedding and mean attention."""
+    zeta: Float[np.ndarray, " factor"]
+    """Fitted to `weight` from lag 1 to the last but one."""
+    zeta_by_mean_attention: Float[np.ndarray, " factor"]
+
+
+def layer_sites(activations: dict[str, Array]) -> dict[str, Array]:
+    """What `heads_of_layer` and `factors_of_layer` read: a `select` for `read`."""
+    return {"mid": activations["resid_mid"][0], "pattern": attention_rows(activations)}
+
+
+def heads_of_layer(
+    reading: Reading, rows: Rows, process: Process, constrained: Float[np.ndarray, "row state"]
+) -> Heads:
     """Each head of the first layer by lag, its fading, its values beside the evidence, and what evidence weighs in all.
 
     What evidence weighs at each lag is found twice, as in `factors_report`: as measured, by regression of the residual
@@ -47,55 +84,50 @@ def heads_report(
     lags 2, 4, 6 and 1, 3, 5.
 
     Args:
+        reading: of one `Transformer`, at `layer_sites`.
+        rows: of 7 tokens or more.
         process: with real modes.
-        features: of one network, "pattern" (`attention_rows`) and "mid" (`resid_mid[0]`).
-        params: `params["params"]` of the same.
-        constrained: `beliefs_after(partial(constrained_beliefs, process), prefixes)`.
-        prefixes: from `evaluation.prefixes`, of 7 tokens or more.
+        constrained: `beliefs_after(partial(constrained_beliefs, process), rows)`.
 
     Raises:
-        ValueError: features of several networks or other prefixes, a process without a mode, or too short a context.
+        ValueError: features of several networks or other rows, a process without a mode, or too short a context.
     """
-    _check_features(features, constrained, prefixes)
-    pattern = mean_pattern(features["pattern"], prefixes)[0]
+    features, params = _check_reading(reading, constrained, rows)
+    pattern = mean_pattern(features["pattern"], rows)[0]
     by_lag, short = last_row_by_lag(pattern), last_row_by_lag(pattern[:, :4, :4])
     order = jnp.argsort(-by_lag[:, ::2].sum(1))
     told, law = evidence(process), process.predict(process.initial)
     modes = evidence_modes(process.transitions.sum(0))
     if not len(modes.zeta):
-        raise ValueError("heads_report needs a process of two states or more: in one state no evidence fades")
-    long = prefixes.length >= prefixes.length.max() - 1
+        raise ValueError("heads_of_layer needs a process of two states or more: in one state no evidence fades")
+    long = rows.length >= rows.length.max() - 1
     probe = fit_probe(features["mid"][long], constrained[long])
     see = _without_offset(probe)
     added = head_values(params).mean(0)  # [head, token, width], over positions
     values = see(added - added.mean(1, keepdims=True))  # what all tokens share, as the position, would cost digits
     gains = lambda seen: evidence_gains(seen, told, modes.directions, law)
     in_theory = effective_attention(by_lag, gains(values), gains(see(params["embed"]["embedding"])))
-    last = prefixes.length == prefixes.length.max()
-    words, share = prefixes.tokens[prefixes.word[last]], prefixes.probabilities[last]
+    last = rows.length == rows.length.max()
+    words, share = rows.tokens[rows.word[last]], rows.probabilities[last]
     measured = regress_evidence(see(features["mid"][last]), words, told, modes.directions, share)
     parities = modes.zeta[0] < 0 and len(by_lag) == 2
     lags = ([2, 4, 6], [1, 3, 5]) if parities else [[1, 2, 3, 4]] * len(by_lag)
     fits = [fit_decay(head, fitted) for head, fitted in zip(by_lag[order], lags, strict=True)]
-    return {
-        "by lag": by_lag[order],
-        "by lag, words of length 4": short[order],
-        "decay": [fit.zeta for fit in fits],
-        "decay, error of the fit": [fit.error for fit in fits],
-        "values": values[order],
-        "cosine of values and evidence": evidence_cosines(values, told, law).mean(1)[order],
-        "weight of evidence by lag": measured.mean(0),
-        "weight of evidence by lag, by mean attention": in_theory.mean(0),
-    }
+    return Heads(
+        by_lag[order],
+        short[order],
+        np.array([fit.zeta for fit in fits]),
+        np.array([fit.error for fit in fits]),
+        values[order],
+        evidence_cosines(values, told, law).mean(1)[order],
+        measured.mean(0),
+        in_theory.mean(0),
+    )
 
 
-def factors_report(
-    process: Product,
-    features: Features,
-    params: Mapping[str, Any],
-    constrained: Float[np.ndarray, "row state"],
-    prefixes: Prefixes,
-) -> dict[str, Any]:
+def factors_of_layer(
+    reading: Reading, rows: Rows, process: Product, constrained: Float[np.ndarray, "row state"]
+) -> Factors:
     """Attention by lag, and how evidence about each factor fades, in words of the full length.
 
     What evidence weighs at each lag is found twice: as measured, by regression of the residual on the tokens' evidence;
@@ -103,19 +135,18 @@ def factors_report(
     the shortest lags come first.
 
     Args:
+        reading: of one `Transformer`, at `layer_sites`.
+        rows: of 5 tokens or more.
         process: factors of one number of states, with real modes.
-        features: of one network, "pattern" (`attention_rows`) and "mid" (`resid_mid[0]`).
-        params: `params["params"]` of the same.
-        constrained: `beliefs_after(partial(constrained_beliefs, process), prefixes)`.
-        prefixes: from `evaluation.prefixes`, of 5 tokens or more.
+        constrained: `beliefs_after(partial(constrained_beliefs, process), rows)`.
 
     Raises:
-        ValueError: features of several networks or other prefixes, or too short a context.
+        ValueError: features of several networks or other rows, or too short a context.
     """
-    _check_features(features, constrained, prefixes)
-    last = prefixes.length == prefixes.length.max()
-    words, share = prefixes.tokens[prefixes.word[last]], prefixes.probabilities[last]
-    by_lag = last_row_by_lag(mean_pattern(features["pattern"], prefixes)[0])
+    features, params = _check_reading(reading, constrained, rows)
+    last = rows.length == rows.length.max()
+    words, share = rows.tokens[rows.word[last]], rows.probabilities[last]
+    by_lag = last_row_by_lag(mean_pattern(features["pattern"], rows)[0])
     order = jnp.argsort(by_lag @ jnp.arange(by_lag.shape[1]))
     moved = abs(features["pattern"][last][:, 0, :, ::-1] - by_lag[None]).sum(-1) / 2
     told, law = evidence(process), process.predict(process.initial)
@@ -130,26 +161,33 @@ def factors_report(
     by_factor = lambda weights: np.asarray(weights).reshape(len(parts), -1, len(words[0])).mean(1)
     measured = by_factor(regress_evidence(see(mid), words, told, directions, share))
     expected = by_factor(in_theory)
-    faded = lambda weights: [fit_decay(one, range(1, len(one) - 1)).zeta for one in weights]
-    return {
-        "attention by lag": by_lag[order],
-        "attention that moves with the words": (share @ moved)[order],
-        "r2 of constrained beliefs": score_probe(probe, mid, target, share).r2,
-        "weight of evidence": measured,
-        "weight of evidence, by mean attention": expected,
-        "zeta": faded(measured),
-        "zeta, by mean attention": faded(expected),
-    }
+    faded = lambda weights: np.array([fit_decay(one, range(1, len(one) - 1)).zeta for one in weights])
+    return Factors(
+        by_lag[order],
+        (share @ moved)[order],
+        score_probe(probe, mid, target, share).r2,
+        measured,
+        expected,
+        faded(measured),
+        faded(expected),
+    )
 
 
-def _check_features(features: Features, constrained: Float[np.ndarray, "row state"], prefixes: Prefixes) -> None:
-    rows, axes = len(prefixes.length), {"pattern": 4, "mid": 2}
-    shapes = {name: np.shape(features[name]) for name in axes}
-    if len(constrained) != rows or any(shapes[name][:1] != (rows,) or len(shapes[name]) != axes[name] for name in axes):
+def _check_reading(
+    reading: Reading, constrained: Float[np.ndarray, "row state"], rows: Rows
+) -> tuple[dict[str, Array], Any]:
+    """Features and params; raises unless they are those of one `Transformer` on these rows."""
+    count, axes = len(rows.length), {"pattern": 4, "mid": 2}
+    shapes = {name: np.shape(reading.features[name]) if name in reading.features else () for name in axes}
+    if len(constrained) != count or any(
+        shapes[name][:1] != (count,) or len(shapes[name]) != axes[name] for name in axes
+    ):
         raise ValueError(
             "one network's features must be pattern [row, layer, head, read] and mid [row, width], beside constrained "
-            f"beliefs [row, state], for {rows} prefixes; got shapes {shapes} and {np.shape(constrained)}"
+            f"beliefs [row, state], for {count} rows; got shapes {shapes} and {np.shape(constrained)}: read it with "
+            "select=layer_sites"
         )
+    return reading.features, reading.params["params"]
 
 
 def _without_offset(probe: Probe) -> Probe:

@@ -1,0 +1,31 @@
+"""What a linear map finds in a network, and what that is worth."""
+
+from beliefgeo.probes.controls import Control as Control
+from beliefgeo.probes.controls import law_rank as law_rank
+from beliefgeo.probes.controls import score_parts as score_parts
+from beliefgeo.probes.controls import seen_projector as seen_projector
+from beliefgeo.probes.controls import shuffle_beliefs as shuffle_beliefs
+from beliefgeo.probes.controls import shuffle_prefixes as shuffle_prefixes
+from beliefgeo.probes.controls import shuffle_unseen as shuffle_unseen
+from beliefgeo.probes.controls import shuffle_words as shuffle_words
+from beliefgeo.probes.geometry import compare_cosines as compare_cosines
+from beliefgeo.probes.geometry import compare_distances as compare_distances
+from beliefgeo.probes.geometry import principal_components as principal_components
+from beliefgeo.probes.geometry import simplex_coordinates as simplex_coordinates
+from beliefgeo.probes.held_out import by_folds as by_folds
+from beliefgeo.probes.held_out import held_out as held_out
+from beliefgeo.probes.held_out import held_out_folds as held_out_folds
+from beliefgeo.probes.least_squares import Probe as Probe
+from beliefgeo.probes.least_squares import Score as Score
+from beliefgeo.probes.least_squares import fit_probe as fit_probe
+from beliefgeo.probes.least_squares import score_predictions as score_predictions
+from beliefgeo.probes.least_squares import score_probe as score_probe
+from beliefgeo.probes.nested import nested as nested
+from beliefgeo.probes.scorecard import Scorecard as Scorecard
+from beliefgeo.probes.scorecard import Weighted as Weighted
+from beliefgeo.probes.scorecard import score_sites as score_sites
+from beliefgeo.probes.scorecard import scorecard as scorecard
+from beliefgeo.probes.scorecard import window_curves as window_curves
+from beliefgeo.probes.subspaces import effective_dimension as effective_dimension
+from beliefgeo.probes.windows import equivalent_window as equivalent_window
+from beliefgeo.probes.windows import window_curve as window_curve

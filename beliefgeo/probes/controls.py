@@ -1,20 +1,86 @@
-"""What a probe's score is worth: shuffled beliefs, and how many tokens of context would explain as much."""
+"""What a probe's score is worth: the same score of shuffled beliefs, of the next-token law alone, of what it tells."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from beliefgeo.arrays import ArrayLike, Number
-from beliefgeo.probes.weighted import check_weights, drop_rounding, explained
-from beliefgeo.reading.evaluation import Prefixes
+from beliefgeo.arrays import ArrayLike
+from beliefgeo.probes.held_out import held_out, held_out_folds
+from beliefgeo.probes.nested import Predict, cross_validated_r2
+from beliefgeo.probes.weighted import as_reals
+from beliefgeo.reading.rows import Rows
 
-# An unexplained fraction that float32 cannot tell from 0: its R2 is 1 to the last digit or the one before.
-_NOTHING = 2 * float(np.finfo(np.float32).eps)
-# A fraction of the variance of beliefs that their own rounding leaves.
-_ROUNDING = 1e-12
+# Numbers in the targets of the shuffles scored at once: 64 MiB of float32.
+_CHUNK = 2**24
+
+
+class PermutationTest(NamedTuple):
+    """The held-out R2 of the beliefs, those of other targets, and how often chance does as well."""
+
+    r2: float
+    shuffled: Float[np.ndarray, " shuffle"]
+    p_value: float
+    """(1 + number of shuffles that score at least as well) / (1 + number of shuffles)."""
+
+
+class Control(NamedTuple):
+    """Other targets, drawn again and again, that a probe must beat.
+
+    >>> import beliefgeo as bg
+    >>> found = bg.reading.rows(jax.random.key(0), bg.mess3(), 5)
+    >>> test = Control(shuffle_prefixes, jax.random.key(1), 20).against(found.beliefs, found, found.counts)
+    >>> round(test.r2, 4), bool(test.shuffled.max() < 0.2), round(test.p_value, 4)
+    (1.0, True, 0.0476)
+    """
+
+    shuffle: Callable[[PRNGKeyArray, Rows], Float[Array, "row target"]]
+    """Targets from a key and the rows: `shuffle_prefixes`, `shuffle_unseen`, or anybody's own."""
+    key: PRNGKeyArray
+    """Draws the shuffles."""
+    count: int = 1000
+    """The number of shuffles, 1 or more; no p-value is below 1 / (count + 1)."""
+
+    def against(
+        self, features: ArrayLike, rows: Rows, weights: ArrayLike, *, score: Predict | None = None
+    ) -> PermutationTest:
+        """Does the probe of the beliefs beat probes of shuffled beliefs, each with cut-offs of its own choice?
+
+        Args:
+            features: `[row, feature]`, activations of each prefix.
+            rows: from `reading.rows`.
+            weights: `[row]`, `rows.counts` or `rows.probabilities`.
+            score: how left-out rows are predicted, as in `held_out`. By default the nested affine probe, of which the
+                features are decomposed once for each set of folds left out, whatever the number of shuffles.
+
+        Raises:
+            ValueError: as `held_out`; no shuffles.
+        """
+        if self.count < 1:
+            raise ValueError(f"a control needs a count of 1 shuffle or more; got {self.count}")
+        keys = jax.random.split(self.key, self.count)
+        if score is None:
+            r2, shuffled = self._nested(keys, features, rows, weights)
+        else:
+            r2 = held_out(features, rows, weights, score=score).r2
+            of = lambda key: held_out(features, rows, weights, targets=self.shuffle(key, rows), score=score).r2
+            shuffled = np.array([of(key) for key in keys])
+        # Shuffles that move nothing score the same but for rounding, and must not seem to do worse.
+        return PermutationTest(r2, shuffled, float(1 + (shuffled >= r2 - 1e-6).sum()) / (1 + self.count))
+
+    def _nested(
+        self, keys: Array, features: ArrayLike, rows: Rows, weights: ArrayLike
+    ) -> tuple[float, Float[np.ndarray, " shuffle"]]:
+        beliefs = jnp.asarray(rows.beliefs, as_reals("features", features).dtype)
+        chunks = -(-self.count * beliefs.size // _CHUNK)
+        # Not compiled as a whole: the rows would be constants of that program, and XLA spends seconds on folding them.
+        draw = jax.vmap(lambda key: self.shuffle(key, rows).astype(beliefs.dtype))
+        score = lambda targets: np.asarray(cross_validated_r2(features, targets, held_out_folds(rows), weights))
+        scores = [score(jnp.concatenate([beliefs[None], draw(some)])) for some in np.array_split(keys, chunks)]
+        return float(scores[0][0]), np.concatenate([some[1:] for some in scores])
 
 
 @jax.jit
@@ -33,12 +99,12 @@ def shuffle_beliefs(
     return jnp.zeros_like(beliefs).at[home].set(beliefs[drawn])
 
 
-def shuffle_prefixes(key: PRNGKeyArray, prefixes: Prefixes) -> Float[Array, "row state"]:
+def shuffle_prefixes(key: PRNGKeyArray, rows: Rows) -> Float[Array, "row state"]:
     """`shuffle_beliefs` of all prefixes."""
-    return shuffle_beliefs(key, prefixes.beliefs, prefixes.length)
+    return shuffle_beliefs(key, rows.beliefs, rows.length)
 
 
-def shuffle_unseen(key: PRNGKeyArray, prefixes: Prefixes) -> Float[Array, "row state"]:
+def shuffle_unseen(key: PRNGKeyArray, rows: Rows) -> Float[Array, "row state"]:
     """Beliefs whose part that the next-token law sees stays, the other permuted among prefixes of the same length.
 
     A probe that scores better on the beliefs than on these knows more than the next-token law. The sum of a
@@ -47,16 +113,15 @@ def shuffle_unseen(key: PRNGKeyArray, prefixes: Prefixes) -> Float[Array, "row s
     Raises:
         ValueError: laws that are not linear in the beliefs, as in a product of factors.
 
-    >>> from beliefgeo.reading.evaluation import prefixes
-    >>> from beliefgeo.beliefs.trees import words
     >>> from beliefgeo.processes.classical import rrxor
-    >>> rows = prefixes(rrxor(), words(rrxor(), 3))
-    >>> moved = shuffle_unseen(jax.random.key(0), rows) - rows.beliefs
-    >>> [round(float(abs(change).max()), 2) for change in (moved, moved @ seen_projector(rows.beliefs, rows.laws))]
+    >>> from beliefgeo.reading.rows import rows
+    >>> found = rows(jax.random.key(0), rrxor(), 3)
+    >>> moved = shuffle_unseen(jax.random.key(0), found) - found.beliefs
+    >>> [round(float(abs(change).max()), 2) for change in (moved, moved @ seen_projector(found.beliefs, found.laws))]
     [0.5, 0.0]
     """
-    seen = prefixes.beliefs @ seen_projector(prefixes.beliefs, prefixes.laws)
-    return jnp.asarray(seen) + shuffle_beliefs(key, prefixes.beliefs - seen, prefixes.length)
+    seen = rows.beliefs @ seen_projector(rows.beliefs, rows.laws)
+    return jnp.asarray(seen) + shuffle_beliefs(key, rows.beliefs - seen, rows.length)
 
 
 def seen_projector(
@@ -80,147 +145,63 @@ def seen_projector(
 
 
 def shuffle_words(
-    key: PRNGKeyArray, prefixes: Prefixes
+    key: PRNGKeyArray, rows: Rows
 ) -> tuple[Int[np.ndarray, " word_position"], Float[Array, "word_position state"]]:
     """The shuffle of Shai et al. 2405.15943: every word and position by itself, its belief from another word.
 
     Returns:
-        For each word and position the row of `prefixes` it reads, and a belief permuted within the position.
+        For each word and position its row, and a belief permuted within the position.
     """
-    rows = np.repeat(np.arange(len(prefixes.counts)), prefixes.counts)
-    return rows, shuffle_beliefs(key, jnp.asarray(prefixes.beliefs)[rows], jnp.asarray(prefixes.length)[rows])
+    row = np.repeat(np.arange(len(rows.counts)), rows.counts)
+    return row, shuffle_beliefs(key, rows.beliefs[row], rows.length[row])
 
 
-def window_groups(prefixes: Prefixes) -> Iterator[Int[np.ndarray, " row"]]:
-    """For windows of 0, 1, 2, ... tokens: labels equal where the last tokens and the number read are equal.
+class Rank(NamedTuple):
+    """Of how many of the beliefs' dimensions the next-token law tells."""
 
-    The number read is known to a network with positions, so it is known to the window too.
-    """
-    _, group = np.unique(prefixes.length, return_inverse=True)
-    yield group
-    for age in range(int(prefixes.length.max())):
-        token = prefixes.tokens[prefixes.word, np.maximum(prefixes.position - age, 0)]
-        digit = np.where(age < prefixes.length, token + 1, 0)
-        _, group = np.unique(group * (prefixes.tokens.max() + 2) + digit, return_inverse=True)
-        yield group
+    rank: int
+    of: int
+
+    def __str__(self) -> str:  # noqa: D105
+        return f"{self.rank} of {self.of}"
 
 
-def window_curve(
-    prefixes: Prefixes, weights: ArrayLike, rows: Bool[np.ndarray, " row"] | None = None
-) -> Float[np.ndarray, " window"]:
-    """The unexplained fraction of the beliefs' variance for windows of 0, 1, 2, ... tokens; decreasing to 0.
+def law_rank(rows: Rows) -> Rank:
+    """Of how many of the beliefs' dimensions the next-token law tells: the rank of the linear map that gives it.
 
-    A window's best guess is the mean belief of all prefixes that look alike in it, E[belief | last tokens]; no
-    function of those tokens does better. Below 1e-12 it is rounding of the beliefs, and 0; so is all of it where
-    beliefs do not vary, as those of a coin.
-
-    Args:
-        prefixes: from `prefixes`.
-        weights: `[row]`, such as `prefixes.counts` or `prefixes.probabilities`.
-        rows: the rows to count; give those that a held-out score counts. Default all.
+    Where the two numbers are equal the belief is an affine image of the law: a probe that finds it may have found no
+    more than the prediction.
 
     Raises:
-        ValueError: weights of other rows, NaN, negative, or all zero on the rows to count.
+        ValueError: laws that are not linear in the beliefs; see `seen_projector`.
+
+    >>> import beliefgeo as bg
+    >>> str(law_rank(bg.reading.rows(jax.random.key(0), bg.rrxor(), 5)))
+    '2 of 5'
     """
-    weights = np.asarray(check_weights(weights, len(prefixes.beliefs)))
-    shares = shares_of(weights if rows is None else np.where(rows, weights, 0))
-    mean, variance = _moments(prefixes.beliefs, shares)
-    # Beliefs are known to the rounding of the process, whose parameters may be float32.
-    total = drop_rounding(variance, variance, mean, np.float32)[1].sum()
-    left = [_within(prefixes.beliefs, shares, group).sum() for group in window_groups(prefixes)]
-    curve = np.array(left) / (total or np.inf)
-    return np.where(curve > _ROUNDING, curve, 0)
+    rank = np.trace(seen_projector(rows.beliefs, rows.laws))  # of a projector
+    return Rank(round(float(rank)), int(np.linalg.matrix_rank(rows.beliefs, rtol=1e-5)))
 
 
-def shares_of(weights: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
-    """Checked weights as shares of those that count; raises where these are all zero."""
-    if not weights.any():
-        raise ValueError("weights must be positive in a row that counts; got zeros in all of them")
-    return weights / weights.sum()
+class Parts(NamedTuple):
+    """Held-out R2, every word and position equally, of the beliefs and of their parts."""
+
+    r2: float
+    seen: float
+    """Of the part that the next-token law sees."""
+    unseen: float
+    """Of the part that it cannot see: 1 where there is none, as in Mess3, as of all that does not vary."""
 
 
-def _moments(values: Float[np.ndarray, "row column"], shares: Float[np.ndarray, " row"]) -> tuple[np.ndarray, ...]:
-    values = np.where(shares[:, None] > 0, values, 0)
-    mean = shares @ values
-    return mean, shares @ (values - mean) ** 2
-
-
-def _within(
-    values: Float[np.ndarray, "row column"], shares: Float[np.ndarray, " row"], group: Int[np.ndarray, " row"]
-) -> Float[np.ndarray, " column"]:
-    """The mean square about the mean of each row's group."""
-    values = np.where(shares[:, None] > 0, values, 0)
-    return shares @ (values - _group_means(values, shares, group)) ** 2
-
-
-def _group_means(
-    beliefs: Float[np.ndarray, "row state"], shares: Float[np.ndarray, " row"], group: Int[np.ndarray, " row"]
-) -> Float[np.ndarray, "row state"]:
-    total = np.bincount(group, shares)
-    sums = np.stack([np.bincount(group, shares * column) for column in beliefs.T], 1)
-    return (sums / np.where(total > 0, total, 1)[:, None])[group]
-
-
-def explained_by(group: ArrayLike, values: ArrayLike, weights: ArrayLike) -> float:
-    """The share of the variance of some values that the group of their row explains: Pearson's correlation ratio.
-
-    1 where rows of a group agree: the values are a function of the group, as an ideal observer's predictions are of
-    a sufficient statistic. 1 - E[Var(value | group)] / Var(value); 1 of values that do not vary.
-
-    Args:
-        group: `[row]`, labels.
-        values: `[row]`.
-        weights: `[row]`, at any scale.
+def score_parts(features: Float[Array, "row feature"], rows: Rows) -> Parts:
+    """Held-out R2 of the beliefs, and of their parts that the next-token law sees and that it cannot see.
 
     Raises:
-        ValueError: mismatched rows, NaN in a row of positive weight, or weights that are negative or all zero.
-
-    >>> round(explained_by(np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 3.0, 5.0]), np.ones(4)), 4)
-    0.8182
+        ValueError: laws that are not linear in the beliefs; see `seen_projector`.
     """
-    known, group = np.asarray(values), np.asarray(group)
-    if known.ndim != 1 or known.shape != group.shape:
-        raise ValueError(f"group and values must be [row], of the same rows; got shapes {group.shape}, {known.shape}")
-    shares = shares_of(np.asarray(check_weights(weights, len(known))))
-    column, group = np.asarray(known, np.float64)[:, None], np.unique(group, return_inverse=True)[1]
-    if not np.isfinite(column[shares > 0]).all():
-        raise ValueError("values must be finite where a row has weight; got NaN or infinite ones")
-    mean, variance = _moments(column, shares)
-    precision = known.dtype if jnp.issubdtype(known.dtype, jnp.floating) else np.float64
-    return float(explained(*drop_rounding(_within(column, shares, group), variance, mean, precision))[0])
-
-
-def equivalent_window(unexplained: Number, curve: ArrayLike) -> float:
-    """The fewest tokens of context that leave the same fraction unexplained, interpolated on a log scale.
-
-    0 for a probe no better than the mean. Where the curve reaches 0, the shortest window that does explains
-    everything, and nothing is worth more. A probe counts as if it left nothing, below 2 eps of float32, 2.4e-7; there,
-    too, the scale ends on which a probe better than the last positive fraction lies between that window and the next.
-    Of a curve that ends above 0, one that leaves less than its end has at least the last window, which is returned.
-    NaN for a fraction that is not finite.
-
-    Args:
-        unexplained: 1 - R2 of a probe.
-        curve: `[window]`, `window_curve` or other fractions left by windows of 0, 1, 2, ... tokens, that do not grow.
-
-    Raises:
-        ValueError: an empty curve, or NaN in it.
-
-    >>> [round(equivalent_window(left, np.array([1.0, 0.1, 0.01, 0.0])), 3) for left in (1.2, 0.02, 0.0)]
-    [0.0, 1.699, 3.0]
-    """
-    unexplained, curve = np.asarray(unexplained, np.float64).item(), np.asarray(curve, np.float64)
-    if curve.ndim != 1 or not len(curve) or np.isnan(curve).any():
-        raise ValueError(f"equivalent_window needs a curve [window], without NaN; got {curve.tolist()}")
-    if not np.isfinite(unexplained):
-        return float("nan")
-    positive = curve > _ROUNDING
-    floor = min(_NOTHING, np.nextafter(curve[positive].min(initial=np.inf), 0))
-    fractions, left = np.where(positive, curve, floor), max(unexplained, floor)
-    if not (enough := fractions <= left).any():
-        return float(len(curve) - 1)
-    longer = int(enough.argmax())
-    if longer == 0 or fractions[longer] == left:
-        return float(longer)
-    shorter = fractions[longer - 1]
-    return longer - 1 + float(np.log(shorter / left) / np.log(shorter / fractions[longer]))
+    seen = rows.beliefs @ seen_projector(rows.beliefs, rows.laws)
+    unseen = rows.beliefs - seen
+    # Where all is seen, as in Mess3, rounding is left.
+    unseen = np.where(abs(unseen).max() > 1e-6 * abs(rows.beliefs).max(), unseen, 0)
+    targets = np.stack([rows.beliefs, seen, unseen])
+    return Parts(*(float(r2) for r2 in cross_validated_r2(features, targets, held_out_folds(rows), rows.counts)))

@@ -1,27 +1,23 @@
 """Held-out scores: folds of whole subtrees of words, and what shuffled beliefs would score in the same way."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from beliefgeo.arrays import ArrayLike
-from beliefgeo.probes.controls import equivalent_window, shares_of, shuffle_prefixes, window_curve
-from beliefgeo.probes.nested import cross_validate_probe, cross_validated_r2
+from beliefgeo.probes.nested import Predict, nested
 from beliefgeo.probes.weighted import as_reals, check_weights, drop_rounding, explained
-from beliefgeo.reading.evaluation import Prefixes
+from beliefgeo.probes.windows import equivalent_window, shares_of, window_curve
+from beliefgeo.reading.rows import Rows
 
 # Folds are made of the subtrees below words of at least this many tokens; shorter prefixes only ever train. Several
 # subtrees a fold: with one alone, the few heavy prefixes near its root make even the mean a poor prediction.
 HELD_OUT_DEPTH = 3
 HELD_OUT_FOLDS = 9
 SUBTREES_A_FOLD = 3
-
-# Numbers in the targets of the shuffles scored at once: 64 MiB of float32.
-_CHUNK = 2**24
 
 
 class HeldOutScore(NamedTuple):
@@ -35,13 +31,13 @@ class HeldOutScore(NamedTuple):
     unexplained: float
     """1 - R2: the fraction of the beliefs' variance that the probe leaves."""
     window: float
-    """The tokens of context of which the best function leaves as much (`controls.equivalent_window`)."""
+    """The tokens of context of which the best function leaves as much (`windows.equivalent_window`)."""
     length: np.ndarray
     mse_per_length: np.ndarray
     """NaN at a length whose prefixes have no weight."""
 
 
-def held_out_folds(prefixes: Prefixes) -> Int[np.ndarray, " row"]:
+def held_out_folds(rows: Rows) -> Int[np.ndarray, " row"]:
     """The fold of each prefix, whole subtrees dealt out in turn; -1 for those too short, which only ever train.
 
     The roots are the words of the least depth, from 3 to half the context, that gives three subtrees a fold (3 tokens
@@ -50,101 +46,89 @@ def held_out_folds(prefixes: Prefixes) -> Int[np.ndarray, " row"]:
     Raises:
         ValueError: words of fewer than 3 tokens.
     """
-    if (longest := prefixes.length.max(initial=0)) < HELD_OUT_DEPTH:
+    if (longest := rows.length.max(initial=0)) < HELD_OUT_DEPTH:
         raise ValueError(
             f"held-out scores need words of {HELD_OUT_DEPTH} tokens or more; got {longest}: raise the context"
         )
-    depths = range(HELD_OUT_DEPTH, prefixes.length.max() // 2 + 1)
-    enough = (depth for depth in depths if prefixes.subtrees(depth).max() + 1 >= SUBTREES_A_FOLD * HELD_OUT_FOLDS)
-    subtrees = prefixes.subtrees(next(enough, HELD_OUT_DEPTH))
+    depths = range(HELD_OUT_DEPTH, rows.length.max() // 2 + 1)
+    enough = (depth for depth in depths if rows.subtrees(depth).max() + 1 >= SUBTREES_A_FOLD * HELD_OUT_FOLDS)
+    subtrees = rows.subtrees(next(enough, HELD_OUT_DEPTH))
     return np.where(subtrees < 0, -1, subtrees % HELD_OUT_FOLDS)
 
 
-def held_out_score(
+def held_out(
     features: ArrayLike,
-    prefixes: Prefixes,
+    rows: Rows,
     weights: ArrayLike,
     *,
     targets: ArrayLike | None = None,
-    offset: bool = True,
+    score: Predict | None = None,
 ) -> HeldOutScore:
     """Fit and score by subtree: no prefix is predicted by a probe that saw its first three tokens continued.
 
     Args:
         features: `[row, feature]`, activations of each prefix.
-        prefixes: from `evaluation.prefixes`.
-        weights: `[row]`, `prefixes.counts` (every word and position alike) or `prefixes.probabilities`.
+        rows: from `reading.rows`.
+        weights: `[row]`, `rows.counts` (every word and position alike) or `rows.probabilities`.
         targets: `[row, state]`, other targets than the beliefs, such as shuffled ones.
-        offset: fit an affine probe, else a linear one.
+        score: how left-out rows are predicted; default `nested()`, the affine probe of which cut-offs are chosen inside
+            the training folds. `by_folds(fit)` takes any other probe.
 
     Raises:
         ValueError: mismatched rows, NaN, weights that are negative or leave a fold nothing to be predicted from, words
             of fewer than 3 tokens or of fewer than 3 subtrees.
     """
-    folds, given = held_out_folds(prefixes), prefixes.beliefs if targets is None else targets
+    folds, given = held_out_folds(rows), rows.beliefs if targets is None else targets
     weights = np.asarray(check_weights(weights, len(folds)))
-    predictions = cross_validate_probe(features, given, folds, weights, offset=offset).predictions
+    predictions = (score or nested())(features, given, folds, weights)
     shares = shares_of(np.where(folds >= 0, weights, 0))
     counted = (shares > 0)[:, None]
     truth, seen = np.where(counted, given, 0).astype(np.float64), np.where(counted, predictions, 0)
     errors, mean = (seen - truth) ** 2, shares @ truth
     left = drop_rounding(shares @ errors, shares @ (truth - mean) ** 2, mean, predictions.dtype)
     r2 = float(explained(*(total.sum(keepdims=True) for total in left))[0])
-    lengths, mse = np.unique(prefixes.length[folds >= 0]), errors.mean(1)
-    of_length = lambda values: np.bincount(prefixes.length, values)[lengths]
+    lengths, mse = np.unique(rows.length[folds >= 0]), errors.mean(1)
+    of_length = lambda values: np.bincount(rows.length, values)[lengths]
     weight = of_length(shares)
     by_length = np.where(weight > 0, of_length(shares * mse) / np.where(weight > 0, weight, 1), np.nan)
-    window = equivalent_window(1 - r2, held_out_curve(prefixes, weights))
+    window = equivalent_window(1 - r2, held_out_curve(rows, weights))
     return HeldOutScore(float(shares @ mse), r2, 1 - r2, window, lengths, by_length)
 
 
-def held_out_curve(prefixes: Prefixes, weights: ArrayLike) -> Float[np.ndarray, " window"]:
+def held_out_curve(rows: Rows, weights: ArrayLike) -> Float[np.ndarray, " window"]:
     """`window_curve` of the prefixes that a held-out score counts: what `equivalent_window` compares it with."""
-    return window_curve(prefixes, weights, held_out_folds(prefixes) >= 0)
+    return window_curve(rows, weights, held_out_folds(rows) >= 0)
 
 
-class PermutationTest(NamedTuple):
-    """The held-out R2 of the beliefs, those of shuffled ones, and how often chance does as well."""
-
-    r2: float
-    shuffled: Float[np.ndarray, " shuffle"]
-    p_value: float
-    """(1 + number of shuffles that score at least as well) / (1 + number of shuffles)."""
-
-
-def permutation_test(
-    key: PRNGKeyArray,
-    features: ArrayLike,
-    prefixes: Prefixes,
-    weights: ArrayLike,
-    shuffle: Callable[[PRNGKeyArray, Prefixes], Float[Array, "row state"]] = shuffle_prefixes,
-    *,
-    count: int = 1000,
-) -> PermutationTest:
-    """Does the probe of the beliefs beat probes of shuffled beliefs, each with cut-offs of its own choice?
-
-    The features are decomposed once for each set of folds left out, whatever the number of shuffles.
+def by_folds(fit: Callable[[Array, Array, Array], Callable[[Array], Any]]) -> Predict:
+    """Any probe, held out: fitted on all folds but one, it predicts that one.
 
     Args:
-        key: draws the shuffles.
-        features: `[row, feature]`, activations of each prefix.
-        prefixes: from `evaluation.prefixes`.
-        weights: `[row]`, `prefixes.counts` or `prefixes.probabilities`.
-        shuffle: `controls.shuffle_prefixes`, or `controls.shuffle_unseen` to ask for more than the next-token law.
-        count: the number of shuffles, 1 or more; no p-value is below 1 / (count + 1).
+        fit: (features `[row, feature]`, targets `[row, target]`, weights `[row]`) -> a function from features to
+            predicted targets. Whatever it has to choose it chooses on these rows.
 
-    Raises:
-        ValueError: as `held_out_score`; no shuffles.
+    >>> mean = lambda features, targets, weights: lambda left_out: jnp.zeros((len(left_out), 1)) + targets.mean(0)
+    >>> by_folds(mean)(np.zeros((4, 2)), np.array([[0.0], [2.0], [4.0], [7.0]]), np.array([0, 1, 1, -1]), np.ones(4))
+    Array([[4.3333335],
+           [3.5      ],
+           [3.5      ],
+           [      nan]], dtype=float32)
     """
-    if count < 1:
-        raise ValueError(f"permutation_test needs a count of 1 shuffle or more; got {count}")
-    beliefs = jnp.asarray(prefixes.beliefs, as_reals("features", features).dtype)
-    chunks = -(-count * beliefs.size // _CHUNK)
-    keys = jax.random.split(key, (chunks, -(-count // chunks)))
-    # Not compiled as a whole: the prefixes would be constants of that program, and XLA spends seconds on folding them.
-    draw = jax.vmap(lambda one: shuffle(one, prefixes).astype(beliefs.dtype))
-    score = lambda targets: cross_validated_r2(features, targets, held_out_folds(prefixes), weights)
-    scores = [np.asarray(score(jnp.concatenate([beliefs[None], draw(some)]))) for some in keys]
-    r2, shuffled = float(scores[0][0]), np.concatenate([some[1:] for some in scores])[:count]
-    # Shuffles that move nothing score the same but for rounding, and must not seem to do worse.
-    return PermutationTest(r2, shuffled, (1 + (shuffled >= r2 - 1e-6).sum()) / (1 + count))
+
+    def predict(features: ArrayLike, targets: ArrayLike, folds: np.ndarray, weights: ArrayLike) -> Array:
+        features, targets = as_reals("features", features), as_reals("targets", targets)
+        shares = as_reals("weights", weights)
+        predictions = np.full(targets.shape, np.nan, np.result_type(features, targets))
+        for fold in np.unique(folds[folds >= 0]):
+            left_out = folds == fold
+            predictor = fit(features[~left_out], targets[~left_out], shares[~left_out])
+            found = np.asarray(predictor(features[left_out]))
+            if found.shape != (wanted := (left_out.sum(), targets.shape[1])):
+                raise ValueError(
+                    f"a probe must predict [row, target], {wanted} for this fold; got shape {found.shape}: fit must "
+                    "return a function from features to all targets"
+                )
+            predictions[left_out] = found
+        return jnp.asarray(predictions)
+
+    return predict

@@ -20,7 +20,7 @@ from beliefgeo.probes.nested import RCONDS, cross_validated_r2
 from beliefgeo.probes.statistic import ProbeStatistic, merge_statistics, probe_statistic
 
 
-class Reading(NamedTuple):
+class Seen(NamedTuple):
     """What an affine probe of a few components sees of some targets, and its R2 on the rows of the fit and held out."""
 
     seen: Float[Array, "row target"]
@@ -33,7 +33,7 @@ def read_components(
     targets: Mapping[str, Float[Array | np.ndarray, "row target"]],
     folds: Int[np.ndarray, " row"],
     count: int,
-) -> dict[str, Reading]:
+) -> dict[str, Seen]:
     """Read several targets from the first principal components of the features, rows counted equally.
 
     The components are those of all rows, held out or not; they do not depend on the targets.
@@ -57,7 +57,7 @@ def read_components(
     held_out = cross_validated_r2(read, values, folds)
     seen = [fit_probe(read, one)(read) for one in values]
     r2 = [score_predictions(*pair).r2 for pair in zip(seen, values, strict=True)]
-    return {name: Reading(*one) for name, *one in zip(targets, seen, r2, held_out, strict=True)}
+    return {name: Seen(*one) for name, *one in zip(targets, seen, r2, held_out, strict=True)}
 
 
 def fit_probe_by_folds(

@@ -4,6 +4,7 @@ A fit is linear in its targets: the features of the training folds are decompose
 of targets. What two folds are both left out of serves each of them in turn, so F folds cost F (F + 1) / 2 fits.
 """
 
+from collections.abc import Callable
 from functools import partial
 from itertools import combinations
 from typing import NamedTuple
@@ -27,6 +28,18 @@ from beliefgeo.probes.weighted import (
 
 # Cut-offs tried by cross-validation; 2 is above every singular value: no direction is worth keeping.
 RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)
+
+
+# (features [row, feature], targets [row, target], folds [row], weights [row]) -> predictions [row, target], each fold's
+# by a probe that never saw it, NaN in rows of no fold (-1), which are only ever trained on.
+Predict = Callable[[ArrayLike, ArrayLike, Int[np.ndarray, " row"], ArrayLike], Array]
+
+
+def nested(*, offset: bool = True, rconds: tuple[float, ...] = RCONDS) -> Predict:
+    """The linear probe, its cut-off chosen inside the training folds: see `cross_validate_probe`."""
+    return lambda features, targets, folds, weights: (
+        cross_validate_probe(features, targets, folds, weights, offset=offset, rconds=rconds).predictions
+    )
 
 
 class CrossValidated(NamedTuple):

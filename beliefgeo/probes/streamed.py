@@ -1,4 +1,4 @@
-"""Evaluation over more words than fit in memory: in chunks, each folded into sums and probe statistics.
+"""Reading over more words than fit in memory: in chunks, each folded into sums and probe statistics.
 
     sum over words = sum over chunks of the sum over the words of the chunk
 
@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from beliefgeo.beliefs.trees import word_chunks
+from beliefgeo.networks.network import Network
 from beliefgeo.probes.statistic import ProbeStatistic, merge_statistics, probe_statistic
 from beliefgeo.processes.process import Observer
-from beliefgeo.reading.evaluation import Prefixes, evaluate, loss_gap, optimal_loss, prefixes
+from beliefgeo.reading.losses import loss_gap, optimal_loss
+from beliefgeo.reading.read import read
+from beliefgeo.reading.rows import Rows, rows_of
 
 
 class Totals(NamedTuple):
@@ -36,7 +39,8 @@ class Totals(NamedTuple):
 
 
 def fold_words(
-    apply: Callable[[Int[Array, " time"]], tuple[Array, dict[str, Array]]],
+    network: Network,
+    params: Any,
     process: Observer,
     length: int,
     *,
@@ -50,26 +54,27 @@ def fold_words(
     scores it.
 
     Args:
-        apply: as in `evaluate`.
+        network: as in `read`.
+        params: of one network.
         process: whose words.
         length: of the words.
         depth: tokens that the words of a chunk share: memory holds the words of length - depth tokens.
         bos: the token that the network reads first, if it was trained with one.
-        select: which activations; as in `evaluate`.
+        select: which activations, any pytree of `[time, width]`; default: the last block's output.
 
     Raises:
         ValueError: unless 0 <= depth <= length; or a chunk does not fit in memory.
     """
 
     @jax.jit
-    def read(rows: Prefixes) -> tuple[Array, Any, Any]:
-        log_laws, features = evaluate(apply, rows, select)
+    def sums(rows: Rows) -> tuple[Array, Any, Any]:
+        log_laws, features, _ = read(network, params, rows, select)
         weighted = lambda weights: jax.tree.map(lambda site: probe_statistic(site, rows.beliefs, weights), features)
         return log_laws, weighted(rows.counts.astype(log_laws.dtype)), weighted(rows.probabilities)
 
     def total(chunk) -> Totals:
-        rows = prefixes(process, chunk, bos=bos)
-        log_laws, by_count, by_probability = read(rows)
+        rows = rows_of(process, chunk, bos=bos)
+        log_laws, by_count, by_probability = sums(rows)
         return Totals(len(chunk.tokens), loss_gap(rows, log_laws), optimal_loss(rows), by_count, by_probability)
 
     chunks = map(total, word_chunks(process, length, depth))

@@ -1,39 +1,88 @@
-"""What an experiment leaves: numbers as JSON, figures, movies, a table on the terminal."""
+"""What a run leaves on disk: results as JSON and arrays, figures, movies; and what they were made with."""
 
+import dataclasses
 import importlib.metadata
 import json
 import os
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from matplotlib.animation import FuncAnimation, writers
-from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
+from beliefgeo.reading.seeds import Seeds
 from beliefgeo.runs import hosts
+
+if TYPE_CHECKING:  # which takes a while to import: only those who draw wait for it
+    from matplotlib.animation import FuncAnimation
+    from matplotlib.figure import Figure
+
+# Arrays of more numbers go to arrays.npz: JSON is for what people read.
+_MOST_NUMBERS = 2000
+
+
+def plain(value: Any) -> Any:
+    """Records, `Seeds`, NumPy and JAX arrays as what JSON can say: dictionaries, lists, numbers, strings.
+
+    Raises:
+        TypeError: anything else, such as a function.
+
+    >>> plain({"gap": Seeds(np.array([1.0, 3.0])), 4: (True, None)})["gap"]["mean"]
+    2.0
+    """
+    if isinstance(value, Seeds):
+        return {"mean": plain(value.mean), "interval": plain(value.interval), "values": plain(value.values)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())  # pyright: ignore[reportAttributeAccessIssue]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+        return np.asarray(value).tolist()
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON: keep records, numbers, strings and arrays")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write whole or not at all, so that an interrupt leaves the old file; NumPy and JAX arrays become lists.
+    """Write whole or not at all, so that an interrupt leaves the old file.
 
-    This, `save_figure` and `save_movie` do nothing in any process but the first.
+    This, `write_results`, `save_figure` and `save_movie` do nothing in any process but the first.
     """
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, (np.ndarray, np.generic, jax.Array)):
-            return np.asarray(value).tolist()
-        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
     if not hosts.first():
         return
     incomplete = path.with_suffix(".partial")
-    text = json.dumps(content, indent=2, default=plain)
-    incomplete.write_text(text + "\n")
+    incomplete.write_text(json.dumps(plain(content), indent=2) + "\n")
     incomplete.replace(path)
+
+
+def write_results(folder: Path, results: Any) -> None:
+    """Numbers to results.json, each array of more than 2,000 to arrays.npz, by its path in the results."""
+    arrays: dict[str, np.ndarray] = {}
+    write_json(folder / "results.json", _without_arrays(results, "", arrays))
+    if hosts.first() and arrays:
+        np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
+
+
+def _without_arrays(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The results with a name in place of each large array, which is put into `arrays`."""
+    if isinstance(value, (np.ndarray, jax.Array)) and value.size > _MOST_NUMBERS:
+        arrays[path] = np.asarray(value)
+        return f"arrays.npz: {path}"
+    if isinstance(value, Seeds):
+        large = np.size(value.values) > _MOST_NUMBERS
+        return _without_arrays(value.values, path, arrays) if large else value
+    parts = value._asdict() if isinstance(value, tuple) and hasattr(value, "_asdict") else value  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(parts, Mapping):
+        return {str(name): _without_arrays(one, f"{path}/{name}".strip("/"), arrays) for name, one in parts.items()}
+    if isinstance(parts, (list, tuple)):
+        return [_without_arrays(one, f"{path}/{index}".strip("/"), arrays) for index, one in enumerate(parts)]
+    return parts
 
 
 def versions() -> dict[str, str]:
@@ -49,24 +98,32 @@ def device() -> str:
     return f"{first.device_kind}, {count}"
 
 
-def save_figure(path: Path, figure: Figure) -> None:
+def commit(folder: Path) -> str | None:
+    """The commit of the checkout that holds the folder, with a plus where files differ from it; None outside of one."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)
+        except OSError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    head = git("rev-parse", "--short=10", "HEAD")
+    return head and head + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def save_figure(path: Path, figure: "Figure") -> None:
     """Write a figure; the suffix says in which format."""
     if hosts.first():
         figure.savefig(path)
 
 
-def save_movie(path: Path, movie: FuncAnimation, *, frames_per_second: int = 2) -> Path:
+def save_movie(path: Path, movie: "FuncAnimation", *, frames_per_second: int = 2) -> Path:
     """Write an animation as MP4 where ffmpeg exists, else as GIF; the suffix says which."""
+    from matplotlib.animation import writers
+
     mp4 = writers.is_available("ffmpeg")
     path = path.with_suffix(".mp4" if mp4 else ".gif")
     if hosts.first():
         movie.save(path, writer="ffmpeg" if mp4 else "pillow", fps=frames_per_second, dpi=110)
     return path
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on the terminal."""
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)

@@ -14,7 +14,16 @@ import orbax.checkpoint as ocp
 from jaxtyping import Array, Key, PRNGKeyArray
 
 from beliefgeo.runs import hosts
-from beliefgeo.runs.checkpoints import DamagedCheckpoint, open_checkpoints, read_about, read_checkpoints, remove_damaged, restore_checkpoint, restore_params, save_checkpoint
+from beliefgeo.runs.checkpoints import (
+    DamagedCheckpoint,
+    open_checkpoints,
+    read_about,
+    read_checkpoints,
+    remove_damaged,
+    restore_checkpoint,
+    restore_params,
+    save_checkpoint,
+)
 from beliefgeo.runs.guards import interruption, lock
 from beliefgeo.runs.identity import identity
 from beliefgeo.learning.sharding import spread
@@ -22,7 +31,7 @@ from beliefgeo.learning.training import Metrics, Training, TrainState
 from beliefgeo.runs.outputs import versions
 from beliefgeo.runs.progress import Plan as Plan
 from beliefgeo.runs.progress import Reporter
-from beliefgeo.runs_old import differences, read_config
+from beliefgeo.runs.folder import differences, read_config
 
 # A network that does ten times worse than untrained has diverged.
 _DIVERGED = 10
@@ -109,14 +118,26 @@ def train(
     return state
 
 
+def reached(folder: Path) -> int | None:
+    """The last step that is saved there; None where nothing is."""
+    if not (folder / "checkpoints").exists():
+        return None
+    with read_checkpoints(folder / "checkpoints") as manager:
+        return manager.latest_step()
+
+
 def snapshots(
     folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sources: Any = None
 ) -> Iterator[tuple[int, Any]]:
-    """(step, params with a leading seed axis) of each snapshot, the untrained one first; arguments as in `train`."""
+    """(step, params with a leading seed axis) of each snapshot, the untrained one first; arguments as in `train`.
+
+    Where a training was continued by a longer plan, of the steps before only those are there that its plan kept.
+    """
     abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan), sources).params
     given = {"key": identity(key), "sources": identity(sources)}
     with read_checkpoints(folder / "checkpoints") as manager:
-        for step in plan.snapshot_steps():
+        saved = manager.all_steps()
+        for step in [step for step in plan.snapshot_steps() if step in saved]:
             try:
                 params = restore_params(manager, step, abstract)
             except DamagedCheckpoint as error:

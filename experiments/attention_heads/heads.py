@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from beliefgeo.probes.report import over_seeds
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.beliefs.constrained import evidence
-from beliefgeo.probes.report import over_seeds
 from beliefgeo.processes.process import Process
 from beliefgeo.reading.sampled import sampled_words
 

@@ -1,0 +1,156 @@
+"""One network with all its controls: what linear probes find at every site, and what that is worth."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from beliefgeo.arrays import ArrayLike
+from beliefgeo.probes.controls import Control, Rank, law_rank, shuffle_prefixes, shuffle_unseen
+from beliefgeo.probes.held_out import held_out, held_out_curve
+from beliefgeo.probes.least_squares import fit_probe, score_probe
+from beliefgeo.probes.windows import equivalent_window, window_curve
+from beliefgeo.reading.losses import Losses, losses
+from beliefgeo.reading.read import Reading, concatenated
+from beliefgeo.reading.rows import Rows
+
+# In-sample fits may have as many features as rows: directions below this are the rounding of float32.
+_RCOND = 1e-5
+
+ALL = "all sites"
+
+
+class SiteScore(NamedTuple):
+    """Affine probes of the beliefs from one site, under one weighting."""
+
+    mse: float
+    """In sample: on the very rows of the fit, as papers score."""
+    r2: float
+    """In sample."""
+    window: float
+    """In sample: the tokens of context that explain as much (`equivalent_window`)."""
+    held_out: float
+    """R2 of rows whose subtree the probe never saw, its cut-off chosen inside the others."""
+    held_out_window: float
+    """The tokens of context that explain as much, of the same rows."""
+    mse_per_length: Float[np.ndarray, " length"]
+    """Held out, after each number of tokens read, from 3 on."""
+
+
+class Weighted(NamedTuple):
+    """A score under both weightings."""
+
+    by_count: SiteScore
+    """Every word and position equally."""
+    by_probability: SiteScore
+    """Prefixes by their probability."""
+
+
+class LawAlone(NamedTuple):
+    """How far the exact next-token law goes: what a network that knew no more would hold."""
+
+    rank: Rank
+    scores: Weighted
+
+
+class Shuffled(NamedTuple):
+    """Held-out R2, every word and position equally, of other targets than the beliefs."""
+
+    r2: float
+    """Mean over shuffles."""
+    largest: float
+    p_value: float
+    """How often a shuffle does as well as the beliefs: (1 + that many) / (1 + shuffles)."""
+
+
+class Scorecard(NamedTuple):
+    """Every score of one network with every control; prints as a table, `plots.scores.scorecard` draws it."""
+
+    losses: Losses
+    sites: dict[str, Weighted]
+    """Every site that was read, and where there are several all of them side by side, last."""
+    untrained: dict[str, Weighted] | None
+    """The same sites of the untrained network, where one was given."""
+    law: LawAlone
+    shuffled: Shuffled
+    """Beliefs permuted within each position, at the last site."""
+    unseen: Shuffled | None
+    """Only what the next-token law cannot see permuted, at the last site; None where it sees all."""
+
+    def __str__(self) -> str:
+        """A table."""
+        from beliefgeo.probes.table import scorecard_table  # rich takes a while to import
+
+        return scorecard_table(self)
+
+
+def scorecard(
+    reading: Reading, rows: Rows, *, untrained: Reading | None = None, key: PRNGKeyArray, shuffles: int = 20
+) -> Scorecard:
+    """Probes of every site and of all of them together, in sample and held out, in both weightings, with controls.
+
+    Args:
+        reading: of one network; from `read`, or `of_arrays` for a network of any framework.
+        rows: that it was read on.
+        untrained: the reading of the same network before training.
+        key: draws the shuffles.
+        shuffles: permutations in each control.
+
+    Raises:
+        ValueError: no sites, features that are not `[row, width]`, other sites in `untrained`, words of fewer than 3
+            tokens; see `held_out`.
+    """
+    sites = score_sites(reading, rows)
+    if untrained is not None and set(untrained.features) != set(reading.features):
+        raise ValueError(
+            f"untrained must be read at the same sites, {sorted(reading.features)}; got {sorted(untrained.features)}"
+        )
+    rank, last = law_rank(rows), _together(reading)[[*sites][-1]]
+    control = lambda shuffle: _shuffled(Control(shuffle, key, shuffles), last, rows)
+    return Scorecard(
+        losses(reading, rows),
+        sites,
+        None if untrained is None else score_sites(untrained, rows),
+        LawAlone(rank, _weighted(rows.laws, rows)),
+        control(shuffle_prefixes),
+        control(shuffle_unseen) if rank.rank < rank.of else None,
+    )
+
+
+def score_sites(reading: Reading, rows: Rows) -> dict[str, Weighted]:
+    """The scores of every site, and of several side by side, without controls."""
+    return {site: _weighted(features, rows) for site, features in _together(reading).items()}
+
+
+def _together(reading: Reading) -> dict[str, Array]:
+    features = reading.features
+    if not features or any(np.ndim(one) != 2 for one in features.values()):
+        shapes = {site: np.shape(one) for site, one in features.items()}
+        raise ValueError(
+            f"a scorecard needs features [row, width] of a site or more; got {shapes}: choose them by `select` of read"
+        )
+    return features | ({ALL: concatenated(features)} if len(features) > 1 else {})
+
+
+def _weighted(features: ArrayLike, rows: Rows) -> Weighted:
+    return Weighted(*(_score(features, rows, weights) for weights in (rows.counts, rows.probabilities)))
+
+
+def _score(features: ArrayLike, rows: Rows, weights: Float[np.ndarray, " row"]) -> SiteScore:
+    fitted = score_probe(fit_probe(features, rows.beliefs, weights, rcond=_RCOND), features, rows.beliefs, weights)
+    r2, left_out = float(fitted.r2), held_out(features, rows, weights)
+    window = equivalent_window(1 - r2, window_curve(rows, weights))
+    return SiteScore(float(fitted.mse), r2, window, left_out.r2, left_out.window, left_out.mse_per_length)
+
+
+def _shuffled(control: Control, features: Array, rows: Rows) -> Shuffled:
+    test = control.against(features, rows, rows.counts)
+    return Shuffled(float(test.shuffled.mean()), float(test.shuffled.max()), test.p_value)
+
+
+def window_curves(rows: Rows) -> dict[str, Float[np.ndarray, " window"]]:
+    """What windows of 0, 1, 2, ... tokens leave unexplained of the rows that held-out scores count, by weighting."""
+    return {
+        "every word and position equally": held_out_curve(rows, rows.counts),
+        "by probability": held_out_curve(rows, rows.probabilities),
+    }

@@ -1,0 +1,151 @@
+"""How many tokens of context would explain as much: the best any function of the last tokens could do."""
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from beliefgeo.arrays import ArrayLike, Number
+from beliefgeo.probes.weighted import check_weights, drop_rounding, explained
+from beliefgeo.reading.rows import Rows
+
+# An unexplained fraction that float32 cannot tell from 0: its R2 is 1 to the last digit or the one before.
+_NOTHING = 2 * float(np.finfo(np.float32).eps)
+# A fraction of the variance of beliefs that their own rounding leaves.
+_ROUNDING = 1e-12
+
+
+def window_groups(rows: Rows) -> Iterator[Int[np.ndarray, " row"]]:
+    """For windows of 0, 1, 2, ... tokens: labels equal where the last tokens and the number read are equal.
+
+    The number read is known to a network with positions, so it is known to the window too.
+    """
+    _, group = np.unique(rows.length, return_inverse=True)
+    yield group
+    for age in range(int(rows.length.max())):
+        token = rows.tokens[rows.word, np.maximum(rows.position - age, 0)]
+        digit = np.where(age < rows.length, token + 1, 0)
+        _, group = np.unique(group * (rows.tokens.max() + 2) + digit, return_inverse=True)
+        yield group
+
+
+def window_curve(
+    rows: Rows, weights: ArrayLike, counted: Bool[np.ndarray, " row"] | None = None
+) -> Float[np.ndarray, " window"]:
+    """The unexplained fraction of the beliefs' variance for windows of 0, 1, 2, ... tokens; decreasing to 0.
+
+    A window's best guess is the mean belief of all prefixes that look alike in it, E[belief | last tokens]; no
+    function of those tokens does better. Below 1e-12 it is rounding of the beliefs, and 0; so is all of it where
+    beliefs do not vary, as those of a coin.
+
+    Args:
+        rows: from `reading.rows`.
+        weights: `[row]`, such as `rows.counts` or `rows.probabilities`.
+        counted: the rows to count; give those that a held-out score counts. Default all.
+
+    Raises:
+        ValueError: weights of other rows, NaN, negative, or all zero on the rows to count.
+    """
+    weights = np.asarray(check_weights(weights, len(rows.beliefs)))
+    shares = shares_of(weights if counted is None else np.where(counted, weights, 0))
+    mean, variance = _moments(rows.beliefs, shares)
+    # Beliefs are known to the rounding of the process, whose parameters may be float32.
+    total = drop_rounding(variance, variance, mean, np.float32)[1].sum()
+    left = [_within(rows.beliefs, shares, group).sum() for group in window_groups(rows)]
+    curve = np.array(left) / (total or np.inf)
+    return np.where(curve > _ROUNDING, curve, 0)
+
+
+def shares_of(weights: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
+    """Checked weights as shares of those that count; raises where these are all zero."""
+    if not weights.any():
+        raise ValueError("weights must be positive in a row that counts; got zeros in all of them")
+    return weights / weights.sum()
+
+
+def _moments(values: Float[np.ndarray, "row column"], shares: Float[np.ndarray, " row"]) -> tuple[np.ndarray, ...]:
+    values = np.where(shares[:, None] > 0, values, 0)
+    mean = shares @ values
+    return mean, shares @ (values - mean) ** 2
+
+
+def _within(
+    values: Float[np.ndarray, "row column"], shares: Float[np.ndarray, " row"], group: Int[np.ndarray, " row"]
+) -> Float[np.ndarray, " column"]:
+    """The mean square about the mean of each row's group."""
+    values = np.where(shares[:, None] > 0, values, 0)
+    return shares @ (values - _group_means(values, shares, group)) ** 2
+
+
+def _group_means(
+    beliefs: Float[np.ndarray, "row state"], shares: Float[np.ndarray, " row"], group: Int[np.ndarray, " row"]
+) -> Float[np.ndarray, "row state"]:
+    total = np.bincount(group, shares)
+    sums = np.stack([np.bincount(group, shares * column) for column in beliefs.T], 1)
+    return (sums / np.where(total > 0, total, 1)[:, None])[group]
+
+
+def explained_by(group: ArrayLike, values: ArrayLike, weights: ArrayLike) -> float:
+    """The share of the variance of some values that the group of their row explains: Pearson's correlation ratio.
+
+    1 where rows of a group agree: the values are a function of the group, as an ideal observer's predictions are of
+    a sufficient statistic. 1 - E[Var(value | group)] / Var(value); 1 of values that do not vary.
+
+    Args:
+        group: `[row]`, labels.
+        values: `[row]`.
+        weights: `[row]`, at any scale.
+
+    Raises:
+        ValueError: mismatched rows, NaN in a row of positive weight, or weights that are negative or all zero.
+
+    >>> round(explained_by(np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 3.0, 5.0]), np.ones(4)), 4)
+    0.8182
+    """
+    known, group = np.asarray(values), np.asarray(group)
+    if known.ndim != 1 or known.shape != group.shape:
+        raise ValueError(f"group and values must be [row], of the same rows; got shapes {group.shape}, {known.shape}")
+    shares = shares_of(np.asarray(check_weights(weights, len(known))))
+    column, group = np.asarray(known, np.float64)[:, None], np.unique(group, return_inverse=True)[1]
+    if not np.isfinite(column[shares > 0]).all():
+        raise ValueError("values must be finite where a row has weight; got NaN or infinite ones")
+    mean, variance = _moments(column, shares)
+    precision = known.dtype if jnp.issubdtype(known.dtype, jnp.floating) else np.float64
+    return float(explained(*drop_rounding(_within(column, shares, group), variance, mean, precision))[0])
+
+
+def equivalent_window(unexplained: Number, curve: ArrayLike) -> float:
+    """The fewest tokens of context that leave the same fraction unexplained, interpolated on a log scale.
+
+    0 for a probe no better than the mean. Where the curve reaches 0, the shortest window that does explains
+    everything, and nothing is worth more. A probe counts as if it left nothing, below 2 eps of float32, 2.4e-7; there,
+    too, the scale ends on which a probe better than the last positive fraction lies between that window and the next.
+    Of a curve that ends above 0, one that leaves less than its end has at least the last window, which is returned.
+    NaN for a fraction that is not finite.
+
+    Args:
+        unexplained: 1 - R2 of a probe.
+        curve: `[window]`, `window_curve` or other fractions left by windows of 0, 1, 2, ... tokens, that do not grow.
+
+    Raises:
+        ValueError: an empty curve, or NaN in it.
+
+    >>> [round(equivalent_window(left, np.array([1.0, 0.1, 0.01, 0.0])), 3) for left in (1.2, 0.02, 0.0)]
+    [0.0, 1.699, 3.0]
+    """
+    unexplained, curve = np.asarray(unexplained, np.float64).item(), np.asarray(curve, np.float64)
+    if curve.ndim != 1 or not len(curve) or np.isnan(curve).any():
+        raise ValueError(f"equivalent_window needs a curve [window], without NaN; got {curve.tolist()}")
+    if not np.isfinite(unexplained):
+        return float("nan")
+    positive = curve > _ROUNDING
+    floor = min(_NOTHING, np.nextafter(curve[positive].min(initial=np.inf), 0))
+    fractions, left = np.where(positive, curve, floor), max(unexplained, floor)
+    if not (enough := fractions <= left).any():
+        return float(len(curve) - 1)
+    longer = int(enough.argmax())
+    if longer == 0 or fractions[longer] == left:
+        return float(longer)
+    shorter = fractions[longer - 1]
+    return longer - 1 + float(np.log(shorter / left) / np.log(shorter / fractions[longer]))

@@ -1,0 +1,62 @@
+"""One measure of one network, taken of every seed and at every checkpoint."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from beliefgeo.networks.network import Network
+from beliefgeo.reading.read import Reading, read
+from beliefgeo.reading.rows import Rows
+from beliefgeo.reading.seeds import Seeds, over_seeds
+
+
+class Checkpoint(NamedTuple):
+    """Networks trained side by side, at one moment of their training."""
+
+    network: Network
+    params: Any
+    """Leaves `[seed, ...]`."""
+    tokens: int = 0
+    """Training tokens that each has seen."""
+
+    @property
+    def seeds(self) -> list[Any]:
+        """The params of each seed."""
+        count = len(jax.tree.leaves(self.params)[0])
+        return [jax.tree.map(lambda leaf, index=index: leaf[index], self.params) for index in range(count)]
+
+
+def each(
+    checkpoints: Checkpoint | Sequence[Checkpoint],
+    rows: Rows,
+    measure: Callable[[Reading], Any],
+    select: Callable[[dict[str, Array]], Any] | None = None,
+) -> Any:
+    """A measure of one reading, of every seed and checkpoint: what it returns, with `Seeds` for each number.
+
+    Args:
+        checkpoints: networks, such as `learned.trained`; or several checkpoints of one training, such as
+            `learned.checkpoints`, which then are the second axis of all numbers: `[seed, checkpoint, ...]`.
+        rows: what they are read on.
+        measure: of one network; returns a number, an array, or records and dictionaries of them.
+        select: which activations to keep; see `read`.
+
+    Raises:
+        ValueError: as `read`; a measure whose parts differ between seeds.
+    """
+    if isinstance(checkpoints, Checkpoint):
+        return over_seeds([measure(reading) for reading in readings(checkpoints, rows, select)])
+    by_checkpoint = [each(one, rows, measure, select) for one in checkpoints]
+    is_seeds = lambda node: isinstance(node, Seeds)
+    stack = lambda *found: Seeds(np.stack([one.values for one in found], 1))
+    return jax.tree.map(stack, *by_checkpoint, is_leaf=is_seeds)
+
+
+def readings(
+    checkpoint: Checkpoint, rows: Rows, select: Callable[[dict[str, Array]], Any] | None = None
+) -> Iterator[Reading]:
+    """The reading of each seed."""
+    return (read(checkpoint.network, params, rows, select) for params in checkpoint.seeds)

@@ -1,0 +1,194 @@
+"""A network read on every prefix: what it predicts and what it holds, in the order of the rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from beliefgeo.networks.network import Network
+from beliefgeo.reading.rows import Rows
+
+# Words read at once: few enough that a layer stays in the cache of one core, 2.5 times faster than thousands.
+_BATCH = 256
+
+# Sites that are read where nobody names others, as the field calls them.
+_SITES = ("embed", "resid_post", "final_norm")
+
+
+class Reading(NamedTuple):
+    """What one network says and holds after each prefix, in the order of `Rows`."""
+
+    log_laws: Float[Array, "row token"]
+    """Its prediction: the log-probability of each next token, those of the process first.
+
+    All that the network knows, a BOS or a larger vocabulary included: so every row normalises, and `loss_gap` can tell
+    predictions from raw logits."""
+    features: dict[str, Float[Array, "row ..."]]
+    """The activations that were selected, by site."""
+    params: Any = None
+    """Of the network that was read, where it has any that we know of."""
+
+
+def by_layer(
+    activations: Mapping[str, Array], sites: Sequence[str] | None = None
+) -> dict[str, Float[Array, "time width"]]:
+    """The sites of a network by name, layer by layer: what `read` keeps unless told otherwise.
+
+    Names: "embed", "layer 1" (resid_post), "layer 1 pre", "layer 1 mid", "final norm"; "name 1" of a stranger's site.
+
+    Args:
+        activations: `[time, width]` or `[layer, time, width]` each.
+        sites: which ones; default embed, resid_post and final_norm, or all of those axes where a network has none.
+
+    Source of the panels: Shai et al. 2405.15943; the twelve sites of its distances are
+    `("resid_pre", "resid_mid", "resid_post")`.
+
+    >>> activations = {"embed": jnp.zeros((5, 8)), "resid_post": jnp.zeros((2, 5, 8)), "final_norm": jnp.zeros((5, 8))}
+    >>> {name: site.shape[1] for name, site in by_layer(activations).items()}
+    {'embed': 8, 'layer 1': 8, 'layer 2': 8, 'final norm': 8}
+    """
+    usual = [site for site in _SITES if site in activations] or [
+        site for site, value in activations.items() if value.ndim in (2, 3)
+    ]
+    named = {}
+    for site in usual if sites is None else sites:
+        value = activations[site]
+        if value.ndim == 2:
+            named[site.replace("_", " ")] = value
+            continue
+        before, after = ("layer", site.removeprefix("resid_")) if site.startswith("resid_") else (site, "post")
+        for layer, one in enumerate(value, 1):
+            named[f"{before} {layer}" + (f" {after}" if after != "post" else "")] = one
+    return named
+
+
+def concatenated(features: Mapping[str, Float[Array, "row width"]]) -> Float[Array, "row all_widths"]:
+    """All sites side by side."""
+    return jnp.concatenate([*features.values()], -1)
+
+
+def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, Array]], Any] | None = None) -> Reading:
+    """Read every word once and keep, for each distinct prefix, the prediction and the selected activations.
+
+    Args:
+        network: `apply(params, tokens)` gives (logits `[time, vocab]`, activations); see `networks.network`.
+        params: of one network.
+        rows: from `reading.rows`.
+        select: activations -> those to keep, `{site: [time, width]}`; default `by_layer`.
+
+    Raises:
+        ValueError: logits or activations without a row for each token read, or fewer logits than the process has
+            tokens.
+    """
+    reading = _read(
+        network.apply, by_layer if select is None else select, params, rows.tokens, rows.word, rows.position
+    )
+    if rows.laws.shape[1] > reading.log_laws.shape[1]:
+        raise ValueError(_too_few(rows, reading.log_laws.shape))
+    return reading._replace(params=params)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _read(apply: Callable, select: Callable, params: Any, tokens: Array, word: Array, position: Array) -> Reading:
+    # The words are arguments: XLA spends seconds on folding large constants.
+    def one(tokens):
+        logits, activations = apply(params, tokens)
+        selected = select(activations)
+        if logits.ndim != 2 or len(logits) != len(tokens):
+            raise ValueError(
+                f"apply must give logits [time, vocab] for the {len(tokens)} tokens read; got shape {logits.shape}"
+            )
+        for site in jax.tree.leaves(selected):
+            if site.shape[:1] != tokens.shape:
+                raise ValueError(
+                    f"select must give activations [time, width], {len(tokens)} tokens first; got shape {site.shape}: "
+                    "take one layer"
+                )
+        return log_softmax(logits), selected
+
+    everything = jax.lax.map(one, jnp.asarray(tokens), batch_size=_BATCH)
+    return Reading(*jax.tree.map(lambda site: site[word, position], everything))
+
+
+def of_arrays(rows: Rows, logits: Any, activations: Mapping[str, Any]) -> Reading:
+    """The reading of a network of any framework, from the arrays it gives for `rows.tokens`.
+
+    Run it on `rows.tokens` `[word, time]`, all words at once, and pass on what comes out.
+
+    Args:
+        rows: from `reading.rows`.
+        logits: `[word, time, vocab]`, before or after a log-softmax.
+        activations: `[word, time, ...]` by site. Here and above: NumPy or JAX arrays, or of another framework that
+            speaks DLPack, such as PyTorch's tensors, in main memory.
+
+    Raises:
+        ValueError: arrays of other words or positions, fewer logits than the process has tokens, or NaN.
+
+    >>> from beliefgeo.processes.classical import coin
+    >>> from beliefgeo.reading.rows import rows
+    >>> found = rows(jax.random.key(0), coin(0.5), 3)
+    >>> reading = of_arrays(found, np.zeros((8, 3, 2)), {"hidden": np.ones((8, 3, 5))})
+    >>> reading.log_laws.shape, reading.features["hidden"].shape
+    ((14, 2), (14, 5))
+    """
+    given = {"logits": _array(logits), **{f"activations[{site!r}]": _array(one) for site, one in activations.items()}}
+    for name, array in given.items():
+        if array.shape[:2] != rows.tokens.shape or (name == "logits" and array.ndim != 3):
+            axes = "vocab" if name == "logits" else "..."
+            raise ValueError(
+                f"{name} must be [word, time, {axes}] for rows.tokens, {rows.tokens.shape} words and positions; got "
+                f"shape {array.shape}: run the network on rows.tokens as they are"
+            )
+        if not bool(jnp.isfinite(array).all()) and name != "logits" or bool(jnp.isnan(array).any()):
+            raise ValueError(f"{name} must be finite; got NaN or infinite entries")
+    if rows.laws.shape[1] > given["logits"].shape[2]:
+        raise ValueError(_too_few(rows, given["logits"].shape))
+    logits, *sites = (array[rows.word, rows.position] for array in given.values())
+    return Reading(log_softmax(logits), dict(zip(activations, sites, strict=True)))
+
+
+def _array(values: Any) -> Array:
+    if isinstance(values, np.ndarray | jax.Array) or not hasattr(values, "__dlpack__"):
+        return jnp.asarray(values)
+    values = values.detach() if hasattr(values, "detach") else values  # a tensor that is differentiated is not given
+    return jnp.from_dlpack(values.contiguous() if hasattr(values, "contiguous") else values)
+
+
+def _too_few(rows: Rows, shape: tuple[int, ...]) -> str:
+    return (
+        f"logits must be over the process's {rows.laws.shape[1]} tokens or more, those first; got shape {shape}: read "
+        "a network of this vocabulary"
+    )
+
+
+def read_words(
+    network: Network,
+    params: Any,
+    tokens: Any,
+    select: Callable[[dict[str, Array]], Array] = lambda activations: activations["resid_post"][-1],
+) -> Float[Array, "*batch time width"]:
+    """Activations at every position of words that share no prefixes.
+
+    Args:
+        network: see `read`.
+        params: of one network.
+        tokens: `[..., time]`, what the network reads, BOS included where it was trained with one.
+        select: which activations, `[time, width]`; default: the last block's output.
+    """
+    tokens = jnp.asarray(tokens)
+    found = _read_words(network.apply, select, params, tokens.reshape(-1, tokens.shape[-1]))
+    return found.reshape(*tokens.shape, -1)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _read_words(apply: Callable, select: Callable, params: Any, words: Array) -> Array:
+    return jax.lax.map(lambda word: select(apply(params, word)[1]), words, batch_size=_BATCH)
+
+
+def log_softmax(logits: Float[Array, "... vocab"]) -> Float[Array, "... vocab"]:
+    """In float32 at least: in half precision the probabilities do not add up to 1."""
+    return jax.nn.log_softmax(logits.astype(jnp.result_type(logits, jnp.float32)))

@@ -1,0 +1,36 @@
+"""How a program that trains sets up JAX: compiled programs are kept, and each core of a CPU is a device."""
+
+import os
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import jax
+
+# Of a batch of 64, each then still has eight sequences.
+_MOST_DEVICES = 8
+
+
+def cache_compilation() -> None:
+    """Keep compiled programs for the next start in the user's cache, or where JAX_COMPILATION_CACHE_DIR says."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(caches) / "beliefgeo"))
+        jax.config.update("jax_compilation_cache_max_size", 2**30)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        # An entry that a killed process left half written is compiled again: not worth a warning at every start.
+        warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
+
+
+def one_device_per_core() -> None:
+    """Each core of a CPU, up to eight, becomes a device, unless the user says otherwise: XLA splits small work badly.
+
+    The paper's network trains twice as fast on two devices of one core as on one device of two cores. With several
+    processes each keeps one device.
+    """
+    chosen = {"JAX_NUM_CPU_DEVICES", "JAX_NUM_PROCESSES"} & set(os.environ)
+    if chosen or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(RuntimeError):  # too late: something has been computed already
+        jax.config.update("jax_num_cpu_devices", min(cores, _MOST_DEVICES))
