@@ -1,12 +1,14 @@
-"""An experiment as a user starts it: `python experiments/name.py arguments`."""
+"""An experiment as a user starts it: `python experiments/name arguments`."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,8 +20,16 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 CAPTURED, BYTES = "constants were captured", "500"
 
 
+def module(name: str, part: str) -> ModuleType:
+    """A module of an experiment's folder, such as its figures."""
+    spec = importlib.util.spec_from_file_location(f"{name}_{part}", EXPERIMENTS / name / f"{part}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
 def start(name: str, *args: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), *args]
+    command = [sys.executable, str(EXPERIMENTS / name), *args]
     environment = {**os.environ, "JAX_CAPTURED_CONSTANTS_WARN_BYTES": BYTES}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
@@ -30,10 +40,11 @@ def refusal(name: str, *args: str) -> str:
     with contextlib.ExitStack() as stack:
         stopped = stack.enter_context(pytest.raises(SystemExit))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(sys, "argv", [f"{name}.py", *args])
+        patch.setattr(sys, "argv", [name, *args])
+        patch.setattr(sys, "modules", sys.modules.copy())  # two claims have modules of one name
         patch.setenv("JAX_NUM_CPU_DEVICES", "1")  # those of the tests' own process stay as they are
         stack.enter_context(contextlib.redirect_stdout(said))
         stack.enter_context(contextlib.redirect_stderr(said))
-        runpy.run_path(str(EXPERIMENTS / f"{name}.py"), run_name="__main__")
+        runpy.run_path(str(EXPERIMENTS / name), run_name="__main__")
     assert stopped.value.code not in (0, None)
     return f"{said.getvalue()}{stopped.value.code}"

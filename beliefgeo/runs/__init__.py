@@ -1,0 +1,11 @@
+"""The door to the disk: networks trained once, runs that continue, and an experiment's command line."""
+
+from beliefgeo.learning.budget import Budget as Budget
+from beliefgeo.runs.claims import Claim as Claim
+from beliefgeo.runs.learn import Learned as Learned
+from beliefgeo.runs.learn import learn as learn
+from beliefgeo.runs.learn import learn_several as learn_several
+from beliefgeo.runs.load import LoadedRun as LoadedRun
+from beliefgeo.runs.load import load_run as load_run
+from beliefgeo.runs.run import Run as Run
+from beliefgeo.runs.start import start as start

@@ -1,0 +1,230 @@
+"""Networks learn a process: data, optimiser and folder in one call; the same call later continues, or only loads."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Int, PRNGKeyArray
+
+import beliefgeo
+from beliefgeo.learning.budget import Budget
+from beliefgeo.learning.data import batches
+from beliefgeo.learning.optimizers import follows_steps, optimizer_of
+from beliefgeo.learning.training import training
+from beliefgeo.networks.network import Network, predicted_tokens
+from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
+from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from beliefgeo.processes.process import Observer, vocabulary
+from beliefgeo.reading.each import Checkpoint
+from beliefgeo.runs import resumable
+from beliefgeo.runs.folder import digest, open_run
+from beliefgeo.runs.identity import identity
+from beliefgeo.runs.load import History, history
+from beliefgeo.runs.outputs import plain
+
+# Networks that are trained once for all who ask for them.
+NETWORKS = Path("runs/networks")
+
+# The code that training runs through: another version of it trains another network.
+_CODE = ("arrays.py", "processes", "networks", "learning")
+
+AnyNetwork = TransformerConfig | RecurrentConfig | Network
+# A name for the record, and the transformation.
+NamedOptimizer = tuple[str, optax.GradientTransformation]
+
+
+class Learned(NamedTuple):
+    """Networks that learnt one process, and how."""
+
+    network: Network
+    checkpoints: list[Checkpoint]
+    """Untrained, log-spaced snapshots, trained; params `[seed, ...]`."""
+    history: History
+    tokens: Int[np.ndarray, " chunk"]
+    """Training tokens of one network after each chunk."""
+    folder: Path
+    reused: bool
+    """The folder held the finished training already."""
+
+    @property
+    def trained(self) -> Checkpoint:
+        """The networks at the end."""
+        return self.checkpoints[-1]
+
+    @property
+    def untrained(self) -> Checkpoint:
+        """The same networks before the first step."""
+        return self.checkpoints[0]
+
+
+def learn(
+    key: PRNGKeyArray,
+    process: Observer,
+    network: AnyNetwork,
+    budget: Budget,
+    *,
+    context: int,
+    bos: bool = False,
+    optimizer: NamedOptimizer | None = None,
+    folder: str | Path | None = None,
+    root: str | Path = NETWORKS,
+) -> Learned:
+    """Train networks to predict the next token; continue, or only load, where the folder holds the same training.
+
+    Args:
+        key: gives every seed its own.
+        process: what they are trained on. The record tells it from others by the digests of its arrays, its fields and
+            types (their code by name alone).
+        network: sizes of one of ours, or anything with `init` and `apply` (see `networks.network`), which the record
+            tells from others by its class, its plain fields and the shapes of its params.
+        budget: how long, how many seeds.
+        context: predictions scored in each sequence. Without BOS the network reads tokens 1..context and predicts
+            2..context + 1; with it, BOS and 1..context - 1, and predicts 1..context.
+        bos: prepend the token V, one beyond the vocabulary of the process.
+        optimizer: (name, any optax transformation), instead of the budget's; the record keeps the name.
+        folder: of this training alone; default: one in `root` named by a digest of all of the above and of the code that
+            trains, so that whoever asks for the same networks trains them once.
+        root: of such folders.
+
+    Raises:
+        ValueError: the folder holds another training; the vocabulary of network and process differ; no such budget.
+        TypeError: a process that cannot be told from another; a network that is none.
+    """
+    (learned,) = _learn(key, [process], network, budget, context, bos, optimizer, folder, root)
+    return learned
+
+
+def learn_several(
+    key: PRNGKeyArray,
+    processes: Sequence[Observer],
+    network: AnyNetwork,
+    budget: Budget,
+    *,
+    context: int,
+    bos: bool = False,
+    optimizer: NamedOptimizer | None = None,
+    folder: str | Path | None = None,
+    root: str | Path = NETWORKS,
+) -> list[Learned]:
+    """`learn` for several processes of one shape, all in one program, each learnt by `budget.seeds` networks of its own.
+
+    Raises:
+        ValueError: as `learn`; no processes, or processes not of one shape.
+    """
+    if not processes:
+        raise ValueError("learn_several needs a process or more; got none")
+    return _learn(key, processes, network, budget, context, bos, optimizer, folder, root)
+
+
+def _learn(
+    key: PRNGKeyArray,
+    processes: Sequence[Observer],
+    network: AnyNetwork,
+    budget: Budget,
+    context: int,
+    bos: bool,
+    optimizer: NamedOptimizer | None,
+    folder: str | Path | None,
+    root: str | Path,
+) -> list[Learned]:
+    built, alone, lanes = _built(network), len(processes) == 1, len(processes) * budget.seeds
+    # A process learnt alone is a constant of the program; several are its arguments, one a lane.
+    sources = None if alone else _side_by_side(processes, budget.seeds)
+    draw = batches(processes[0] if alone else None, budget, context=context, bos=bos)
+    one = jax.eval_shape(draw, key, jax.tree.map(lambda leaf: leaf[0], sources), jnp.int32(0)).tokens
+    read = jax.ShapeDtypeStruct((context,), jnp.int32)
+    abstract = jax.eval_shape(built.init, key, read)
+    if (predicted := predicted_tokens(built, abstract, read)) != (needed := vocabulary(processes[0]) + bos):
+        raise ValueError(f"vocab_size must be {needed}, the tokens{' and BOS' * bos} of the process; got {predicted}")
+    per_step = context * one.shape[0]
+    plan = resumable.Plan(budget.steps, budget.chunk, per_step, budget.snapshots, lanes)
+    record = {
+        "process": [identity(process, f"process {index}") for index, process in enumerate(processes)],
+        "network": _record(network, abstract),
+        "budget": plain(budget) | ({"optimizer": optimizer[0]} if optimizer else {}),
+        "context": context,
+        "bos": bos,
+        "seeds": lanes,
+        "key": identity(key),
+    }
+    if optimizer or not follows_steps(budget):  # may be continued with more steps
+        record["budget"] |= {"steps": "any", "snapshots": "any"}
+    where = Path(folder) if folder else Path(root) / digest([record, _code()])
+    folder = open_run(where, record)
+    made = optimizer[1] if optimizer else optimizer_of(budget)
+    trainer = training(built, made, draw, steps=budget.chunk, numbered=True)
+    reused = resumable.reached(folder) == budget.steps
+    resumable.train(folder, trainer, key, plan, sources)
+    snapshots = resumable.snapshots(folder, trainer, key, plan, sources)
+    by_process = [[] for _ in processes]
+    for step, params in snapshots:
+        split = jax.tree.map(lambda leaf: leaf.reshape(len(processes), budget.seeds, *leaf.shape[1:]), params)
+        for index, checkpoints in enumerate(by_process):
+            own = jax.tree.map(lambda leaf, index=index: leaf[index], split)
+            checkpoints.append(Checkpoint(built, own, step * per_step))
+    past = history(folder)
+    own = lambda values, index: values.reshape(len(values), len(processes), budget.seeds)[:, index]
+    return [
+        Learned(
+            built,
+            checkpoints,
+            past._replace(loss=own(past.loss, index), excess=own(past.excess, index)),
+            past.step * per_step,
+            folder,
+            reused,
+        )
+        for index, checkpoints in enumerate(by_process)
+    ]
+
+
+def _built(network: AnyNetwork) -> Network:
+    if isinstance(network, TransformerConfig):
+        return Transformer(network)  # pyright: ignore[reportReturnType]
+    if isinstance(network, RecurrentConfig):
+        return Recurrent(network)  # pyright: ignore[reportReturnType]
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"a network has init(key, tokens) and apply(params, tokens, edit=None); got {type(network).__name__}: adapt "
+            "an equinox or nnx module by networks.from_equinox or from_nnx"
+        )
+    return network
+
+
+def _record(network: AnyNetwork, params: Any) -> Any:
+    """What tells a network from others: the sizes of ours; class, shapes and plain fields of a stranger's."""
+    if isinstance(network, TransformerConfig | RecurrentConfig):
+        return plain(network)
+    shapes = {
+        jax.tree_util.keystr(path, simple=True, separator="."): list(leaf.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
+    try:
+        told = identity(network, "network")
+    except TypeError:  # it holds functions, of which no more than the name is known
+        told = f"{type(network).__module__}.{type(network).__qualname__}"
+    return {"class": told, "params": shapes}
+
+
+def _side_by_side(processes: Sequence[Observer], seeds: int) -> Any:
+    """The processes as one, each leaf `[process * seed, ...]`."""
+    shapes = [(jax.tree.structure(one), [np.shape(leaf) for leaf in jax.tree.leaves(one)]) for one in processes]
+    for index, one in enumerate(processes):
+        opaque = not all(isinstance(leaf, jax.typing.ArrayLike) for leaf in jax.tree.leaves(one))
+        if opaque or shapes[index] != shapes[0]:
+            why = "its arrays are not known to jax" if opaque else "its type or shapes are not those of process 0"
+            raise ValueError(
+                f"several processes are learnt in one program as one stack of arrays; process {index} does not fit, "
+                f"{why}: learn it alone"
+            )
+    return jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), seeds, 0), *processes)
+
+
+def _code() -> str:
+    root = Path(beliefgeo.__file__).parent
+    sources = [path for name in _CODE for path in sorted([root / name, *(root / name).rglob("*.py")]) if path.is_file()]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

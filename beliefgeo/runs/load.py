@@ -1,0 +1,133 @@
+"""A trained network from its folder, and the history of its training."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int
+
+from beliefgeo.arrays import ArrayLike
+from beliefgeo.beliefs.windows import rectangular
+from beliefgeo.networks.network import Activations, Edit, Network, predicted_tokens
+from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
+from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from beliefgeo.runs.checkpoints import read_checkpoints, restore_params
+from beliefgeo.runs.folder import read_config
+
+
+class LoadedRun(NamedTuple):
+    """A trained network: call it with tokens `[time]` for `(logits, activations)`.
+
+    Raises ValueError or TypeError for tokens that are not integers of its vocabulary, unless they are traced.
+    """
+
+    config: dict[str, Any]
+    network: Network
+    params: Any
+    step: int
+
+    def __call__(self, tokens: ArrayLike, edit: Edit | None = None) -> tuple[Float[Array, "time vocab"], Activations]:
+        """Read one sequence; see `Network.apply` for edits."""
+        shape = jax.ShapeDtypeStruct((self.config["context"],), jnp.int32)
+        tokens = check_read(predicted_tokens(self.network, self.params, shape), tokens)
+        return self.network.apply(self.params, tokens, edit=edit)
+
+
+def check_read(vocab_size: int, tokens: ArrayLike) -> Int[Array, "*batch time"]:
+    """Tokens as a network of this vocabulary reads them: int32, and traced ones outside it V.
+
+    Raises:
+        TypeError: (concrete values only) tokens that are not integers.
+        ValueError: sequences of several lengths; (concrete values only) tokens outside the vocabulary.
+    """
+    array = rectangular(tokens)
+    if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
+        raise TypeError(f"tokens must be integers; got {array.dtype}")
+    outside = (array < 0) | (array >= vocab_size)
+    if not isinstance(outside, Tracer) and outside.any():
+        where = tuple(np.argwhere(np.asarray(outside))[0].tolist())
+        raise ValueError(
+            f"tokens must lie in 0..{vocab_size - 1}, the vocabulary of the network; got {int(array[where])} at "
+            f"position {', '.join(map(str, where))}"
+        )
+    return jnp.where(outside, vocab_size, array).astype(jnp.int32)
+
+
+class History(NamedTuple):
+    """What was written down after every chunk of steps, averaged over it."""
+
+    step: Int[np.ndarray, " chunk"]
+    loss: Float[np.ndarray, "chunk seed"]
+    """Nats per token."""
+    excess: Float[np.ndarray, "chunk seed"]
+    """Above the best possible on the same tokens."""
+    seconds: Float[np.ndarray, " chunk"]
+
+
+def history(folder: Path) -> History:
+    """The history of a training."""
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return History(*(np.array([line[name] for line in lines]) for name in History._fields))
+
+
+def load_run(
+    folder: str | Path, network: Network | None = None, *, seed: int = 0, step: int | None = None
+) -> LoadedRun:
+    """The network of a folder that `learn` trained in, at its last step or at a snapshot.
+
+    Args:
+        folder: that an experiment or `learn` printed.
+        network: the object that was trained, where it is not one of ours, which the folder alone rebuilds.
+        seed: which of the networks trained side by side.
+        step: of a snapshot; default: the last.
+
+    >>> run = load_run("runs/networks/12345678")  # doctest: +SKIP
+    >>> logits, activations = run(jnp.array([0, 1, 2, 0]))  # doctest: +SKIP
+
+    Raises:
+        ValueError: no network there, one that the folder cannot rebuild or another one, no such step or seed, or a damaged
+            checkpoint.
+    """
+    folder = Path(folder)
+    if not (folder / "config.json").exists():
+        raise ValueError(f"{folder} holds no run (no config.json): give the folder that an experiment printed")
+    config = read_config(folder)
+    if network is None:
+        network = _rebuilt(folder, config)
+    with read_checkpoints(folder / "checkpoints") as manager:
+        steps = sorted(manager.all_steps())
+        step = max(steps, default=None) if step is None else step
+        if step is None or step not in steps:
+            raise ValueError(f"{folder} has checkpoints at steps {steps}; got step={step}")
+        seeds = config["seeds"]
+        if not 0 <= seed < seeds:
+            raise ValueError(f"{folder} has seeds 0..{seeds - 1}; got seed={seed}")
+        # Shapes alone: nothing is drawn.
+        one = jax.eval_shape(
+            network.init, jax.eval_shape(jax.random.key, 0), jax.ShapeDtypeStruct((config["context"],), jnp.int32)
+        )
+        every = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((seeds, *leaf.shape), leaf.dtype), one)
+        params = restore_params(manager, step, every)
+    return LoadedRun(config, network, jax.tree.map(lambda leaf: leaf[seed], params), step)
+
+
+def network_of(sizes: dict[str, Any]) -> Any:
+    """The network that a `config.json` describes."""
+    if "cell" in sizes:
+        return Recurrent(RecurrentConfig(**sizes))
+    return Transformer(TransformerConfig(**sizes))
+
+
+def _rebuilt(folder: Path, config: dict[str, Any]) -> Network:
+    sizes = config.get("network")
+    if not isinstance(sizes, dict) or "class" in sizes:
+        what = sizes["class"] if isinstance(sizes, dict) else "none"
+        raise ValueError(
+            f"{folder} cannot rebuild its network ({what}): pass it, load_run(folder, network), as it was when it was "
+            "trained"
+        )
+    return network_of(sizes)

@@ -1,0 +1,90 @@
+"""What an experiment needs of the world: keys by name, networks that are trained once, and a clock."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from beliefgeo.learning.budget import Budget
+from beliefgeo.processes.process import Observer
+from beliefgeo.runs.learn import AnyNetwork, Learned, NamedOptimizer, learn, learn_several
+from beliefgeo.runs.timing import stage
+
+
+@dataclass
+class Run:
+    """One call of an experiment.
+
+    >>> run = Run(Path("runs"), seed=0)
+    >>> bool((jax.random.key_data(run.key("words")) == jax.random.key_data(run.key("shuffles"))).all())
+    False
+    """
+
+    root: Path
+    """All that is written lies in it: networks in a folder of their own."""
+    seed: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What the time went into, by stage; compilation apart."""
+    networks: dict[str, bool] = field(default_factory=dict)
+    """Folders of the networks it asked for -> whether they had been trained before."""
+
+    def key(self, name: str) -> PRNGKeyArray:
+        """The key of one use, the same in every call; none that training uses."""
+        return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(name.encode()))
+
+    def learn(
+        self,
+        process: Observer,
+        network: AnyNetwork,
+        budget: Budget,
+        *,
+        context: int,
+        bos: bool = False,
+        optimizer: NamedOptimizer | None = None,
+    ) -> Learned:
+        """`runs.learn` in this run's folder of networks: what was trained before, for whatever claim, is only loaded."""
+        return self._timed([process], network, budget, context, bos, optimizer)[0]
+
+    def learn_several(
+        self,
+        processes: Sequence[Observer],
+        network: AnyNetwork,
+        budget: Budget,
+        *,
+        context: int,
+        bos: bool = False,
+        optimizer: NamedOptimizer | None = None,
+    ) -> list[Learned]:
+        """`runs.learn_several` in this run's folder of networks."""
+        return self._timed(processes, network, budget, context, bos, optimizer)
+
+    def _timed(
+        self,
+        processes: Sequence[Observer],
+        network: AnyNetwork,
+        budget: Budget,
+        context: int,
+        bos: bool,
+        optimizer: NamedOptimizer | None,
+    ) -> list[Learned]:
+        key, root = jax.random.key(self.seed), self.root / "networks"
+        with self.stage("train"):
+            options = {"context": context, "bos": bos, "optimizer": optimizer, "root": root}
+            if len(processes) == 1:
+                every = [learn(key, processes[0], network, budget, **options)]
+            else:
+                every = learn_several(key, processes, network, budget, **options)
+        folder, reused = str(every[0].folder), every[0].reused
+        print(f"{folder}: {'trained before' if reused else 'trained now'}", flush=True)
+        self.networks[folder] = reused
+        return every
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the seconds of the block, but those of compilation, as `name`."""
+        with stage(self.seconds, name):
+            yield

@@ -1,0 +1,173 @@
+"""An experiment from its command line to its figures: all that is not the method, once for every claim."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import jax
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from beliefgeo.runs import hosts
+from beliefgeo.runs.claims import Claim, tell, write_claims, write_table
+from beliefgeo.runs.devices import cache_compilation, one_device_per_core
+from beliefgeo.runs.folder import open_run, run_folder
+from beliefgeo.runs.outputs import commit, device, save_figure, save_movie, versions, write_json, write_results
+from beliefgeo.runs.run import Run
+from beliefgeo.runs.timing import compiled_seconds
+
+Config = TypeVar("Config")
+Results = TypeVar("Results")
+
+
+def start(
+    main: Callable[[Run, Config], Results],
+    presets: Mapping[str, Config],
+    *,
+    claims: Sequence[Claim] = (),
+    draw: Callable[[Any], Mapping[str, Any]] | None = None,
+    args: Sequence[str] | None = None,
+) -> None:
+    """Call `main(run, config) -> results` as the command line says: `[preset] [--field value ...] [--out folder]`.
+
+    Then write the results, print the claims beside the published numbers, draw. The claim is named by the folder that
+    main's file lies in; its docstring is what --help shows. The same command, started once a process with the variables
+    of `hosts.join`, is one run of them all.
+
+    Args:
+        main: the method; its config has a `seed`.
+        presets: name -> dataclass with every field set; "default" is used where none is named.
+        claims: lines of the table.
+        draw: results -> figures and movies by name.
+        args: what the user typed; default: the command line.
+
+    Raises:
+        SystemExit: an unknown preset or field, any ValueError, FloatingPointError or OSError of the experiment (their
+            message alone is printed), or an interrupt (status 130). Where one of several processes fails, the others
+            end within a minute: with a message too, or by JAX (status 134).
+    """
+    args = list(sys.argv[1:] if args is None else args)
+    preset = args.pop(0) if args and not args[0].startswith("-") else "default"
+    if preset not in presets:
+        raise SystemExit(f"error: no preset {preset!r}; choose one of {', '.join(presets)}")
+    kind, home = type(presets[preset]), Path(main.__code__.co_filename).parent
+
+    def command(
+        config: Annotated[kind, tyro.conf.arg(name="")] = presets[preset],  # pyright: ignore[reportInvalidTypeForm]
+        out: Annotated[Path, tyro.conf.arg(help="Folder of runs and of the networks they train.")] = Path("runs"),
+        publish: Annotated[
+            bool, tyro.conf.arg(help="Put claims, pictures and the page's table beside the code.")
+        ] = False,
+    ) -> None:
+        with _told():
+            hosts.join()
+            if not hosts.first():
+                sys.stdout = open(os.devnull, "w")
+            said = " ".join(
+                ["python", f"experiments/{home.name}", preset, *[one for one in args if one != "--publish"]]
+            )
+            _conduct(main, home, preset, config, out, claims, draw, said.removesuffix(" default"), publish)
+            hosts.any_of(False)  # nobody leaves while the first still draws
+
+    cache_compilation()
+    one_device_per_core()
+    description = main.__globals__["__doc__"]
+    tyro.cli(command, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,))
+
+
+def _conduct(
+    main: Callable[[Run, Config], Any],
+    home: Path,
+    preset: str,
+    config: Config,
+    out: Path,
+    claims: Sequence[Claim],
+    draw: Callable[[Any], Mapping[str, Any]] | None,
+    said: str,
+    publish: bool,
+) -> None:
+    began, compiled = time.perf_counter(), compiled_seconds()
+    folder = run_folder(out / home.name, preset, config)
+    _require_writable(out)
+    print(f"{home.name} {preset}: {folder}", flush=True)
+    run = Run(out, config.seed)  # pyright: ignore[reportAttributeAccessIssue]
+    results = main(run, config)
+    open_run(folder, config)
+    with run.stage("draw"):
+        pictures = [_save(folder, name, picture) for name, picture in (draw(results) if draw else {}).items()]
+    lines = tell(claims, results)
+    made = {"command": said, "commit": commit(home), "device": device()}
+    # All that was neither training, drawing nor compiling.
+    seconds = run.seconds | {"compile": compiled_seconds() - compiled}
+    seconds = {"measure": time.perf_counter() - began - sum(seconds.values()), **seconds}
+    write_results(folder, results)
+    write_json(folder / "run.json", {"networks": run.networks, "seconds": seconds, "versions": versions(), **made})
+    if lines:
+        write_claims(folder / "claims.json", lines, made)
+        _print(said, lines)
+    spent = " + ".join(f"{name} {value:.0f}" for name, value in seconds.items())
+    print(
+        f"{folder}: results.json{', figures' if pictures else ''}; {spent} = {sum(seconds.values()):.0f} s", flush=True
+    )
+    if publish and hosts.first():
+        _publish(home, lines, made, pictures)
+
+
+def _save(folder: Path, name: str, picture: Any) -> Path:
+    if hasattr(picture, "savefig"):
+        path = folder / f"{name}.png"
+        save_figure(path, picture)
+        return path
+    return save_movie(folder / name, picture)
+
+
+def _publish(home: Path, lines: list[dict[str, Any]], made: dict[str, Any], pictures: list[Path]) -> None:
+    every = write_claims(home / "claims.json", lines, made)
+    for picture in pictures:
+        (home / picture.name).write_bytes(picture.read_bytes())
+    write_table(home / "README.md", every)
+
+
+def _print(title: str, lines: list[dict[str, Any]]) -> None:
+    table = Table("", "published", "ours", "95% interval", title=title, title_justify="left")
+    for line in lines:
+        table.add_row(line["label"], line["published"], line["ours"], line.get("interval", ""))
+    Console().print(table)
+
+
+def _require_writable(out: Path) -> None:
+    """Raise before anything is computed where nothing could be kept."""
+    nearest = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise ValueError(
+            f"cannot write the run folder {out}: {nearest} is no folder that can be written; choose another"
+        )
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Errors that a person can mend end the program with their message alone."""
+    try:
+        yield
+    except (ValueError, FloatingPointError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    except KeyboardInterrupt as interrupt:
+        said = str(interrupt) or "interrupted"
+        print(f"{said}: the same command continues from the last checkpoint", file=sys.stderr)
+        raise SystemExit(130) from None
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = str(error).splitlines()[0][:200]
+        print(
+            f"error: this process or another of the {jax.process_count()} failed ({reason}): start all of them "
+            "again with the same command, which continues from the last checkpoint",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)  # to leave in order is to wait for the others, one of which is probably gone
