@@ -41,7 +41,10 @@ def refusal(name: str, *args: str) -> str:
         stopped = stack.enter_context(pytest.raises(SystemExit))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(sys, "argv", [name, *args])
-        patch.setattr(sys, "modules", sys.modules.copy())  # two claims have modules of one name
+        for loaded in [
+            key for key, one in sys.modules.items() if str(EXPERIMENTS) in (getattr(one, "__file__", "") or "")
+        ]:
+            patch.delitem(sys.modules, loaded)  # two claims have modules of one name
         patch.setenv("JAX_NUM_CPU_DEVICES", "1")  # those of the tests' own process stay as they are
         stack.enter_context(contextlib.redirect_stdout(said))
         stack.enter_context(contextlib.redirect_stderr(said))
