@@ -1,5 +1,6 @@
 """Causal states from data: test which histories predict alike, and keep the states that an observer returns to."""
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.special import chdtrc
 
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.histories import IMPOSSIBLE, UNEXPLORED, Growth, extend, grow
-from beliefgeo.beliefs.replay import require_explained
+from beliefgeo.beliefs.replay import called, require_explained
 from beliefgeo.beliefs.windows import check_sequences, count_futures
 from beliefgeo.processes.construct import hmm
 from beliefgeo.processes.process import Process
@@ -61,13 +62,15 @@ def infer_causal_states(
     the states found do not allow, be it an opening that never returns, are refused.
 
     Args:
-        tokens: integers from 0, one sequence `[time]` or several of one length `[batch, time]`.
+        tokens: integers from 0, one sequence `[time]` or several `[batch, time]`; or a string of one-letter names, a
+            list of names, or a list of several sequences, of different lengths too (see `windows.check_sequences`).
+            The process keeps the names, sorted, as `token_names`.
         history_length: the longest history examined; must reach beyond the transient states.
         future_length: how many tokens histories that differ may take to show it.
         significance: the chance of one state too many.
 
     Raises:
-        TypeError: tokens that are not integers.
+        TypeError: tokens that are neither integers nor names.
         ValueError: tokens that are no labels 0..V-1, too little data for the history length, no closed set of states
             within it, states that do not allow the data, or allow a choice where the data repeat.
 
@@ -80,8 +83,10 @@ def infer_causal_states(
     >>> drawn = sample(jax.random.key(0), even(0.5), 100_000)
     >>> infer_causal_states(drawn.tokens, 6).process.transitions.round(1).tolist()
     [[[0.5, 0.0], [0.0, 0.0]], [[0.0, 0.5], [1.0, 0.0]]]
+    >>> infer_causal_states("ABB" * 100, 3).process.token_names
+    ('A', 'B')
     """
-    sequences = check_sequences(tokens)
+    sequences, names = check_sequences(tokens)
     if not 0 < significance < 1 or history_length < 1 or future_length < 1:
         raise ValueError(
             "infer_causal_states needs history_length >= 1, future_length >= 1 and 0 < significance < 1; got "
@@ -96,16 +101,16 @@ def infer_causal_states(
     # What was seen after a state's shortest history may be no move of any history of full length.
     successors = np.where((successors >= 0) & (counts == 0), IMPOSSIBLE, successors)
     recurrent = _closed_class(successors, counts, history_length)
-    unfollowed = _unfollowed(growth, successors, counts, recurrent)
+    unfollowed = _unfollowed(growth, successors, counts, recurrent, names)
     relabelled = np.full(len(successors) + 2, -1)  # the last two entries are those of -1 and -2
     relabelled[recurrent] = np.arange(len(recurrent))
     successors, states = relabelled[successors[recurrent]], relabelled[states]
     counts = np.where(successors >= 0, counts[recurrent], 0)
-    require_explained(successors, sequences, history_length, future_length, unfollowed)
+    require_explained(successors, sequences, history_length, future_length, unfollowed, names)
     process, standard_errors = _machine(successors, counts)
     laws = counts / counts.sum(1, keepdims=True)
     return CausalStates(
-        process,
+        dataclasses.replace(process, token_names=names),
         standard_errors,
         counts,
         states,
@@ -148,6 +153,7 @@ def _unfollowed(
     successors: Int[np.ndarray, "state token"],
     counts: Int[np.ndarray, "state token"],
     recurrent: Int[np.ndarray, " recurrent"],
+    names: tuple[str, ...] | None,
 ) -> str:
     """What to say of a token seen from a recurrent state after histories alone that are unlike its shortest one."""
     lacking = np.argwhere((counts[recurrent] > 0) & (successors[recurrent] < 0))
@@ -157,7 +163,8 @@ def _unfollowed(
     length, code = growth.known[state]
     history = [code // len(counts[0]) ** place % len(counts[0]) for place in range(length)][::-1]
     return (
-        f"token {token} never follows the history {history}, but {counts[state, token]:,} times others that were taken "
+        f"token {called(token, names)} never follows the history [{', '.join(called(one, names) for one in history)}], "
+        f"but {counts[state, token]:,} times others that were taken "
         "to predict like it"
     )
 

@@ -13,7 +13,7 @@ def allowed(
 
     Args:
         successors: the state after each token, negative where the token is impossible.
-        sequences: tokens within 0..V-1.
+        sequences: tokens within 0..V-1, -1 after the end of a shorter sequence.
 
     >>> alternate = np.array([[1, -1], [-1, 0]])
     >>> allowed(alternate, np.array([[0, 1, 0], [0, 1, 1]])).tolist()
@@ -21,8 +21,8 @@ def allowed(
     """
     (n_states, vocab_size), (n_rows, length) = successors.shape, sequences.shape
     size = max(1, int(length**0.5))
-    padding = [(0, 0), (0, -length % size)]
-    pieces = np.pad(sequences, padding, constant_values=vocab_size).reshape(-1, size)
+    padded = np.pad(sequences, [(0, 0), (0, -length % size)], constant_values=-1)
+    pieces = np.where(padded < 0, vocab_size, padded).reshape(-1, size)
     # A state that nothing leaves, reached by impossible tokens, and a token that changes no state, for the padding.
     table = np.pad(np.where(successors < 0, n_states, successors), ((0, 1), (0, 1)), constant_values=n_states)
     table[:, vocab_size] = np.arange(n_states + 1)
@@ -53,12 +53,12 @@ def first_impossible(successors: Int[np.ndarray, "state token"], tokens: Int[np.
 
 
 def repeats(sequences: Int[np.ndarray, "batch time"]) -> bool:
-    """Whether every sequence is some word ten times or more, and then perhaps a part of it.
+    """Whether every sequence is some word ten times or more, and then perhaps a part of it; one of none says nothing.
 
     >>> repeats(np.array([[0, 1, 1] * 10 + [0]])), repeats(np.array([[0, 1, 1] * 10 + [1]]))
     (True, False)
     """
-    return all(_period(row) for row in sequences)
+    return all(_period(row[row >= 0]) for row in sequences if (row >= 0).any())
 
 
 def _period(tokens: Int[np.ndarray, " time"]) -> int:
@@ -68,16 +68,23 @@ def _period(tokens: Int[np.ndarray, " time"]) -> int:
     return shift if (tokens[shift:] == tokens[: len(tokens) - shift]).all() else 0
 
 
+def called(token: int | np.integer, names: tuple[str, ...] | None) -> str:
+    """A token in a message: its name, else its number."""
+    return repr(names[token]) if names else str(token)
+
+
 def require_explained(
     successors: Int[np.ndarray, "state token"],
     sequences: Int[np.ndarray, "batch time"],
     history_length: int,
     future_length: int,
     suspect: str = "",
+    names: tuple[str, ...] | None = None,
 ) -> None:
     """Raise ValueError unless a machine allows every sequence that it was made from, and no choice where those repeat.
 
-    The lengths are those within which its states were told apart; `suspect` says what may be wrong where it does not.
+    The lengths are those within which its states were told apart; `suspect` says what may be wrong where it does not,
+    `names` are those of the tokens.
     """
     found = f"the {len(successors)} states found with history_length {history_length}, future_length {future_length}"
     if ((successors >= 0).sum(1) > 1).any() and repeats(sequences[:, history_length:]):
@@ -88,8 +95,9 @@ def require_explained(
     if explained.all():
         return
     row = int(explained.argmin())
-    position = first_impossible(successors, sequences[row])
-    counted = sequences[:, history_length : sequences.shape[1] - future_length + 1]
+    lengths = (sequences >= 0).sum(1, keepdims=True)
+    position = first_impossible(successors, sequences[row, : lengths[row, 0]])
+    counted = np.where(np.arange(sequences.shape[1]) <= lengths - future_length, sequences, -1)[:, history_length:]
     if allowed(successors, counted).all():
         advice = (
             f"it is among the first {history_length} or last {future_length - 1} tokens of a sequence, which are not "
@@ -100,7 +108,8 @@ def require_explained(
             f"{suspect or 'histories that differ later were taken for one'}: raise future_length or history_length "
             "(sequences of different processes: give them one at a time)"
         )
+    token, place = called(sequences[row, position], names), f"{f'{row}, ' * (len(sequences) > 1)}{position}"
     raise ValueError(
-        f"{found} give the data probability 0: none explains token {sequences[row, position]} at position "
-        f"{f'{row}, ' * (len(sequences) > 1)}{position} after those before it; {advice}"
+        f"{found} give the data probability 0: none explains token {token} at position {place} after those before it; "
+        f"{advice}"
     )

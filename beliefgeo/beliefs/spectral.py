@@ -58,14 +58,15 @@ def spectral_learn(
     above 0 in a one-sided t test at level `significance`.
 
     Args:
-        tokens: integers from 0, one sequence `[time]` or several of one length `[batch, time]`.
+        tokens: integers from 0, one sequence `[time]` or several `[batch, time]`; or names, as `infer_causal_states`
+            takes them, which the process keeps as `token_names`.
         history_length: tokens of a history.
         future_length: tokens of a future; both long enough for the Hankel matrix to have full rank (4 for `rrxor`).
         rank: the dimension, where it is known.
         significance: the chance of a dimension too many.
 
     Raises:
-        TypeError: tokens that are not integers.
+        TypeError: tokens that are neither integers nor names.
         ValueError: tokens that are no labels 0..V-1, too little data for the lengths, a rank beyond that of the Hankel
             matrix, more than one stationary law.
 
@@ -80,17 +81,18 @@ def spectral_learn(
     >>> learnt.process.n_states, learnt.correlations[:2].round(1).tolist()
     (2, [1.0, 0.5])
     """
-    sequences = check_sequences(tokens)
+    sequences, names = check_sequences(tokens)
     if history_length < 1 or future_length < 1 or not 0 < significance < 1:
         raise ValueError(
             "spectral_learn needs history_length >= 1, future_length >= 1 and 0 < significance < 1; got "
             f"{history_length}, {future_length} and {significance}"
         )
-    windows = window_codes(sequences, history_length + 1 + future_length).reshape(-1)
+    windows = window_codes(sequences, history_length + 1 + future_length)
+    windows = windows[windows >= 0]
     shape = tuple((int(sequences.max()) + 1) ** length for length in (history_length, 1, future_length))
     joint, gapped = _hankel(windows, shape)
     roots = np.sqrt(joint.sum(1)), np.sqrt(joint.sum(0))
-    _require_data(roots, sequences.size, len(windows))
+    _require_data(roots, int((sequences >= 0).sum()), len(windows))
     left, correlations, right = _directions(_whiten(joint, roots), roots)
     held_out, errors = _held_out(windows, shape, roots)
     possible = correlations > _ROUNDING
@@ -102,7 +104,7 @@ def spectral_learn(
     left, right = left[:, :rank] / correlations[:rank], right[:rank].T
     transitions = left.T @ _whiten(gapped, roots) @ right
     initial = _stationary(transitions.sum(0))
-    process = Process(jnp.asarray(transitions), jnp.asarray(initial), jnp.eye(rank)[0], generalised=True)
+    process = Process(jnp.asarray(transitions), jnp.asarray(initial), jnp.eye(rank)[0], True, token_names=names)
     return SpectralModel(
         process,
         correlations,
@@ -180,7 +182,7 @@ def _least_probability(transitions: np.ndarray, initial: np.ndarray, length: int
 
 @jax.jit
 def _log_probabilities(process: Process, sequences: Int[Array, "batch time"]) -> Float[Array, "batch time"]:
-    """The terms of `log_probability`, -inf from a word without positive probability on.
+    """The terms of `log_probability`, -inf from a word without positive probability on, 0 after the end.
 
     Of each token alone: the law of all tokens, which the filter of any process computes, takes several times longer.
     """
@@ -192,4 +194,5 @@ def _log_probabilities(process: Process, sequences: Int[Array, "batch time"]) ->
         probability = zero_below_rounding(contract("j,j->", joint, process.readout), size, process.n_states)
         return normalise(joint, probability), jnp.where(probability > 0, jnp.log(probability), -jnp.inf)
 
-    return jax.vmap(lambda tokens: jax.lax.scan(step, process.initial, tokens)[1])(sequences)
+    terms = jax.vmap(lambda tokens: jax.lax.scan(step, process.initial, tokens)[1])(sequences)
+    return jnp.where(sequences < 0, 0, terms)

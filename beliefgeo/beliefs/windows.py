@@ -1,5 +1,8 @@
 """Sequences of tokens as they are given, checked, and every window of them counted."""
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 import jax
 import numpy as np
 from jaxtyping import Array, Int
@@ -10,30 +13,113 @@ _LARGEST_TABLE = 2**24  # words counted in one array: 128 MiB
 _LEAST_COUNT = 10
 
 
-def check_sequences(tokens: ArrayLike) -> Int[np.ndarray, "batch time"]:
-    """Tokens as `[batch, time]`, the labels 0..V-1 of a vocabulary whose largest is seen.
+class Sequences(NamedTuple):
+    """Tokens `[batch, time]`, -1 after the end of a shorter sequence, and the names of 0..V-1 where they have any."""
+
+    tokens: Int[np.ndarray, "batch time"]
+    names: tuple[str, ...] | None
+
+
+def check_sequences(tokens: ArrayLike) -> Sequences:
+    """Tokens as the labels 0..V-1 of a vocabulary whose largest is seen; names are numbered in their order.
 
     A label that never occurs is harmless, a token that this sample lacks. But where 0 is one, and nine in ten of those
     up to the largest, the labels are no numbering from 0 (such as the letters' codes 48 and 49).
 
+    A string is a sequence of one-letter names. So is each string of a list, unless they are names themselves: all of
+    one letter, or few: each repeated ten times on average, and fewer than the letters that spell them. A list of lists
+    leaves no doubt: `[["Mon", "Tue", ...]]` is one sequence of names.
+
+    Args:
+        tokens: integers `[time]` or `[batch, time]`, a string, a list of names, or a list of such sequences, which may
+            differ in length.
+
     Raises:
-        TypeError: tokens that are not integers.
-        ValueError: sequences of several lengths, no tokens, a negative one, labels that are not 0..V-1.
+        TypeError: tokens that are neither integers nor strings.
+        ValueError: no tokens, a negative one, labels that are not 0..V-1.
+
+    >>> check_sequences(["ABBA", "BA"])
+    Sequences(tokens=array([[ 0,  1,  1,  0],
+           [ 1,  0, -1, -1]]), names=('A', 'B'))
     """
-    array = np.asarray(rectangular(tokens))
+    if words := _words(tokens):
+        names, numbers = np.unique([name for word in words for name in word], return_inverse=True)
+        rows = np.split(numbers, np.cumsum([len(word) for word in words])[:-1])
+        return Sequences(_padded(rows), tuple(names.tolist()))
+    array = _integers(list(tokens) if isinstance(tokens, str) else tokens)
+    seen = np.unique(array[array >= 0])
+    if seen[-1] >= _LARGEST_TABLE or (seen[0] > 0 and 10 * len(seen) <= seen[-1]):
+        raise ValueError(_labels(seen.tolist()))
+    return Sequences(np.atleast_2d(array).astype(np.int64, copy=False), None)
+
+
+def _words(tokens: Any) -> Sequence[Sequence[str]]:
+    """The sequences of names, none where tokens are anything else."""
+    if isinstance(tokens, np.ndarray) and tokens.dtype.kind in "UO":
+        tokens = tokens.tolist()
+    if isinstance(tokens, str):
+        return [tokens] if tokens else []
+    if not isinstance(tokens, list | tuple):
+        return []
+    if all(isinstance(row, str) for row in tokens):
+        words = [tokens] if _are_names(tokens) else list(tokens)
+    elif all(isinstance(row, str) or _holds_strings(row) for row in tokens):
+        words = list(tokens)
+    else:
+        return []
+    return words if any(len(word) for word in words) else []
+
+
+def _holds_strings(row: Any) -> bool:
+    return isinstance(row, list | tuple | np.ndarray) and all(isinstance(name, str) for name in row)
+
+
+def _are_names(strings: Sequence[str]) -> bool:
+    """Whether strings are names, and not sequences of one-letter names."""
+    if all(len(one) == 1 for one in strings):
+        return True
+    distinct = set(strings)
+    return 10 * len(distinct) <= len(strings) and len(distinct) < len(set("".join(distinct)))
+
+
+def _padded(rows: Sequence[np.ndarray]) -> Int[np.ndarray, "batch time"]:
+    """Sequences of different lengths in one array, -1 after their ends."""
+    padded = np.full((len(rows), max(map(len, rows))), -1)
+    for place, row in zip(padded, rows, strict=True):
+        place[: len(row)] = row
+    return padded
+
+
+def _integers(tokens: Any) -> np.ndarray:
+    """One sequence [time] or several [batch, time], checked to be integers of 0 or more, then padded."""
+    try:
+        array = np.asarray(tokens)
+    except ValueError:
+        array = None  # rows of different lengths
+    if array is None or (array.dtype == object and any(np.ndim(row) for row in array.reshape(-1))):
+        return _padded([_checked(np.asarray(row), 1, (number,)) for number, row in enumerate(tokens)])
+    if not array.size:
+        raise ValueError(f"tokens must be one sequence [time] or several [batch, time]; got shape {array.shape}")
+    return _checked(array, 2, ())
+
+
+def _checked(array: np.ndarray, most_axes: int, row: tuple[int, ...]) -> np.ndarray:
+    """The array; raises where it holds no tokens. `row` is its number among several."""
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(
             f"tokens must be integers; got {array.dtype}: np.unique(list(tokens), return_inverse=True)[1] numbers "
             "any values from 0"
         )
-    if array.ndim not in (1, 2) or not array.size:
-        raise ValueError(f"tokens must be one sequence [time] or several [batch, time]; got shape {array.shape}")
-    if array.min() < 0:
+    if not 1 <= array.ndim <= most_axes:
+        of_row = f" in row {row[0]}" if row else ""
+        raise ValueError(
+            f"tokens must be one sequence [time] or several [batch, time]; got shape {array.shape}{of_row}"
+        )
+    if array.size and array.min() < 0:
         where = tuple(np.argwhere(array < 0)[0].tolist())
-        raise ValueError(f"tokens must be 0 or more; got {array[where]} at position {', '.join(map(str, where))}")
-    if array.max() >= _LARGEST_TABLE or (array.min() > 0 and 10 * len(np.unique(array)) <= array.max()):
-        raise ValueError(_labels(np.unique(array).tolist()))
-    return np.atleast_2d(array).astype(np.int64, copy=False)
+        place = ", ".join(map(str, (*row, *where)))
+        raise ValueError(f"tokens must be 0 or more; got {array[where]} at position {place}")
+    return array
 
 
 def rectangular(tokens: ArrayLike) -> np.ndarray | Array:
@@ -68,6 +154,8 @@ def _labels(seen: list[int]) -> str:
 def window_codes(sequences: Int[np.ndarray, "batch time"], length: int) -> Int[np.ndarray, "batch window"]:
     """Every window of `length` tokens as the number it spells in base V = the largest token + 1.
 
+    -1 where it would reach beyond the end of a shorter sequence.
+
     Raises:
         ValueError: more such words than one table of counts may hold.
 
@@ -76,7 +164,7 @@ def window_codes(sequences: Int[np.ndarray, "batch time"], length: int) -> Int[n
     """
     vocab_size, n_windows = int(sequences.max()) + 1, max(sequences.shape[1] - length + 1, 0)
     if vocab_size**length > _LARGEST_TABLE:
-        seen = np.unique(sequences).tolist()
+        seen = np.unique(sequences[sequences >= 0]).tolist()
         raise ValueError(
             _labels(seen)
             if len(seen) ** length <= _LARGEST_TABLE
@@ -86,7 +174,8 @@ def window_codes(sequences: Int[np.ndarray, "batch time"], length: int) -> Int[n
     codes = np.zeros((len(sequences), n_windows), np.int64)
     for offset in range(length):
         codes = codes * vocab_size + sequences[:, offset : offset + n_windows]
-    return codes
+    last = sequences[:, length - 1 : length - 1 + n_windows]
+    return np.where(last < 0, -1, codes)
 
 
 def count_futures(
@@ -101,12 +190,13 @@ def count_futures(
     [[39], [20, 19]]
     """
     vocab_size, length = int(sequences.max()) + 1, history_length + future_length
-    counts = np.bincount(window_codes(sequences, length).reshape(-1), minlength=vocab_size**length)
+    codes = window_codes(sequences, length)
+    counts = np.bincount(codes[codes >= 0], minlength=vocab_size**length)
     counts = counts.reshape(-1, vocab_size, vocab_size ** (future_length - 1))
-    n_seen, n_windows = int(counts.any((1, 2)).sum()), int(counts.sum())
+    n_seen, n_windows, n_tokens = int(counts.any((1, 2)).sum()), int(counts.sum()), int((sequences >= 0).sum())
     if n_windows < _LEAST_COUNT * max(n_seen, 1):
         raise ValueError(
-            f"too little data for history_length {history_length}: {sequences.size:,} tokens hold {n_seen:,} different "
+            f"too little data for history_length {history_length}: {n_tokens:,} tokens hold {n_seen:,} different "
             f"histories of that length, {n_windows / max(n_seen, 1):.1f} of each, and {_LEAST_COUNT} are needed: "
             "shorten it or give more tokens"
         )

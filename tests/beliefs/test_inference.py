@@ -246,7 +246,7 @@ def test_a_fractal_gets_as_many_states_as_the_data_can_tell():
     [
         ([0.0, 1.0], (1,), TypeError, "tokens must be integers; got float64"),
         ([100, 101] * 500, (4,), ValueError, r"labels 0..V-1 .* 2 in all \(100, 101\): np.unique"),
-        ([[0, 1], [0]], (1,), ValueError, "got sequences of several lengths: cut them to one length"),
+        ([[0, 1], [0]], (1,), ValueError, "too little data for history_length 1: 3 tokens hold 0"),
         ([0, 1, -2], (1,), ValueError, "tokens must be 0 or more; got -2 at position 2"),
         ([[[0]]], (1,), ValueError, r"one sequence \[time\] or several \[batch, time\]; got shape \(1, 1, 1\)"),
         ([], (1,), ValueError, r"got shape \(0,\)"),
@@ -271,3 +271,33 @@ def test_too_little_data_names_the_counts():
 def test_histories_too_short_to_close():
     with pytest.raises(ValueError, match="no closed set of states within history_length 5: .* raise it"):
         infer_causal_states(draw(bg.rrxor(), 100_000), 5)
+
+
+def test_names_of_tokens():
+    tokens = np.asarray(draw(bg.even(), 50_000))
+    numbers, letters = infer_causal_states(tokens, 6), infer_causal_states("".join("BA"[token] for token in tokens), 6)
+    assert letters.process.token_names == ("A", "B") and numbers.process.token_names is None
+    for word in itertools.product((0, 1), repeat=3):  # sorted, A is token 0, which was 1
+        spelled = "".join("BA"[token] for token in word)
+        expected = bg.log_probability(numbers.process, word)
+        np.testing.assert_allclose(bg.log_probability(letters.process, spelled), expected, rtol=1e-5)
+    names = infer_causal_states([["tails", "heads"][token] for token in tokens], 6).process
+    assert names.token_names == ("heads", "tails")
+    np.testing.assert_array_equal(names.transitions, letters.process.transitions)
+
+
+def test_strings_of_different_lengths_do_not_meet():
+    """Each begins and ends within a pair of 1s or without, so that joined they would hold odd runs."""
+    tokens = np.asarray(draw(bg.even(), 60_000))
+    strings = ["".join(map(str, part)) for part in np.split(tokens, [3, 20_000, 20_011, 20_015, 45_000])]
+    found = infer_causal_states(strings, 6)
+    assert found.process.n_states == 2
+    np.testing.assert_allclose(found.process.transitions, bg.even().transitions, atol=0.02)
+    assert all(np.isfinite(bg.log_probability(found.process, string)) for string in strings)
+    n_windows = sum(max(0, len(string) - 8) for string in strings)
+    assert found.counts.sum() == round(found.synchronised * n_windows)
+
+
+def test_a_name_in_a_message():
+    with pytest.raises(ValueError, match="none explains token 'B' at position 1, 4 after those before it; it is among"):
+        infer_causal_states(["AB" * 200, "ABABBABABABABAB"], 8)

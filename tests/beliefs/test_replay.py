@@ -46,3 +46,22 @@ def test_words_repeated():
         assert not repeats(np.append(np.tile(word, 12), 299 - word[0])[None])
         assert not repeats(np.append(np.tile(word, 12), word[0] + 251)[None])  # alike but for a multiple of 251
     assert not repeats(np.stack([np.zeros(50, int), rng.integers(0, 2, 50)]))
+
+
+def test_shorter_sequences():
+    rng = np.random.default_rng(1)
+    successors = rng.integers(-1, 4, (4, 3))
+    rows = [rng.integers(0, 3, length) for length in rng.integers(0, 12, 200)]
+    padded = np.full((200, 12), -1)
+    for place, row in zip(padded, rows, strict=True):
+        place[: len(row)] = row
+    expected = [position(successors, row) == len(row) for row in rows]
+    assert allowed(successors, padded).tolist() == expected and len(set(expected)) == 2
+    word = np.tile([0, 1], 30)
+    alone = np.full((2, 60), -1)
+    alone[0] = word
+    assert repeats(alone)  # the empty one says nothing
+    alone[1, :21] = word[:21]
+    assert repeats(alone)
+    alone[1, :21] = 0, 0, *word[:19]
+    assert not repeats(alone)

@@ -211,9 +211,12 @@ def test_mistakes(arguments, options, message):
 
 @pytest.mark.parametrize(
     ("tokens", "message"),
-    [([100, 101] * 500, r"2 in all \(100, 101\): np.unique"), ([[0, 1], [0]], "several lengths: cut them")],
+    [
+        ([100, 101] * 500, r"2 in all \(100, 101\): np.unique"),
+        ([[0, 1], [0]], "too little data for these lengths: 3 tok"),
+    ],
 )
-def test_labels_and_ragged_lists(tokens, message):
+def test_labels_and_short_lists(tokens, message):
     with pytest.raises(ValueError, match=message):
         spectral_learn(tokens, 2, 2)
 
@@ -222,3 +225,16 @@ def test_labels_and_ragged_lists(tokens, message):
 def test_too_little_data_names_the_counts(tokens):
     with pytest.raises(ValueError, match=r"too little data for these lengths: [\d,]+ tokens have [\d,]+ windows for"):
         spectral_learn(tokens, 4, 4)
+
+
+def test_strings_of_different_lengths(x64):
+    tokens = np.asarray(draw(bg.golden_mean(), 40_000))
+    cut = np.split(tokens, [9, 10, 5_000, 30_000])
+    strings = ["".join("AB"[token] for token in part) for part in cut]
+    learnt = spectral_learn(strings, 2, 2)
+    numbers = spectral_learn([part.tolist() for part in cut], 2, 2)
+    np.testing.assert_array_equal(learnt.process.transitions, numbers.process.transitions)
+    assert learnt.process.token_names == ("A", "B") and numbers.process.token_names is None
+    total = sum(float(bg.log_probability(learnt.process, string)) for string in strings)
+    np.testing.assert_allclose(learnt.log_likelihood, total, rtol=1e-9)
+    np.testing.assert_allclose(bg.log_probability(learnt.process, "AB"), np.log(1 / 3), atol=0.02)
