@@ -1,6 +1,7 @@
-"""How often a process is recovered from data, against how much data there is."""
+"""Picture of the inference claim: how often a process is recovered from data, against how much data there is."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num
@@ -10,6 +11,16 @@ from beliefgeo.plots.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, AnyArray, p
 
 # Colour, marker, its size and line: hollow markers of falling size stay visible where curves coincide.
 _LOOKS = ((BLUE, "o", 7, "-"), (ORANGE, "s", 5, "--"), (GREEN, "^", 3, ":"), (PURPLE, "D", 3, "-."))
+
+
+def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
+    """All pictures by name."""
+    curve = lambda found: np.array([[one.share, *one.interval] for one in found])
+    shares = {
+        name: {one: curve(found) for one, found in methods.items()} for name, methods in results["processes"].items()
+    }
+    tokens = [one.tokens for one in next(iter(next(iter(results["processes"].values())).values()))]
+    return {"recovery": recovery_curves(np.array(tokens), shares)}
 
 
 @styled
