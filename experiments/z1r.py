@@ -178,9 +178,7 @@ def figures(
 ) -> None:
     """Draw the process, its measures, the probed beliefs and the loss."""
     save = lambda name, figure: outputs.save_figure(folder / f"{name}.png", figure)
-    graph = (presentation.successors, presentation.probabilities, presentation.recurrent, presentation.depth)
-    points = simplex_coordinates(presentation.beliefs)
-    save("presentation", spaces.presentation_figure(process.transitions, points, *graph))
+    save("presentation", spaces.presentation_figure(process, presentation))
 
     blocks, words = bg.block_entropies(process, 8), bg.words(process, 7)
     uncertainty = words.probabilities @ np.asarray(entropy(jnp.asarray(words.beliefs)))

@@ -1,5 +1,6 @@
 """The mixed-state presentation: every belief an ideal observer can reach, and the moves between them."""
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ class MixedStatePresentation(NamedTuple):
 
     `successors` holds -1 for an impossible token and -2 for a belief beyond the cut. `recurrent` marks the closed
     strongly connected classes; where beliefs are missing (`truncated`) nothing can be said and it is all False.
+    States and tokens keep the names that they have in the process.
     """
 
     beliefs: Float[np.ndarray, "mixed state"]
@@ -28,6 +30,8 @@ class MixedStatePresentation(NamedTuple):
     probabilities: Float[np.ndarray, "mixed token"]
     recurrent: Bool[np.ndarray, " mixed"]
     truncated: bool
+    state_names: tuple[Hashable, ...] | None = None
+    token_names: tuple[Hashable, ...] | None = None
 
 
 def mixed_state_presentation(
@@ -57,6 +61,7 @@ def mixed_state_presentation(
             "mixed_state_presentation needs max_depth >= 0, max_states >= 1 and tolerance > 0; got "
             f"max_depth={max_depth}, max_states={max_states}, tolerance={tolerance}"
         )
+    names = getattr(process, "state_names", None), getattr(process, "token_names", None)
     given, process = epsilon(process), as_float64(process)
     known = KnownBeliefs(initial_float64(process)[None], tolerance)
     frontier, depth, truncated = known.beliefs, 0, False
@@ -75,7 +80,9 @@ def mixed_state_presentation(
         depths.append(np.full(len(frontier), depth))
     moves, laws = np.concatenate(moves), np.concatenate(laws)
     recurrent = np.zeros(len(moves), bool) if truncated else closed_classes(_graph(moves, laws)) >= 0
-    return MixedStatePresentation(known.beliefs.copy(), np.concatenate(depths), moves, laws, recurrent, truncated)
+    return MixedStatePresentation(
+        known.beliefs.copy(), np.concatenate(depths), moves, laws, recurrent, truncated, *names
+    )
 
 
 def transition_matrix(presentation: MixedStatePresentation) -> csr_array:

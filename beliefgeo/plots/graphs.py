@@ -1,15 +1,15 @@
 """Graphs of states and moves: a process, and its mixed-state presentation. Titles come first, as `arrows` says."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from beliefgeo.arrays import ArrayLike
+from beliefgeo.beliefs.mixed_states import MixedStatePresentation
 from beliefgeo.plots.arrows import (
     INK,
     ROUNDING,
@@ -21,9 +21,11 @@ from beliefgeo.plots.arrows import (
     lay,
     mark_start,
     reach_beyond,
-    widest,
 )
+from beliefgeo.plots.labels import cut_names, mixed_names, names_of, roomy_radius
 from beliefgeo.plots.style import BLUE, GREEN, ORANGE, PURPLE, styled
+from beliefgeo.processes.factored import require_process
+from beliefgeo.processes.process import Observer
 
 _TOKEN_STYLES: tuple[tuple[str, Any], ...] = (
     (BLUE, "-"),
@@ -40,10 +42,10 @@ _DRAWN = 40
 @styled
 def process_graph(
     axes: Axes,
-    transitions: ArrayLike,
+    process: Observer,
     *,
-    state_names: Sequence[str] | None = None,
-    token_names: Sequence[str] | None = None,
+    state_names: Sequence[Hashable] | None = None,
+    token_names: Sequence[Hashable] | None = None,
 ) -> None:
     """States as circles, arrows labelled `token: probability` (the token alone where it is certain).
 
@@ -52,43 +54,45 @@ def process_graph(
 
     Args:
         axes: loses its own coordinates.
-        transitions: `[token, state, next_state]`, up to about 12 states; entries may be negative.
-        state_names: `[state]`, short enough to stand in a circle; default: numbers.
-        token_names: `[token]`; default: numbers.
+        process: of up to about 12 states; of a composition its joint. Entries may be negative.
+        state_names: `[state]`, cut where they do not fit into a circle; default: those of the process, else numbers.
+        token_names: `[token]`; default: those of the process, else numbers.
 
     Raises:
-        ValueError: where the shape is another, or names are not one per state and token.
+        TypeError: what is neither a process nor made of processes.
+        ValueError: where names are not one per state and token.
 
     >>> from beliefgeo.plots.style import panels
+    >>> from beliefgeo.processes.edges import from_edges
     >>> figure, (axes,) = panels(1, 1, 3.4, 2.0)
-    >>> process_graph(axes, [[[0.5, 0.0], [1.0, 0.0]], [[0.0, 0.5], [0.0, 0.0]]])
+    >>> process_graph(axes, from_edges([("A", "0", "A", 0.5), ("A", "1", "B", 0.5), ("B", "0", "A", 1.0)]))
     >>> sorted(text.get_text() for text in axes.texts)
-    ['0', '0', '0: 1/2', '1', '1: 1/2']
+    ['0', '0: 1/2', '1: 1/2', 'A', 'B']
     """
-    matrices = np.asarray(transitions, float)
-    if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2]:
-        raise ValueError(f"transitions must have shape [token, state, next_state]; got {matrices.shape}")
-    tokens = names_of("token_names", token_names, len(matrices))
-    states = names_of("state_names", state_names, matrices.shape[1])
+    process = require_process("process_graph", process)
+    matrices = np.asarray(process.transitions, float)
+    tokens = names_of("token_names", token_names or process.token_names, len(matrices))
+    states = names_of("state_names", state_names or process.state_names, matrices.shape[1])
     pairs = np.argwhere((abs(matrices) > ROUNDING).any(0)).tolist()
     moves = [Move(i, j, arrow_label(matrices[:, i, j], tokens), abs(matrices[:, i, j]).sum()) for i, j in pairs]
     sheet = lay(axes)
-    radius = max(8.0, widest(axes, states)[0] / 2 + 2)
-    margin = radius + 2 + reach_beyond(axes, moves, radius)
-    positions = _fill(_spring(len(states), moves, sheet.high), margin, sheet.low, sheet.high)
-    draw_graph(sheet, positions, moves, radius, states, np.ones(len(states), bool))
+    layout = _spring(len(states), moves, sheet.high)
+    for share in (1, 0.75, 0.5, 0):  # names are cut where circles that hold them would overlap
+        radius = max(8.0, share * roomy_radius(axes, states))
+        margin = radius + 2 + reach_beyond(axes, moves, radius)
+        positions = _fill(layout, margin, sheet.low, sheet.high)
+        if fitting_radius(positions, radius) == radius:
+            break
+    draw_graph(sheet, positions, moves, radius, cut_names(axes, states, radius), np.ones(len(states), bool))
 
 
 @styled
-def msp_graph(
+def presentation_graph(
     axes: Axes,
-    successors: ArrayLike,
-    probabilities: ArrayLike,
-    recurrent: ArrayLike,
-    depth: ArrayLike,
+    presentation: MixedStatePresentation,
     *,
-    names: Sequence[str] | None = None,
-    token_names: Sequence[str] | None = None,
+    names: Sequence[Hashable] | None = None,
+    token_names: Sequence[Hashable] | None = None,
 ) -> None:
     """A mixed-state presentation: transient states (hollow) by depth from the left, then the recurrent ones (filled).
 
@@ -98,92 +102,53 @@ def msp_graph(
 
     Args:
         axes: loses its own coordinates.
-        successors: `[mixed, token]`, -1 where impossible, -2 beyond the cut.
-        probabilities: `[mixed, token]`.
-        recurrent: `[mixed]`, whether in a closed class.
-        depth: `[mixed]`, tokens needed to reach it; the start has 0.
-        names: `[mixed]`; default: numbers.
-        token_names: `[token]`; default: numbers.
+        presentation: from `mixed_state_presentation`.
+        names: `[mixed]`; default: numbers, and of an observer who knows the state for certain that state's name.
+        token_names: `[token]`; default: those of the process, else numbers.
 
     Raises:
-        ValueError: where shapes do not fit one another, a successor is no state, or names are not one each.
+        ValueError: where names are not one each.
 
+    >>> from beliefgeo.beliefs.mixed_states import mixed_state_presentation
     >>> from beliefgeo.plots.style import panels
+    >>> from beliefgeo.processes.classical import golden_mean
     >>> figure, (axes,) = panels(1, 1, 3.4, 2.0)
-    >>> golden_mean = [[1, 2], [1, 2], [1, -1]], [[2 / 3, 1 / 3], [0.5, 0.5], [1.0, 0.0]]
-    >>> msp_graph(axes, *golden_mean, recurrent=[False, True, True], depth=[0, 1, 1])
+    >>> presentation_graph(axes, mixed_state_presentation(golden_mean()))
     >>> sorted(text.get_text() for text in axes.texts)
     ['0', '0', '0: 1/2', '0: 2/3', '1', '1: 1/2', '1: 1/3', '2']
     """
-    whole = presentation(successors, probabilities, recurrent, depth)
-    labels = names_of("names", names, len(whole.depth))
-    tokens = names_of("token_names", token_names, whole.successors.shape[1])
-    graph, kept = _first_depths(whole)
+    labels = mixed_names(presentation) if names is None else names_of("names", names, len(presentation.depth))
+    given = token_names or presentation.token_names
+    tokens = names_of("token_names", given, presentation.successors.shape[1])
+    graph, kept = _first_depths(presentation)
     moves = moves_of(graph, tokens)
     sheet = lay(axes)
     sheet = sheet._replace(low=np.array([0.0, _legend(sheet, graph, moves, tokens)]))
     positions = _layers(graph, moves, sheet)
-    radius = fitting_radius(positions, 8.0)
-    draw_graph(sheet, positions, moves, radius, [labels[node] for node in kept], graph.recurrent)
+    shown = [labels[node] for node in kept]
+    radius = fitting_radius(positions, roomy_radius(axes, shown))
+    draw_graph(sheet, positions, moves, radius, cut_names(axes, shown, radius), graph.recurrent)
     mark_start(axes, positions[graph.depth.argmin()], radius)
     for x, y in positions[(graph.successors == -2).any(1)]:
         axes.plot([x + radius + 1, x + radius + 7], [y, y], color=INK, linewidth=0.9, linestyle=":", zorder=1)
 
 
-class Presentation(NamedTuple):
-    """The arrays of a mixed-state presentation, checked."""
-
-    successors: Int[np.ndarray, "mixed token"]
-    probabilities: Float[np.ndarray, "mixed token"]
-    recurrent: Bool[np.ndarray, " mixed"]
-    depth: Int[np.ndarray, " mixed"]
-
-
-def presentation(
-    successors: ArrayLike, probabilities: ArrayLike, recurrent: ArrayLike, depth: ArrayLike
-) -> Presentation:
-    """The arrays of a mixed-state presentation, or an error where they do not fit."""
-    graph = Presentation(
-        np.asarray(successors, int),
-        np.asarray(probabilities, float),
-        np.asarray(recurrent, bool),
-        np.asarray(depth, int),
-    )
-    shapes = [array.shape for array in graph]
-    if len(shapes[0]) != 2 or shapes[1] != shapes[0] or any(shape != shapes[0][:1] for shape in shapes[2:]):
-        raise ValueError(
-            "a presentation needs successors and probabilities [mixed, token], recurrent and depth [mixed]; got shapes "
-            f"{', '.join(map(str, shapes))}"
-        )
-    beyond = (graph.successors < -2) | (graph.successors >= len(graph.depth))
-    if beyond.any():
-        state, token = np.argwhere(beyond)[0]
-        raise ValueError(
-            f"successors must be states 0..{len(graph.depth) - 1}, -1 (impossible) or -2 (cut); state {state}, token "
-            f"{token} has {graph.successors[state, token]}"
-        )
-    return graph
-
-
-def _first_depths(graph: Presentation) -> tuple[Presentation, list[int]]:
+def _first_depths(graph: MixedStatePresentation) -> tuple[MixedStatePresentation, list[int]]:
     """The whole presentation, or as many depths of it as hold 40 states; and which states those are."""
     held = np.cumsum(np.bincount(graph.depth))
     kept = graph.depth < max(1, (held <= _DRAWN).sum())
     number = np.r_[np.where(kept, np.cumsum(kept) - 1, -2), -2, -1]  # successors -2 and -1 index its end
-    shown = Presentation(number[graph.successors[kept]], *(array[kept] for array in graph[1:]))
+    shown = graph._replace(
+        beliefs=graph.beliefs[kept],
+        depth=graph.depth[kept],
+        successors=number[graph.successors[kept]],
+        probabilities=graph.probabilities[kept],
+        recurrent=graph.recurrent[kept],
+    )
     return shown, np.flatnonzero(kept).tolist()
 
 
-def names_of(what: str, names: Sequence[str] | None, count: int) -> list[str]:
-    """The names, or numbers; an error where they are not one each."""
-    if names is None:
-        return [str(index) for index in range(count)]
-    if len(names) != count:
-        raise ValueError(f"{what} must have {count} entries; got {len(names)}")
-    return [str(name) for name in names]
-
-
-def moves_of(graph: Presentation, tokens: list[str]) -> list[Move]:
+def moves_of(graph: MixedStatePresentation, tokens: list[str]) -> list[Move]:
     """One arrow from a mixed state to each successor: labelled where there is room for it, else coloured by token."""
     moves = []
     for source, (successors, probabilities) in enumerate(zip(graph.successors, graph.probabilities, strict=True)):
@@ -201,7 +166,7 @@ def _colored(move: Move, tokens: Bool[np.ndarray, " token"]) -> Move:
     return move._replace(label="", color=color, dash=dash)
 
 
-def _layers(graph: Presentation, moves: Sequence[Move], sheet: Sheet) -> Float[np.ndarray, "node 2"]:
+def _layers(graph: MixedStatePresentation, moves: Sequence[Move], sheet: Sheet) -> Float[np.ndarray, "node 2"]:
     """Transient states in columns by depth, recurrent classes to their right, one above the other."""
     columns = [np.flatnonzero(~graph.recurrent & (graph.depth == depth)) for depth in np.unique(graph.depth)]
     columns = [column for column in columns if len(column)]
@@ -239,7 +204,7 @@ def _class(members: list[int], moves: Sequence[Move], low: np.ndarray, high: np.
     return _fill(_spring(len(members), inner, upright), 0.2 * (high - low), low, high)
 
 
-def _closed_classes(graph: Presentation, moves: Sequence[Move]) -> list[list[int]]:
+def _closed_classes(graph: MixedStatePresentation, moves: Sequence[Move]) -> list[list[int]]:
     inside = nx.Graph([(move.source, move.target) for move in moves if graph.recurrent[move.source]])
     inside.add_nodes_from(np.flatnonzero(graph.recurrent).tolist())
     return [sorted(members) for members in nx.connected_components(inside)]
@@ -281,7 +246,7 @@ def _fill(
     return (low + high) / 2 + points * np.where(flat, 0, inner / np.where(flat, 1, extent))
 
 
-def _legend(sheet: Sheet, graph: Presentation, moves: Sequence[Move], tokens: Sequence[str]) -> float:
+def _legend(sheet: Sheet, graph: MixedStatePresentation, moves: Sequence[Move], tokens: Sequence[str]) -> float:
     """Below the graph, in as many rows as it needs; its height."""
     entries = _entries(graph, moves, tokens)
     rows = int(np.ceil(len(entries) * 52 / sheet.high[0]))
@@ -294,7 +259,7 @@ def _legend(sheet: Sheet, graph: Presentation, moves: Sequence[Move], tokens: Se
     return 3.0 + 11.0 * rows
 
 
-def _entries(graph: Presentation, moves: Sequence[Move], tokens: Sequence[str]) -> list[tuple[Any, str]]:
+def _entries(graph: MixedStatePresentation, moves: Sequence[Move], tokens: Sequence[str]) -> list[tuple[Any, str]]:
     dot = lambda face, size=5.0: Line2D(
         [], [], marker="o", markersize=size, linestyle="", color=BLUE, markerfacecolor=face, markeredgewidth=0.8
     )

@@ -1,6 +1,6 @@
 """Where the beliefs lie: mixed states in their simplex, Bloch vectors in the disc, any beliefs in three dimensions."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import combinations, product
 
 import numpy as np
@@ -9,12 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from beliefgeo.arrays import ArrayLike, Number
+from beliefgeo.arrays import Number
+from beliefgeo.beliefs.mixed_states import MixedStatePresentation
 from beliefgeo.plots.arrows import Sheet, draw_graph, fitting_radius, lay, mark_start
-from beliefgeo.plots.graphs import Presentation, moves_of, msp_graph, names_of, presentation, process_graph
+from beliefgeo.plots.graphs import moves_of, presentation_graph, process_graph
+from beliefgeo.plots.labels import mixed_names, names_of
 from beliefgeo.plots.simplex import density
 from beliefgeo.plots.style import BLUE, GREY, PAGE, AnyArray, styled
 from beliefgeo.probes.geometry import simplex_vertices
+from beliefgeo.processes.process import Observer
 
 # Beyond this many mixed states they are dots, without their moves.
 _DRAWN_WITH_MOVES = 16
@@ -22,30 +25,23 @@ _DRAWN_WITH_MOVES = 16
 
 @styled
 def presentation_figure(
-    transitions: ArrayLike,
-    points: ArrayLike,
-    successors: ArrayLike,
-    probabilities: ArrayLike,
-    recurrent: ArrayLike,
-    depth: ArrayLike,
+    process: Observer,
+    presentation: MixedStatePresentation,
     *,
-    state_names: Sequence[str] | None = None,
-    token_names: Sequence[str] | None = None,
+    state_names: Sequence[Hashable] | None = None,
+    token_names: Sequence[Hashable] | None = None,
 ) -> Figure:
     """A process, its mixed-state presentation, and the mixed states in the simplex, numbered alike.
 
     Args:
-        transitions: `[token, state, next_state]`.
-        points: `[mixed, state - 1]`, the mixed states in `analysis.geometry.simplex_coordinates`; 2 to 4 states.
-        successors: `[mixed, token]`, -1 where impossible, -2 beyond the cut.
-        probabilities: `[mixed, token]`.
-        recurrent: `[mixed]`.
-        depth: `[mixed]`.
-        state_names: `[state]`; default: numbers.
-        token_names: `[token]`; default: numbers.
+        process: of 2 to 4 states.
+        presentation: its `mixed_state_presentation`.
+        state_names: `[state]`; default: those of the process, else numbers.
+        token_names: `[token]`; default: those of the process, else numbers.
 
     Raises:
-        ValueError: as `process_graph`, `msp_graph` and `mixed_states`.
+        TypeError: as `process_graph`.
+        ValueError: as `process_graph`, `presentation_graph` and `mixed_states`.
     """
     figure = Figure(figsize=(PAGE, 2.8), dpi=220)
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.0, 1.4, 1.0))
@@ -56,57 +52,53 @@ def presentation_figure(
     ):
         axes.set_title(title)
         axes.set_axis_off()
-    process_graph(left, transitions, state_names=state_names, token_names=token_names)
-    msp_graph(middle, successors, probabilities, recurrent, depth, token_names=token_names)
-    mixed_states(right, points, successors, probabilities, recurrent, depth, state_names=state_names)
+    process_graph(left, process, state_names=state_names, token_names=token_names)
+    presentation_graph(middle, presentation, token_names=token_names)
+    mixed_states(right, presentation, state_names=state_names)
     return figure
 
 
 @styled
 def mixed_states(
-    axes: Axes,
-    points: ArrayLike,
-    successors: ArrayLike,
-    probabilities: ArrayLike,
-    recurrent: ArrayLike,
-    depth: ArrayLike,
-    *,
-    state_names: Sequence[str] | None = None,
+    axes: Axes, presentation: MixedStatePresentation, *, state_names: Sequence[Hashable] | None = None
 ) -> None:
     """Mixed states and the moves between them in the simplex: a segment, a triangle, or a tetrahedron from the side.
 
-    Numbers and marks are those of `msp_graph`. More than 16 mixed states are dots, without their moves.
+    Numbers and marks are those of `presentation_graph`. More than 16 mixed states are dots, without their moves.
 
     Args:
         axes: loses its own coordinates.
-        points: `[mixed, state - 1]`, from `analysis.geometry.simplex_coordinates`; 2 to 4 states.
-        successors: `[mixed, token]`, -1 where impossible, -2 beyond the cut.
-        probabilities: `[mixed, token]`.
-        recurrent: `[mixed]`.
-        depth: `[mixed]`.
-        state_names: `[state]`, at the corners; default: `state 0`, `state 1`, ...
+        presentation: from `mixed_state_presentation`, of a process of 2 to 4 states.
+        state_names: `[state]`, at the corners; default: those of the process, else `state 0`, `state 1`, ...
 
     Raises:
-        ValueError: for points of other dimensions, or arrays that do not fit one another.
+        ValueError: for more states, or fewer; where names are not one per state.
+
+    >>> from beliefgeo.beliefs.mixed_states import mixed_state_presentation
+    >>> from beliefgeo.plots.style import panels
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> figure, (axes,) = panels(1, 1, 3.4, 2.0)
+    >>> mixed_states(axes, mixed_state_presentation(golden_mean()))
+    >>> sorted(text.get_text() for text in axes.texts)
+    ['0', '1', '2', 'state 0', 'state 1']
     """
-    coordinates = np.asarray(points, float)
-    graph = presentation(successors, probabilities, recurrent, depth)
-    if coordinates.ndim != 2 or coordinates.shape[1] not in (1, 2, 3) or len(coordinates) != len(graph.depth):
+    n_states = presentation.beliefs.shape[1]
+    if n_states not in (2, 3, 4):
         raise ValueError(
-            f"points must be [mixed, state - 1], {len(graph.depth)} mixed states in the simplex of 2, 3 or 4 states; "
-            f"got shape {coordinates.shape}"
+            f"mixed_states draws the simplex of 2, 3 or 4 states; got beliefs of {n_states}: presentation_graph draws "
+            "any number"
         )
-    n_states = coordinates.shape[1] + 1
     numbered = [f"state {state}" for state in range(n_states)]
-    names = numbered if state_names is None else names_of("state_names", state_names, n_states)
+    names = names_of("state_names", state_names or presentation.state_names or numbered, n_states)
+    vertices = np.asarray(simplex_vertices(n_states), float)
     sheet = lay(axes)
-    corners, positions = _fit(sheet, np.asarray(simplex_vertices(n_states)), coordinates)
+    corners, positions = _fit(sheet, vertices, presentation.beliefs @ vertices)
     _outline(axes, corners, names)
     if len(positions) > _DRAWN_WITH_MOVES:
         size = np.clip(2e3 / len(positions), 0.2, 6)
         axes.scatter(*positions.T, s=size, color=BLUE, linewidths=0, rasterized=True, zorder=3)
     else:
-        _with_moves(sheet, positions, graph)
+        _with_moves(sheet, positions, presentation)
 
 
 def _fit(sheet: Sheet, corners: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,11 +130,13 @@ def _outline(axes: Axes, corners: Float[np.ndarray, "state 2"], names: Sequence[
         axes.text(place[0], place[1], name, ha=side, va="center", size=7, color=GREY)
 
 
-def _with_moves(sheet: Sheet, positions: Float[np.ndarray, "mixed 2"], graph: Presentation) -> None:
+def _with_moves(sheet: Sheet, positions: Float[np.ndarray, "mixed 2"], graph: MixedStatePresentation) -> None:
     moves = moves_of(graph, [""] * graph.successors.shape[1])
     moves = [move._replace(label="") for move in moves if move.source != move.target]  # what stays does not move
     radius = fitting_radius(positions, 7.0)
-    draw_graph(sheet, positions, moves, radius, names_of("names", None, len(positions)), graph.recurrent)
+    # What has the name of a state lies on its corner, where the name stands.
+    names = [name if name == str(number) else "" for number, name in enumerate(mixed_names(graph))]
+    draw_graph(sheet, positions, moves, radius, names, graph.recurrent)
     mark_start(sheet.axes, positions[graph.depth.argmin()], radius)
 
 

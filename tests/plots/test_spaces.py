@@ -8,6 +8,12 @@ from beliefgeo.plots import spaces
 from beliefgeo.plots.style import panels, styled
 from beliefgeo.probes.geometry import simplex_coordinates
 
+# Every token tells the state.
+NAMED = bg.from_edges(
+    [("idle", "i", "idle", 0.6), ("idle", "w", "work", 0.4), ("work", "w", "work", 0.5), ("work", "u", "up", 0.5)]
+    + [("up", "i", "idle", 1)]
+)
+
 
 @styled
 def draw(plot, *args, **kwargs):
@@ -17,11 +23,8 @@ def draw(plot, *args, **kwargs):
     return axes
 
 
-def presented(process, max_depth=None):
-    """Simplex coordinates, and the presentation's other arrays."""
-    found = mixed_state_presentation(process, max_depth)
-    graph = found.successors, found.probabilities, found.recurrent, found.depth
-    return np.asarray(simplex_coordinates(found.beliefs), float), *graph
+def points_of(presentation):
+    return np.asarray(simplex_coordinates(presentation.beliefs), float)
 
 
 def centres(axes):
@@ -37,36 +40,36 @@ def corner(axes, name):
 
 @pytest.mark.parametrize("process", [bg.golden_mean(), bg.even(), bg.z1r()])
 def test_mixed_states_lie_where_their_beliefs_are(process):
-    points, *graph = presented(process)
-    axes = draw(spaces.mixed_states, points, *graph)
+    presentation = mixed_state_presentation(process)
+    points = points_of(presentation)
+    axes = draw(spaces.mixed_states, presentation)
     drawn, flat = centres(axes), np.pad(points, [(0, 0), (0, 2 - points.shape[1])])
     scale = np.linalg.norm(drawn[1] - drawn[-1]) / np.linalg.norm(flat[1] - flat[-1])
     np.testing.assert_allclose(drawn - drawn[0], scale * (flat - flat[0]), atol=1e-9)
-    for belief, centre in zip(mixed_state_presentation(process).beliefs, drawn, strict=True):
+    for belief, centre in zip(presentation.beliefs, drawn, strict=True):
         if belief.max() > 1 - 1e-9:  # known for certain: on that state's corner
             np.testing.assert_allclose(centre, corner(axes, f"state {belief.argmax()}"), atol=1e-4)
 
 
 def test_a_tetrahedron_is_seen_in_parallel_projection():
     process = bg.mr_name()
-    points, *graph = presented(process)
-    axes = draw(spaces.mixed_states, points, *graph, state_names=["Mr.", "Some", "Blah", "name"])
-    drawn, beliefs = centres(axes), mixed_state_presentation(process).beliefs
+    presentation = mixed_state_presentation(process)
+    axes = draw(spaces.mixed_states, presentation, state_names=["Mr.", "Some", "Blah", "name"])
+    drawn, beliefs = centres(axes), presentation.beliefs
     corners = np.stack([corner(axes, name) for name in ["Mr.", "Some", "Blah", "name"]])
     np.testing.assert_allclose(drawn, beliefs @ corners, atol=1e-4)  # affine, so every belief is its corners' mean
     assert len(axes.lines) == 6
 
 
 def test_a_cloud_of_mixed_states_is_dots():
-    points, *graph = presented(bg.mess3(), 4)
-    axes = draw(spaces.mixed_states, points, *graph)
+    axes = draw(spaces.mixed_states, mixed_state_presentation(bg.mess3(), 4))
     (dots,) = axes.collections
-    assert len(dots.get_offsets()) == len(points) == 121 and dots.get_rasterized() and not len(centres(axes))
+    assert len(dots.get_offsets()) == 121 and dots.get_rasterized() and not len(centres(axes))
 
 
 def test_z1r_process_presentation_and_simplex_side_by_side():
     process = bg.z1r()
-    figure = spaces.presentation_figure(process.transitions, *presented(process))
+    figure = spaces.presentation_figure(process, mixed_state_presentation(process))
     figure.draw_without_rendering()
     left, middle, right = figure.axes
     assert [len(centres(axes)) for axes in figure.axes] == [3, 7, 7]
@@ -78,10 +81,10 @@ def test_z1r_process_presentation_and_simplex_side_by_side():
 @pytest.mark.parametrize(
     ("process", "max_depth"),
     [(bg.golden_mean(), None), (bg.even(), None), (bg.z1r(), None), (bg.mess3(), 2), (bg.mess3(), 5)]
-    + [(bg.mr_name(), None), (bg.matching_parens([1, 0.5, 0.5]), 4)],
+    + [(bg.mr_name(), None), (bg.matching_parens([1, 0.5, 0.5]), 4), (NAMED, None)],
 )
 def test_presentation_figures_keep_their_text_apart_and_on_the_page(process, max_depth):
-    figure = spaces.presentation_figure(process.transitions, *presented(process, max_depth))
+    figure = spaces.presentation_figure(process, mixed_state_presentation(process, max_depth))
     figure.draw_without_rendering()
     titles = [axes.title.get_window_extent() for axes in figure.axes]
     assert len({round(box.y0) for box in titles}) == 1
@@ -142,13 +145,17 @@ def test_points_in_a_plane_and_a_single_point_have_a_box():
     assert np.isfinite(draw(spaces.space_3d, flat[:1], np.eye(3)[:1]).dataLim.get_points()).all()
 
 
+def test_a_name_stands_at_its_corner():
+    axes = draw(spaces.mixed_states, mixed_state_presentation(NAMED))
+    assert sorted(text.get_text() for text in axes.texts) == ["", "", "", "0", "idle", "up", "work"]
+    axes = draw(spaces.mixed_states, mixed_state_presentation(NAMED), state_names="abc")
+    assert {"a", "b", "c"} <= {text.get_text() for text in axes.texts}
+
+
 def test_bad_input_is_named():
-    points, *graph = presented(bg.z1r())
-    with pytest.raises(ValueError, match=r"simplex of 2, 3 or 4 states; got shape \(7, 4\)"):
-        draw(spaces.mixed_states, np.zeros((7, 4)), *graph)
-    with pytest.raises(ValueError, match=r"7 mixed states .* got shape \(6, 2\)"):
-        draw(spaces.mixed_states, points[:6], *graph)
+    with pytest.raises(ValueError, match=r"simplex of 2, 3 or 4 states; got beliefs of 5: presentation_graph draws"):
+        draw(spaces.mixed_states, mixed_state_presentation(bg.rrxor()))
     with pytest.raises(ValueError, match="state_names must have 3 entries; got 2"):
-        draw(spaces.mixed_states, points, *graph, state_names=["a", "b"])
+        draw(spaces.mixed_states, mixed_state_presentation(bg.z1r()), state_names=["a", "b"])
     with pytest.raises(ValueError, match="finite points"):
         draw(spaces.space_3d, np.full((2, 3), np.nan), np.ones((2, 3)))
