@@ -1,5 +1,7 @@
 """Causal states: the fewest states that predict as well as the whole past. Eager, in float64."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +32,8 @@ def epsilon_machine(process: Observer, max_states: int = 10_000) -> Process:
     """The minimal unifilar presentation: its states are the causal states, its initial law is stationary.
 
     Hidden states with equal futures are merged first; where the result is unifilar it is the epsilon-machine, whether
-    or not an observer ever synchronises. Only otherwise are the predictively distinct beliefs enumerated.
+    or not an observer ever synchronises. Only otherwise are the predictively distinct beliefs enumerated. Tokens keep
+    their names.
 
     Args:
         process: a stationary ergodic process, or a composition of processes, by its joint.
@@ -45,7 +48,8 @@ def epsilon_machine(process: Observer, max_states: int = 10_000) -> Process:
     >>> epsilon_machine(two_fair_coins).n_states
     1
     """
-    return at_default_precision(epsilon_machine_float64(process, max_states))
+    machine = at_default_precision(epsilon_machine_float64(process, max_states))
+    return dataclasses.replace(machine, token_names=getattr(process, "token_names", None))
 
 
 def epsilon_machine_float64(process: Observer, max_states: int = 10_000) -> Process:

@@ -72,6 +72,8 @@ def test_names_stay():
     assert bg.log_probability(relabelled, "0101") == bg.log_probability(process, "1010")
     chain = bg.markov_approximation(process, 1)
     assert chain.token_names == ("0", "1") and chain.state_names is None
+    machine = bg.epsilon_machine(process)
+    assert machine.token_names == ("0", "1") and machine.state_names is None
     for other in (bg.with_bos(process), bg.with_end(process, 0.1), bg.mixture([process, process], [0.5, 0.5])):
         assert other.state_names is None and other.token_names is None
 
