@@ -1,6 +1,7 @@
 """Random processes: shares and dimensions over states and tokens, their beliefs, and a check of the dimensions."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num
@@ -10,6 +11,37 @@ from matplotlib.figure import Figure
 from beliefgeo.plots.simplex import belief_colors, simplex_scatter
 from beliefgeo.plots.style import COLUMN, GREY, PAGE, AnyArray, panels, styled
 from beliefgeo.probes.geometry import simplex_coordinates
+
+
+def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
+    """Shares and dimensions; beliefs and the check on samples where there are any."""
+    cells, checks = list(results["cells"].values()), results["checks"]
+    families, n_states, vocab_sizes = (
+        list(dict.fromkeys(getattr(cell, axis) for cell in cells)) for axis in ("family", "states", "tokens")
+    )
+
+    def table(quantity):
+        found = {(cell.family, cell.states, cell.tokens): quantity(cell) for cell in cells}
+        rows = lambda name: [[found.get((name, s, v), np.nan) for v in vocab_sizes] for s in n_states]
+        return {name: np.array(rows(name)) for name in families}
+
+    quantities = {f"share {name}": table(lambda cell, v=name: cell.shares[v].share) for name in cells[0].shares}
+    quantities["mean dimension"] = table(lambda cell: cell.dimension)
+    shown = {"shares": heat_maps(n_states, vocab_sizes, quantities)}
+    if checks:
+        formula, sampled = (np.array([getattr(one, name) for one in checks]) for name in ("formula", "sampled"))
+        shown["check"] = dimension_check(formula, sampled)
+        shown["gallery"] = belief_gallery(results["gallery"])
+    return shown
+
+
+def choose(clouds: Sequence[tuple[Any, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
+    """Title and beliefs of six of the (check, beliefs) pairs, from a low dimension to the highest."""
+    formula = np.array([found.formula for found, _ in clouds])
+    if not len(formula):
+        return []
+    chosen = [clouds[abs(formula - one).argmin()] for one in np.linspace(min(0.3, formula.max()), formula.max(), 6)]
+    return [(f"dimension {found.formula:.2f}\n{found.tokens} tokens", beliefs) for found, beliefs in chosen]
 
 
 @styled
