@@ -184,7 +184,7 @@ def law_rank(rows: Rows) -> Rank:
 
 
 class Parts(NamedTuple):
-    """Held-out R2, every word and position equally, of the beliefs and of their parts."""
+    """Held-out R2 of the beliefs and of their parts."""
 
     r2: float
     seen: float
@@ -193,8 +193,13 @@ class Parts(NamedTuple):
     """Of the part that it cannot see: 1 where there is none, as in Mess3, as of all that does not vary."""
 
 
-def score_parts(features: Float[Array, "row feature"], rows: Rows) -> Parts:
+def score_parts(features: Float[Array, "row feature"], rows: Rows, weights: ArrayLike | None = None) -> Parts:
     """Held-out R2 of the beliefs, and of their parts that the next-token law sees and that it cannot see.
+
+    Args:
+        features: activations of each prefix.
+        rows: from `reading.rows`.
+        weights: `[row]`; default `rows.counts`, every word and position equally.
 
     Raises:
         ValueError: laws that are not linear in the beliefs; see `seen_projector`.
@@ -204,4 +209,5 @@ def score_parts(features: Float[Array, "row feature"], rows: Rows) -> Parts:
     # Where all is seen, as in Mess3, rounding is left.
     unseen = np.where(abs(unseen).max() > 1e-6 * abs(rows.beliefs).max(), unseen, 0)
     targets = np.stack([rows.beliefs, seen, unseen])
-    return Parts(*(float(r2) for r2 in cross_validated_r2(features, targets, held_out_folds(rows), rows.counts)))
+    weights = rows.counts if weights is None else weights
+    return Parts(*(float(r2) for r2 in cross_validated_r2(features, targets, held_out_folds(rows), weights)))
