@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from beliefgeo.probes.report import over_seeds
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.beliefs.constrained import evidence
 from beliefgeo.processes.process import Process
-from beliefgeo.reading.sampled import sampled_words
+from beliefgeo.reading import Seeds, sampled_words
 
 # Sampled words of each factor, and random starts, of an ideal layer.
 _WORDS, _STARTS = 500, 2
@@ -52,7 +51,7 @@ def fewest_unbeaten(gaps: Mapping[int, ArrayLike]) -> int:
     2
     """
     gaps = _check_gaps(gaps)
-    beats = lambda more, heads: over_seeds(gaps[heads] - gaps[more])["interval"][0] > 0
+    beats = lambda more, heads: Seeds(gaps[heads] - gaps[more]).interval[0] > 0
     return min(heads for heads in gaps if not any(beats(more, heads) for more in gaps if more > heads))
 
 
@@ -66,14 +65,26 @@ def _check_gaps(gaps: Mapping[int, ArrayLike]) -> dict[int, np.ndarray]:
     return known
 
 
-def needed_heads(
-    gaps: Mapping[int, ArrayLike], ideal: Mapping[int, float], *, share: float, no_gain: float
-) -> dict[str, Any]:
+class Needed(NamedTuple):
+    """The fewest heads that suffice."""
+
+    by_share: int | None
+    """None where it is not resolved."""
+    by_significance: int
+    ideal_layer: int
+    """By share."""
+    gain: Seeds
+    """Of the most heads over the fewest. Nats."""
+    ideal_gain: float
+    """The same of the ideal layer."""
+
+
+def needed_heads(gaps: Mapping[int, ArrayLike], ideal: Mapping[int, float], *, share: float, no_gain: float) -> Needed:
     """The fewest heads that suffice, by two rules for the networks and by the first for the ideal layer.
 
-    "by share": `fewest_by_share` of the means, if the most heads surely gain something over the fewest, at 95%. If not,
+    By share: `fewest_by_share` of the means, if the most heads surely gain something over the fewest, at 95%. If not,
     the fewest suffice; or, where the ideal layer gains less than this test can see, it is not resolved: None.
-    "by significance": `fewest_unbeaten`.
+    By significance: `fewest_unbeaten`.
 
     Args:
         gaps: excess losses of networks `[seed]` by number of heads; seeds of one index saw the same data.
@@ -88,21 +99,16 @@ def needed_heads(
     if set(ideal) != set(gaps):
         raise ValueError(f"gaps and ideal must have the same numbers of heads; got {sorted(gaps)} and {sorted(ideal)}")
     few, most = min(gaps), max(gaps)
-    drop = over_seeds(gaps[few] - gaps[most])
-    low, high = drop["interval"]
+    drop = Seeds(gaps[few] - gaps[most])
+    low, high = drop.interval
     gain = ideal[few] - ideal[most]
     gain = gain if gain > no_gain * ideal[few] else 0.0
     if low > 0:
         by_share = fewest_by_share({heads: float(seeds.mean()) for heads, seeds in gaps.items()}, share)
     else:
-        by_share = None if 0 < gain < high - drop["mean"] else few
-    return {
-        "by share": by_share,
-        "by significance": fewest_unbeaten(gaps),
-        "ideal layer": fewest_by_share(ideal, share) if gain else few,
-        "gain of the most heads": drop,
-        "gain of the most heads, ideal layer": gain,
-    }
+        by_share = None if 0 < gain < high - drop.mean else few
+    theory = fewest_by_share(ideal, share) if gain else few
+    return Needed(by_share, fewest_unbeaten(gaps), theory, drop, gain)
 
 
 class _Text(NamedTuple):

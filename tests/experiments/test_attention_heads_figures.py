@@ -1,13 +1,13 @@
 import numpy as np
 
-from beliefgeo.plots import heads
+from beliefgeo.reading import Seeds
+from tests.experiments.command import module
+
+heads = module("attention_heads", "figures")
 
 
 def test_excess_is_drawn_in_ten_thousandths_with_its_interval():
-    networks = {
-        1: {"seeds": np.array([3e-4, 5e-4]), "mean": 4e-4, "interval": np.array([2e-4, 6e-4])},
-        2: {"seeds": np.array([1e-4, 1e-4]), "mean": 1e-4, "interval": np.array([1e-4, 1e-4])},
-    }
+    networks = {1: Seeds(np.array([3e-4, 5e-4])), 2: Seeds(np.array([1e-4, 1e-4]))}
     case = heads.Excess(networks, {1: 2e-4, 2: 5e-5}, 2)
     figure = heads.excess_by_heads({"a": case, "b": case})
     assert len(figure.axes) == 2 and [panel.get_title() for panel in figure.axes] == ["a", "b"]
@@ -16,7 +16,8 @@ def test_excess_is_drawn_in_ten_thousandths_with_its_interval():
     assert any(len(line) == 2 and np.allclose(line, [4, 1]) for line in lines)  # the means
     assert any(len(line) == 2 and np.allclose(line, [2, 0.5]) for line in lines)  # the ideal layer
     (bars,) = panel.collections
-    np.testing.assert_allclose(bars.get_segments()[0][:, 1], [2, 6])
+    # Student's interval of two seeds one away from their mean.
+    np.testing.assert_allclose(bars.get_segments()[0][:, 1], [4 - 12.706, 4 + 12.706], rtol=1e-4)
 
 
 def test_patterns_have_a_line_for_each_head_and_seed():

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from beliefgeo.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, AnyArray, panels, styled
+from beliefgeo.reading import Seeds
 
 _COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER)
 _LINES = ("-", "--", "-.", ":", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -19,8 +20,8 @@ _MARKS = "osD^"
 class Excess(NamedTuple):
     """The excess loss of networks of each number of heads. Nats."""
 
-    networks: Mapping[int, Mapping[str, Any]]
-    """heads -> "seeds", and "mean" with its "interval"."""
+    networks: Mapping[int, Seeds]
+    """By number of heads."""
     ideal: Mapping[int, float]
     """heads -> that of an ideal layer."""
     predicted: int
@@ -38,6 +39,26 @@ class Weights(NamedTuple):
     """What they should be is zeta^lag."""
 
 
+def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
+    """Excess loss, learning; attention and weights where the predicted number of heads was trained."""
+    excess, attention, weights, learning = {}, {}, {}, {}
+    for name, case in results["cases"].items():
+        title, verdict = "$\\zeta$ = " + name.replace("-", "\u2212"), case["verdict"]
+        trained = {heads: networks["trained"] for heads, networks in case["heads"].items()}
+        gaps = {heads: one["losses"].gap for heads, one in trained.items()}
+        excess[title] = Excess(gaps, dict(zip(gaps, case["ideal layer"], strict=True)), verdict.predicted)
+        learning[title] = case["learning"]
+        if verdict.predicted in trained:
+            factors = trained[verdict.predicted]["factors"]
+            measured, expected = factors.weight.values, factors.weight_by_mean_attention.values
+            attention[title] = factors.by_lag.values, verdict.patterns
+            weights[title] = Weights(measured, expected, case["zetas"])
+    drawn = {"excess": excess_by_heads(excess), "learning": learning_curves(learning)}
+    if attention:
+        drawn |= {"attention": attention_patterns(attention), "weights": factor_weights(weights)}
+    return drawn
+
+
 @styled
 def excess_by_heads(cases: Mapping[str, Excess], *, columns: int = 3) -> Figure:
     """One panel a case: each seed, the mean with its interval, the ideal layer, and the predicted number in grey."""
@@ -46,17 +67,17 @@ def excess_by_heads(cases: Mapping[str, Excess], *, columns: int = 3) -> Figure:
         panel.axvspan(case.predicted - 0.3, case.predicted + 0.3, color="0.88", linewidth=0, label="predicted")
         heads = np.array(list(case.networks))
         for count, one in case.networks.items():
-            seeds = 1e4 * np.asarray(one["seeds"])
+            seeds = 1e4 * one.values
             panel.plot(np.full(len(seeds), count - 0.12), seeds, "o", color=BLUE, markersize=2, alpha=0.6)
-        means = 1e4 * np.array([one["mean"] for one in case.networks.values()])
-        low, high = 1e4 * np.array([one["interval"] for one in case.networks.values()]).T
+        means = 1e4 * np.array([one.mean for one in case.networks.values()])
+        low, high = 1e4 * np.array([one.interval for one in case.networks.values()]).T
         errors = [means - low, high - means]
         panel.errorbar(heads, means, errors, fmt="o-", color=BLUE, markersize=3.5, capsize=2, label="networks")
         ideal = 1e4 * np.array(list(case.ideal.values()))
         panel.plot(list(case.ideal), ideal, "s--", color=ORANGE, markersize=3, linewidth=0.8, label="ideal layer")
         panel.set(xticks=heads, yscale="log", xlim=(heads[0] - 0.5, heads[-1] + 0.5))
     drawn = [
-        [*case.ideal.values(), *np.ravel([one["seeds"] for one in case.networks.values()])] for case in cases.values()
+        [*case.ideal.values(), *np.ravel([one.values for one in case.networks.values()])] for case in cases.values()
     ]
     limits = 1e4 * np.min([min(one) for one in drawn]) / 1.5, 1e4 * np.max([max(one) for one in drawn]) * 1.5
     for panel in figure.axes:  # one scale, so that panels compare
