@@ -39,10 +39,6 @@ from beliefgeo.beliefs.spectral import spectral_learn as spectral_learn
 from beliefgeo.beliefs.trees import expand_beliefs as expand_beliefs
 from beliefgeo.beliefs.trees import word_tree as word_tree
 from beliefgeo.beliefs.trees import words as words
-from beliefgeo.probes.least_squares import Probe as Probe
-from beliefgeo.probes.least_squares import Score as Score
-from beliefgeo.probes.least_squares import fit_probe as fit_probe
-from beliefgeo.probes.least_squares import score_probe as score_probe
 from beliefgeo.processes.bos import with_bos as with_bos
 from beliefgeo.processes.chain import chain as chain
 from beliefgeo.processes.classical import checksum as checksum
@@ -105,16 +101,23 @@ if TYPE_CHECKING:
     from beliefgeo import processes as processes
     from beliefgeo import reading as reading
     from beliefgeo import runs as runs
+    from beliefgeo.probes.least_squares import Probe as Probe
+    from beliefgeo.probes.least_squares import Score as Score
+    from beliefgeo.probes.least_squares import fit_probe as fit_probe
+    from beliefgeo.probes.least_squares import score_probe as score_probe
 
 _ROOMS = ("beliefs", "learning", "mechanisms", "networks", "plots", "probes", "processes", "reading", "runs")
+_PROBES = ("Probe", "Score", "fit_probe", "score_probe")
 
 
 def __getattr__(name: str) -> Any:
-    """The rooms, when they are used."""
+    """The rooms, and the probes that are named here, when they are used: networks and flax come with them."""
     if name in _ROOMS:
         return importlib.import_module(f"beliefgeo.{name}")
+    if name in _PROBES:
+        return getattr(importlib.import_module("beliefgeo.probes.least_squares"), name)
     raise AttributeError(f"module 'beliefgeo' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_ROOMS]
+    return [*globals(), *_ROOMS, *_PROBES]

@@ -18,7 +18,8 @@ import optax
 import pytest
 from filelock import FileLock
 
-from beliefgeo import runs_old as runs
+from beliefgeo.runs.folder import open_run, run_folder
+from beliefgeo.runs.load import history, load_run
 from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.runs import resumable
@@ -40,7 +41,7 @@ def trainer(rate=0.01):
 
 
 def train(folder, rate=0.01):
-    return resumable.train(runs.open_run(folder, Config()), trainer(rate), KEY, PLAN)
+    return resumable.train(open_run(folder, Config()), trainer(rate), KEY, PLAN)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def assert_same(folder, state, undisturbed):
     ):
         jax.tree.map(np.testing.assert_array_equal, ours, theirs)
     for name in ("step", "loss", "excess"):
-        np.testing.assert_array_equal(runs.history(folder)[name], runs.history(undisturbed[0])[name])
+        np.testing.assert_array_equal(getattr(history(folder), name), getattr(history(undisturbed[0]), name))
     assert {path.name for path in folder.iterdir()} == {"config.json", "checkpoints", "history.jsonl", "lock"}
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["0", "10", "12", "2"]
 
@@ -116,7 +117,7 @@ def test_a_damaged_snapshot_is_refused_with_the_remedy(finished, undisturbed):
     with pytest.raises(ValueError, match="2 is damaged: .* has changed: remove the checkpoints of this and all later"):
         list(resumable.snapshots(finished, trainer(), KEY, PLAN))
     with pytest.raises(ValueError, match="2 is damaged"):
-        runs.load_run(finished, step=2)
+        load_run(finished, step=2)
     for step in ("2", "10", "12"):
         shutil.rmtree(finished / "checkpoints" / step)
     assert_same(finished, train(finished), undisturbed)
@@ -125,7 +126,7 @@ def test_a_damaged_snapshot_is_refused_with_the_remedy(finished, undisturbed):
 def test_a_checkpoint_of_a_newer_version_is_refused(finished):
     path = finished / "checkpoints" / "12" / "checksums.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99, "beliefgeo": "7.0"}))
-    for call in (train, runs.load_run):
+    for call in (train, load_run):
         with pytest.raises(ValueError, match=r"format 99, written by beliefgeo 7.0; .* update beliefgeo"):
             call(finished)
     assert path.exists()
@@ -133,7 +134,7 @@ def test_a_checkpoint_of_a_newer_version_is_refused(finished):
 
 def test_a_damaged_configuration_is_refused(finished):
     truncate(finished / "config.json")
-    for call in (train, runs.load_run):
+    for call in (train, load_run):
         with pytest.raises(ValueError, match="config.json is damaged"):
             call(finished)
 
@@ -171,14 +172,14 @@ def test_an_interrupt_finishes_the_chunk_and_saves(tmp_path, undisturbed, monkey
         patched.setattr(resumable, "_append_history", append_and_interrupt)
         train(folder)
     assert "finishing the steps under way" in capfd.readouterr().err
-    assert signal.getsignal(signal.SIGINT) is usual and runs.load_run(folder).step == 8
+    assert signal.getsignal(signal.SIGINT) is usual and load_run(folder).step == 8
     assert_same(folder, train(folder), undisturbed)
 
 
 def test_a_loss_that_diverges_stops_the_run(tmp_path):
     with pytest.raises(FloatingPointError, match=r"the loss has diverged: .* nats at step 2, .* at first; the last g"):
         train(tmp_path / "run", rate=3e3)
-    assert runs.load_run(tmp_path / "run").step == 0
+    assert load_run(tmp_path / "run").step == 0
 
 
 def test_history_on_a_full_disk(tmp_path, undisturbed):
@@ -194,7 +195,7 @@ from pathlib import Path
 from tests import test_faults
 
 limit = int(sys.argv[2])
-test_faults.runs.open_run(Path(sys.argv[1]), test_faults.Config())
+test_faults.open_run(Path(sys.argv[1]), test_faults.Config())
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
     test_faults.train(Path(sys.argv[1]))
@@ -214,7 +215,7 @@ def test_no_room_for_a_checkpoint(finished, undisturbed):
     said, _ = program.communicate(timeout=120)
     assert program.returncode == 1
     assert re.search(r"cannot save step 12 in .*; the last good checkpoint, step 10, is intact: make room", said), said
-    assert runs.load_run(finished).step == 10
+    assert load_run(finished).step == 10
     assert_same(finished, train(finished), undisturbed)
 
 

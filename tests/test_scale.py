@@ -18,11 +18,12 @@ import optax
 import pytest
 
 import beliefgeo as bg
-from beliefgeo import runs_old as runs
 from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
-from beliefgeo.runs import command_line as cli
 from beliefgeo.runs import hosts, outputs, resumable
+from beliefgeo.runs.folder import open_run, run_folder
+from beliefgeo.runs.load import history, load_run
+from beliefgeo.runs.start import start as start_experiment
 
 NETWORK = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
 
@@ -42,9 +43,10 @@ class Config:
     network: TransformerConfig = NETWORK
     steps: int = 6
     seeds: int = 2
+    seed: int = 0
 
 
-def main(preset, config, out):
+def main(run, config):
     """The experiment, as every other one is written."""
 
     def draw(key, _):
@@ -53,12 +55,12 @@ def main(preset, config, out):
 
     trainer = training(Transformer(config.network), optax.sgd(0.3), draw, steps=2)
     plan, key = resumable.Plan(config.steps, 2, 32, 2, config.seeds), jax.random.key(0)
-    folder = runs.open_run(runs.run_folder(out, preset, config), config)
+    folder = open_run(run_folder(run.root, "default", config), config)
     resumable.train(folder, trainer, key, plan)
     params = dict(resumable.snapshots(folder, trainer, key, plan))[config.steps]
-    outputs.write_json(
-        folder / "metrics.json", {"devices": jax.device_count(), "bias": params["params"]["unembed"]["bias"]}
-    )
+    results = {"devices": jax.device_count(), "bias": params["params"]["unembed"]["bias"]}
+    outputs.write_json(folder / "metrics.json", results)
+    return results
 
 
 def start(out, *args, devices=1, process=None, port=0):
@@ -103,7 +105,7 @@ def assert_same_run(folder, alone, devices):
     for name in ("step", "loss", "excess"):
         # Each step sums over the batch in another order, an error of 1e-7 that SGD with this rate does not enlarge in
         # six steps (measured: 1e-7).
-        np.testing.assert_allclose(runs.history(folder)[name], runs.history(alone)[name], rtol=0, atol=2e-6)
+        np.testing.assert_allclose(getattr(history(folder), name), getattr(history(alone), name), rtol=0, atol=2e-6)
     ours, theirs = (json.loads((one / "metrics.json").read_text()) for one in (folder, alone))
     np.testing.assert_allclose(ours["bias"], theirs["bias"], atol=1e-5)
     assert ours["devices"] == devices and theirs["devices"] == 1
@@ -132,7 +134,7 @@ def test_two_processes_then_one(alone, tmp_path):
     # What two processes wrote one can read, and go on from.
     (folder / "checkpoints" / "6" / "checksums.json").unlink()
     assert "going back to the checkpoint before it" in finish(start(tmp_path))
-    np.testing.assert_allclose(runs.history(folder)["loss"], runs.history(alone)["loss"], rtol=0, atol=2e-6)
+    np.testing.assert_allclose(history(folder).loss, history(alone).loss, rtol=0, atol=2e-6)
 
 
 def wait_for_training(out, programs):
@@ -162,7 +164,7 @@ def test_an_interrupt_of_one_stops_both_and_saves(tmp_path):
         said, _ = program.communicate(timeout=60)
         assert program.returncode == 130 and "which is saved in" in said, said
     folder = folder_of(tmp_path)
-    assert runs.load_run(folder).step == runs.history(folder)["step"][-1] > 0
+    assert load_run(folder).step == history(folder).step[-1] > 0
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_a_process_alone_decides_alone():
 
 if __name__ == "__main__":
     if "sharding" in sys.argv:
-        from tests.networks import test_sharding
+        from tests.learning import test_sharding
 
         test_sharding.test_the_mesh_holds_every_device_once()
         for name in test_sharding.CASES:
@@ -202,4 +204,4 @@ if __name__ == "__main__":
             held = {"uneven batch": 1, "parameters": 1 / 8}[name]
             assert kernel.addressable_shards[0].data.size == held * kernel.size
     else:
-        cli.run_experiment(main, {"default": Config()}, out="unused", description="A very small run.")
+        start_experiment(main, {"default": Config()})

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from beliefgeo.arrays import is_traced
+from beliefgeo.arrays import ArrayLike, is_traced
+from beliefgeo.beliefs.windows import rectangular
 
 if TYPE_CHECKING:  # nnx takes a quarter of a second to import: only those who adapt such a module wait for it
     from flax import nnx
@@ -62,6 +63,26 @@ def predicted_tokens(network: Network, params: Any, tokens: Any) -> int:
     5
     """
     return jax.eval_shape(network.apply, params, tokens)[0].shape[-1]
+
+
+def check_read(vocab_size: int, tokens: ArrayLike) -> Int[Array, "*batch time"]:
+    """Tokens as a network of this vocabulary reads them: int32, and traced ones outside it V.
+
+    Raises:
+        TypeError: (concrete values only) tokens that are not integers.
+        ValueError: sequences of several lengths; (concrete values only) tokens outside the vocabulary.
+    """
+    array = rectangular(tokens)
+    if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
+        raise TypeError(f"tokens must be integers; got {array.dtype}")
+    outside = (array < 0) | (array >= vocab_size)
+    if not is_traced(outside) and outside.any():
+        where = tuple(np.argwhere(np.asarray(outside))[0].tolist())
+        raise ValueError(
+            f"tokens must lie in 0..{vocab_size - 1}, the vocabulary of the network; got {int(array[where])} at "
+            f"position {', '.join(map(str, where))}"
+        )
+    return jnp.where(outside, vocab_size, array).astype(jnp.int32)
 
 
 def edited(edit: Edit | None, layer: int | None, site: str, value: Array) -> Array:

@@ -75,11 +75,12 @@ class Control(NamedTuple):
         self, keys: Array, features: ArrayLike, rows: Rows, weights: ArrayLike
     ) -> tuple[float, Float[np.ndarray, " shuffle"]]:
         beliefs = jnp.asarray(rows.beliefs, as_reals("features", features).dtype)
-        chunks = -(-self.count * beliefs.size // _CHUNK)
+        size = max(1, _CHUNK // beliefs.size)
         # Not compiled as a whole: the rows would be constants of that program, and XLA spends seconds on folding them.
         draw = jax.vmap(lambda key: self.shuffle(key, rows).astype(beliefs.dtype))
         score = lambda targets: np.asarray(cross_validated_r2(features, targets, held_out_folds(rows), weights))
-        scores = [score(jnp.concatenate([beliefs[None], draw(some)])) for some in np.array_split(keys, chunks)]
+        chunks = (keys[first : first + size] for first in range(0, self.count, size))
+        scores = [score(jnp.concatenate([beliefs[None], draw(some)])) for some in chunks]
         return float(scores[0][0]), np.concatenate([some[1:] for some in scores])
 
 

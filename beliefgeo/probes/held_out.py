@@ -118,7 +118,7 @@ def by_folds(fit: Callable[[Array, Array, Array], Callable[[Array], Any]]) -> Pr
     def predict(features: ArrayLike, targets: ArrayLike, folds: np.ndarray, weights: ArrayLike) -> Array:
         features, targets = as_reals("features", features), as_reals("targets", targets)
         shares = as_reals("weights", weights)
-        predictions = np.full(targets.shape, np.nan, np.result_type(features, targets))
+        predictions = np.full(targets.shape, np.nan, np.result_type(features.dtype, targets.dtype))
         for fold in np.unique(folds[folds >= 0]):
             left_out = folds == fold
             predictor = fit(features[~left_out], targets[~left_out], shares[~left_out])

@@ -136,7 +136,7 @@ def _weighted(features: ArrayLike, rows: Rows) -> Weighted:
     return Weighted(*(_score(features, rows, weights) for weights in (rows.counts, rows.probabilities)))
 
 
-def _score(features: ArrayLike, rows: Rows, weights: Float[np.ndarray, " row"]) -> SiteScore:
+def _score(features: ArrayLike, rows: Rows, weights: ArrayLike) -> SiteScore:
     fitted = score_probe(fit_probe(features, rows.beliefs, weights, rcond=_RCOND), features, rows.beliefs, weights)
     r2, left_out = float(fitted.r2), held_out(features, rows, weights)
     window = equivalent_window(1 - r2, window_curve(rows, weights))

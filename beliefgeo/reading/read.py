@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from beliefgeo.networks.network import Network
+from beliefgeo.arrays import is_traced
+from beliefgeo.beliefs.windows import rectangular
+from beliefgeo.networks.network import Network, check_read, predicted_tokens
 from beliefgeo.reading.rows import Rows
 
 # Words read at once: few enough that a layer stays in the cache of one core, 2.5 times faster than thousands.
@@ -179,9 +181,15 @@ def read_words(
         tokens: `[..., time]`, what the network reads, BOS included where it was trained with one.
         select: which activations, `[time, width]`; default: the last block's output.
     """
-    tokens = jnp.asarray(tokens)
+    tokens = jnp.asarray(tokens) if is_traced(tokens) else _checked(network, params, tokens)
     found = _read_words(network.apply, select, params, tokens.reshape(-1, tokens.shape[-1]))
     return found.reshape(*tokens.shape, -1)
+
+
+def _checked(network: Network, params: Any, tokens: Any) -> Array:
+    array = rectangular(tokens)
+    shape = jax.ShapeDtypeStruct(array.shape[-1:], jnp.int32)
+    return check_read(predicted_tokens(network, params, shape), array)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

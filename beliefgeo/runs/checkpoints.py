@@ -19,8 +19,8 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, CustomSteps, LatestN
 
-from beliefgeo.runs import hosts
 from beliefgeo.learning.training import TrainState
+from beliefgeo.runs import hosts
 
 FORMAT = 1
 

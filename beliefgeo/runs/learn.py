@@ -22,7 +22,7 @@ from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.processes.process import Observer, vocabulary
 from beliefgeo.reading.each import Checkpoint
 from beliefgeo.runs import resumable
-from beliefgeo.runs.folder import digest, open_run
+from beliefgeo.runs.folder import differences, digest, open_run, read_config
 from beliefgeo.runs.identity import identity
 from beliefgeo.runs.load import History, history
 from beliefgeo.runs.outputs import plain
@@ -87,8 +87,8 @@ def learn(
             2..context + 1; with it, BOS and 1..context - 1, and predicts 1..context.
         bos: prepend the token V, one beyond the vocabulary of the process.
         optimizer: (name, any optax transformation), instead of the budget's; the record keeps the name.
-        folder: of this training alone; default: one in `root` named by a digest of all of the above and of the code that
-            trains, so that whoever asks for the same networks trains them once.
+        folder: of this training alone; default: one in `root` named by a digest of all of the above and of the code
+            that trains, so that whoever asks for the same networks trains them once.
         root: of such folders.
 
     Raises:
@@ -111,7 +111,7 @@ def learn_several(
     folder: str | Path | None = None,
     root: str | Path = NETWORKS,
 ) -> list[Learned]:
-    """`learn` for several processes of one shape, all in one program, each learnt by `budget.seeds` networks of its own.
+    """`learn` for several processes of one shape, all in one program, each with `budget.seeds` networks of its own.
 
     Raises:
         ValueError: as `learn`; no processes, or processes not of one shape.
@@ -144,7 +144,7 @@ def _learn(
     per_step = context * one.shape[0]
     plan = resumable.Plan(budget.steps, budget.chunk, per_step, budget.snapshots, lanes)
     record = {
-        "process": [identity(process, f"process {index}") for index, process in enumerate(processes)],
+        "process": {str(index): identity(process, f"process {index}") for index, process in enumerate(processes)},
         "network": _record(network, abstract),
         "budget": plain(budget) | ({"optimizer": optimizer[0]} if optimizer else {}),
         "context": context,
@@ -155,6 +155,7 @@ def _learn(
     if optimizer or not follows_steps(budget):  # may be continued with more steps
         record["budget"] |= {"steps": "any", "snapshots": "any"}
     where = Path(folder) if folder else Path(root) / digest([record, _code()])
+    _require_continued(where, record, budget)
     folder = open_run(where, record)
     made = optimizer[1] if optimizer else optimizer_of(budget)
     trainer = training(built, made, draw, steps=budget.chunk, numbered=True)
@@ -182,6 +183,21 @@ def _learn(
     ]
 
 
+def _require_continued(folder: Path, record: dict[str, Any], budget: Budget) -> None:
+    """Raise where the folder holds the same training but for its number of steps, which its schedule follows."""
+    if not (folder / "config.json").exists() or not isinstance(record["budget"]["steps"], int):
+        return
+    held = read_config(folder)
+    steps = held.get("budget", {}).get("steps")
+    same = held | {"budget": held.get("budget", {}) | {"steps": budget.steps, "snapshots": budget.snapshots}}
+    if steps != budget.steps and not differences(same, record):
+        raise ValueError(
+            f"{folder} was trained for {steps} steps and cannot go on to {budget.steps}, as {budget.optimizer}'s rate "
+            f"follows a cosine over its {steps} steps: train anew in another folder, or with adam, adamw or sgd, whose "
+            "rate stays"
+        )
+
+
 def _built(network: AnyNetwork) -> Network:
     if isinstance(network, TransformerConfig):
         return Transformer(network)  # pyright: ignore[reportReturnType]
@@ -189,8 +205,8 @@ def _built(network: AnyNetwork) -> Network:
         return Recurrent(network)  # pyright: ignore[reportReturnType]
     if not isinstance(network, Network):
         raise TypeError(
-            f"a network has init(key, tokens) and apply(params, tokens, edit=None); got {type(network).__name__}: adapt "
-            "an equinox or nnx module by networks.from_equinox or from_nnx"
+            f"a network has init(key, tokens) and apply(params, tokens, edit=None); got {type(network).__name__}: "
+            "adapt an equinox or nnx module by networks.from_equinox or from_nnx"
         )
     return network
 

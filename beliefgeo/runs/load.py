@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.arrays import ArrayLike
-from beliefgeo.beliefs.windows import rectangular
-from beliefgeo.networks.network import Activations, Edit, Network, predicted_tokens
+from beliefgeo.networks.network import Activations, Edit, Network, check_read, predicted_tokens
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.runs.checkpoints import read_checkpoints, restore_params
@@ -32,29 +30,9 @@ class LoadedRun(NamedTuple):
 
     def __call__(self, tokens: ArrayLike, edit: Edit | None = None) -> tuple[Float[Array, "time vocab"], Activations]:
         """Read one sequence; see `Network.apply` for edits."""
-        shape = jax.ShapeDtypeStruct((self.config["context"],), jnp.int32)
+        shape = _sequence(self.config)
         tokens = check_read(predicted_tokens(self.network, self.params, shape), tokens)
         return self.network.apply(self.params, tokens, edit=edit)
-
-
-def check_read(vocab_size: int, tokens: ArrayLike) -> Int[Array, "*batch time"]:
-    """Tokens as a network of this vocabulary reads them: int32, and traced ones outside it V.
-
-    Raises:
-        TypeError: (concrete values only) tokens that are not integers.
-        ValueError: sequences of several lengths; (concrete values only) tokens outside the vocabulary.
-    """
-    array = rectangular(tokens)
-    if not jnp.issubdtype(array.dtype, jnp.integer) and array.size:
-        raise TypeError(f"tokens must be integers; got {array.dtype}")
-    outside = (array < 0) | (array >= vocab_size)
-    if not isinstance(outside, Tracer) and outside.any():
-        where = tuple(np.argwhere(np.asarray(outside))[0].tolist())
-        raise ValueError(
-            f"tokens must lie in 0..{vocab_size - 1}, the vocabulary of the network; got {int(array[where])} at "
-            f"position {', '.join(map(str, where))}"
-        )
-    return jnp.where(outside, vocab_size, array).astype(jnp.int32)
 
 
 class History(NamedTuple):
@@ -89,8 +67,8 @@ def load_run(
     >>> logits, activations = run(jnp.array([0, 1, 2, 0]))  # doctest: +SKIP
 
     Raises:
-        ValueError: no network there, one that the folder cannot rebuild or another one, no such step or seed, or a damaged
-            checkpoint.
+        ValueError: no network there, one that the folder cannot rebuild or another one, no such step or seed, or a
+            damaged checkpoint.
     """
     folder = Path(folder)
     if not (folder / "config.json").exists():
@@ -107,9 +85,7 @@ def load_run(
         if not 0 <= seed < seeds:
             raise ValueError(f"{folder} has seeds 0..{seeds - 1}; got seed={seed}")
         # Shapes alone: nothing is drawn.
-        one = jax.eval_shape(
-            network.init, jax.eval_shape(jax.random.key, 0), jax.ShapeDtypeStruct((config["context"],), jnp.int32)
-        )
+        one = jax.eval_shape(network.init, jax.eval_shape(jax.random.key, 0), _sequence(config))
         every = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((seeds, *leaf.shape), leaf.dtype), one)
         params = restore_params(manager, step, every)
     return LoadedRun(config, network, jax.tree.map(lambda leaf: leaf[seed], params), step)
@@ -120,6 +96,11 @@ def network_of(sizes: dict[str, Any]) -> Any:
     if "cell" in sizes:
         return Recurrent(RecurrentConfig(**sizes))
     return Transformer(TransformerConfig(**sizes))
+
+
+def _sequence(config: dict[str, Any]) -> jax.ShapeDtypeStruct:
+    """What the network was made for; ours are the same for sequences of any length."""
+    return jax.ShapeDtypeStruct((config.get("context", 1),), jnp.int32)
 
 
 def _rebuilt(folder: Path, config: dict[str, Any]) -> Network:

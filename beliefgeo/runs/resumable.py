@@ -13,6 +13,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import Array, Key, PRNGKeyArray
 
+from beliefgeo.learning.sharding import spread
+from beliefgeo.learning.training import Metrics, Training, TrainState
 from beliefgeo.runs import hosts
 from beliefgeo.runs.checkpoints import (
     DamagedCheckpoint,
@@ -24,14 +26,12 @@ from beliefgeo.runs.checkpoints import (
     restore_params,
     save_checkpoint,
 )
+from beliefgeo.runs.folder import differences, read_config
 from beliefgeo.runs.guards import interruption, lock
 from beliefgeo.runs.identity import identity
-from beliefgeo.learning.sharding import spread
-from beliefgeo.learning.training import Metrics, Training, TrainState
 from beliefgeo.runs.outputs import versions
 from beliefgeo.runs.progress import Plan as Plan
 from beliefgeo.runs.progress import Reporter
-from beliefgeo.runs.folder import differences, read_config
 
 # A network that does ten times worse than untrained has diverged.
 _DIVERGED = 10

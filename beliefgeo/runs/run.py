@@ -46,7 +46,7 @@ class Run:
         bos: bool = False,
         optimizer: NamedOptimizer | None = None,
     ) -> Learned:
-        """`runs.learn` in this run's folder of networks: what was trained before, for whatever claim, is only loaded."""
+        """`runs.learn` in this run's folder of networks: what was trained before, for any claim, is only loaded."""
         return self._timed([process], network, budget, context, bos, optimizer)[0]
 
     def learn_several(

@@ -1,5 +1,3 @@
-from functools import partial
-
 import chex
 import jax
 import jax.numpy as jnp
@@ -11,7 +9,7 @@ from beliefgeo.beliefs.trees import word_chunks
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.probes.least_squares import fit_probe, score_probe, score_statistic, solve_probe
 from beliefgeo.probes.streamed import fold_words
-from beliefgeo.reading.evaluation import evaluate, loss_gap, optimal_loss, prefixes
+from beliefgeo.reading import loss_gap, optimal_loss, read, rows_of
 from tests.cases import ALL
 
 LENGTH = 6
@@ -46,9 +44,13 @@ def both(request):
     network = Transformer(
         TransformerConfig(vocab_size, context=7, layers=2, width=8, heads=1, head_width=4, mlp_width=16)
     )
-    apply = partial(network.apply, network.init(jax.random.key(0), jnp.zeros(7, int)))
-    rows = prefixes(process, bg.words(process, LENGTH), bos=bos)
-    return rows, evaluate(apply, rows, select), fold_words(apply, process, LENGTH, depth=2, bos=bos, select=select)
+    params = network.init(jax.random.key(0), jnp.zeros(7, int))
+    rows = rows_of(process, bg.words(process, LENGTH), bos=bos)
+    return (
+        rows,
+        read(network, params, rows, select),
+        fold_words(network, params, process, LENGTH, depth=2, bos=bos, select=select),
+    )
 
 
 def test_losses_add_up(both):

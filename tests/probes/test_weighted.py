@@ -7,25 +7,24 @@ import pytest
 
 import beliefgeo as bg
 from beliefgeo.mechanisms.evidence import regress_evidence
-from beliefgeo.probes.controls import explained_by, window_curve
+from beliefgeo.probes.controls import Control, shuffle_prefixes
 from beliefgeo.probes.geometry import compare_cosines, compare_distances, principal_components
-from beliefgeo.probes.held_out import held_out_curve, held_out_score, permutation_test
+from beliefgeo.probes.held_out import held_out, held_out_curve
 from beliefgeo.probes.in_sample import fit_probe_by_folds, in_sample_scores
 from beliefgeo.probes.least_squares import score_predictions
 from beliefgeo.probes.nested import cross_validate_probe, cross_validated_r2
-from beliefgeo.probes.report import held_out_report
 from beliefgeo.probes.subspaces import effective_dimension, principal_subspace
 from beliefgeo.probes.weighted import check_weights, drop_rounding, explained, lengths, power_of_two, weighted_mean
-from beliefgeo.reading.evaluation import Evaluation, prefixes
+from beliefgeo.probes.windows import explained_by, window_curve
+from beliefgeo.reading import rows_of
 
 RNG = np.random.default_rng(0)
 KEY = jax.random.key(0)
-PREFIXES = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 5))
-N = len(PREFIXES.length)
+ROWS = rows_of(bg.golden_mean(), bg.words(bg.golden_mean(), 5))
+N = len(ROWS.length)
 X, Y = RNG.normal(size=(N, 3)), RNG.normal(size=(N, 2))
 FOLDS = np.arange(N) % 4
 TOKENS = RNG.integers(0, 2, (N, 2))
-NETWORK = Evaluation(jnp.log(jnp.asarray(PREFIXES.laws)), {"site": jnp.asarray(X)})
 PROBE = bg.Probe(jnp.zeros((3, 2)), jnp.zeros(2))
 
 # Every function that weighs rows.
@@ -43,14 +42,11 @@ WEIGHED = {
     "fit_probe_by_folds": lambda w: fit_probe_by_folds(X, Y, np.array_split(np.arange(N), 3), w),
     "in_sample_scores": lambda w: in_sample_scores(KEY, Y, Y, w),
     "regress_evidence": lambda w: regress_evidence(Y, TOKENS, np.eye(2), np.ones((2, 1)), w),
-    "held_out_score": lambda w: held_out_score(X, PREFIXES, w),
-    "held_out_curve": lambda w: held_out_curve(PREFIXES, w),
-    "permutation_test": lambda w: permutation_test(KEY, X, PREFIXES, w, count=1),
-    "window_curve": lambda w: window_curve(PREFIXES, w),
+    "held_out": lambda w: held_out(X, ROWS, w),
+    "held_out_curve": lambda w: held_out_curve(ROWS, w),
+    "Control": lambda w: Control(shuffle_prefixes, KEY, 1).against(X, ROWS, w),
+    "window_curve": lambda w: window_curve(ROWS, w),
     "explained_by": lambda w: explained_by(FOLDS, X[:, 0], w),
-    "held_out_report": lambda w: held_out_report(
-        KEY, {"trained": NETWORK, "untrained": NETWORK}, PREFIXES, w, shuffles=1
-    ),
 }
 WRONG = {
     "one number": ([1.0], "weights"),
@@ -89,7 +85,7 @@ def test_half_precision_is_float32_of_the_same_numbers():
         np.testing.assert_array_equal(bg.score_probe(probe, x, y).r2, bg.score_probe(expected, *whole[:2]).r2)
         components = principal_components(x, weights)
         np.testing.assert_array_equal(components(x), principal_components(whole[0], weights)(whole[0]))
-        held = [held_out_score(one, PREFIXES, PREFIXES.counts).r2 for one in (x, whole[0])]
+        held = [held_out(one, ROWS, ROWS.counts).r2 for one in (x, whole[0])]
         assert held[0] == held[1]
 
 

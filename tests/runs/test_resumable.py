@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 
 from beliefgeo.runs import checkpoints, resumable
-from beliefgeo import runs_old as runs
+from beliefgeo.runs.folder import open_run
+from beliefgeo.runs.load import history, load_run
 from tests.small_run import KEY, PLAN, Config, trainer
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    folder = runs.open_run(tmp_path_factory.mktemp("runs") / "run", Config())
+    folder = open_run(tmp_path_factory.mktemp("runs") / "run", Config())
     return folder, resumable.train(folder, trainer(), KEY, PLAN)
 
 
 def test_interrupted_and_continued_is_bit_for_bit_the_same(finished, tmp_path, monkeypatch):
-    folder = runs.open_run(tmp_path / "run", Config())
+    folder = open_run(tmp_path / "run", Config())
     save = resumable._save
 
     def save_then_stop(manager, state, *rest):
@@ -31,11 +32,11 @@ def test_interrupted_and_continued_is_bit_for_bit_the_same(finished, tmp_path, m
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(resumable, "_save", save_then_stop)
         resumable.train(folder, trainer(), KEY, PLAN)
-    assert runs.history(folder)["step"][-1] == 6
+    assert history(folder).step[-1] == 6
     continued = resumable.train(folder, trainer(), KEY, PLAN)
     chex.assert_trees_all_equal(jax.tree.map(_raw, continued), jax.tree.map(_raw, finished[1]))
     for name in ("step", "loss", "excess"):
-        np.testing.assert_array_equal(runs.history(folder)[name], runs.history(finished[0])[name])
+        np.testing.assert_array_equal(getattr(history(folder), name), getattr(history(finished[0]), name))
 
 
 def _raw(leaf):
@@ -48,7 +49,7 @@ def test_work_after_the_last_checkpoint_is_done_again(finished, tmp_path):
     shutil.rmtree(folder / "checkpoints" / "12")
     again = resumable.train(folder, trainer(), KEY, PLAN)
     chex.assert_trees_all_equal(again.params, finished[1].params)
-    assert runs.history(folder)["step"].tolist() == [2, 4, 6, 8, 10, 12]
+    assert history(folder).step.tolist() == [2, 4, 6, 8, 10, 12]
 
 
 def test_a_finished_run_is_not_trained_again(finished):
@@ -58,12 +59,12 @@ def test_a_finished_run_is_not_trained_again(finished):
 
 
 def test_seeds_do_not_depend_on_how_many_there_are(finished, tmp_path):
-    folder = runs.open_run(tmp_path / "run", Config(seeds=1))
+    folder = open_run(tmp_path / "run", Config(seeds=1))
     resumable.train(folder, trainer(), KEY, replace(PLAN, seeds=1))
-    alone, together = runs.load_run(folder, step=0), runs.load_run(finished[0], step=0)
+    alone, together = load_run(folder, step=0), load_run(finished[0], step=0)
     chex.assert_trees_all_equal(alone.params, together.params)
     # Losses, not parameters: the loss does not depend on the key biases, which Adam moves at the whim of rounding.
-    losses = [runs.history(one)["loss"][:, 0] for one in (folder, finished[0])]
+    losses = [history(one).loss[:, 0] for one in (folder, finished[0])]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
 
 
@@ -90,7 +91,7 @@ def test_plans_that_cannot_be(change, message):
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
-    folder = runs.open_run(tmp_path / "run", Config())
+    folder = open_run(tmp_path / "run", Config())
     whole = trainer()
 
     def advance(state):
@@ -99,8 +100,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
 
     with pytest.raises(FloatingPointError, match="no longer finite at step 7; the last good checkpoint, step 6"):
         resumable.train(folder, whole._replace(advance=advance), KEY, PLAN)
-    assert runs.load_run(folder).step == 6
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(runs.load_run(folder).params))
+    assert load_run(folder).step == 6
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(load_run(folder).params))
 
 
 @pytest.mark.parametrize(
@@ -136,11 +137,11 @@ def test_a_checkpoint_that_does_not_record_its_data_is_refused(finished, tmp_pat
         checkpoints._write_checksums(path.parent.parent)
     with pytest.raises(ValueError, match="an earlier beliefgeo trained in .* did not record the key and sources"):
         resumable.train(tmp_path / "run", trainer(), KEY, PLAN)
-    assert runs.load_run(tmp_path / "run").step == 12
+    assert load_run(tmp_path / "run").step == 12
 
 
 def test_chunks_of_another_length_than_training_has(tmp_path):
-    folder = runs.open_run(tmp_path / "run", Config())
+    folder = open_run(tmp_path / "run", Config())
     with pytest.raises(ValueError, match="training advances by 2 steps, the plan by chunks of 3: give both the same"):
         resumable.train(folder, trainer(), KEY, replace(PLAN, chunk=3))
 
@@ -151,6 +152,6 @@ def test_a_checkpoint_says_what_made_it(finished):
 
 
 def test_progress_off_a_terminal(finished, tmp_path, capsys):
-    resumable.train(runs.open_run(tmp_path / "run", Config()), trainer(), KEY, PLAN)
+    resumable.train(open_run(tmp_path / "run", Config()), trainer(), KEY, PLAN)
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith("step 12 of 12: ") and "above the exact floor, 0 s left" in lines[-1]
