@@ -1,7 +1,10 @@
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from beliefgeo.plots import constrained as plots
+from beliefgeo.reading import Seeds
+from tests.experiments.command import module
+
+plots = module("constrained_beliefs", "figures")
 
 
 def drawn(figure):
@@ -48,7 +51,7 @@ def test_values_and_evidence_are_each_scaled_to_their_longest_arrow():
 
 def test_explained_variance_has_ours_and_the_published():
     ours, published = np.array([[0.4, 0.8, 1.0], [0.6, 0.8, 1.0]]), [0.465, 0.889]
-    sites = {"mid": {"seeds": ours}, "output": {"seeds": ours / 2}, "final_norm": {"seeds": ours}}
+    sites = {"mid": Seeds(ours), "output": Seeds(ours / 2), "final_norm": Seeds(ours)}
     (axes,) = drawn(plots.explained_variance({"setting": (sites, {"mid": published, "output": [0.3]})})).axes
     mean, known, output, known_output = lines(axes)  # sites that were not published are left out
     np.testing.assert_allclose(mean, [0.5, 0.8, 1.0])

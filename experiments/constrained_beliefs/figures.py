@@ -1,4 +1,4 @@
-"""What one attention layer does, beside what it should: attention by lag, values, and variance by component."""
+"""Pictures of constrained beliefs, of the results alone: attention by lag, values, variance by component, clouds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,8 +8,11 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from beliefgeo.mechanisms.attention import ideal_heads
 from beliefgeo.plots.simplex import belief_colors, simplex_panels
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+from beliefgeo.probes import simplex_coordinates
+from beliefgeo.reading import Seeds
 
 _HEADS = (BLUE, ORANGE, GREEN, PURPLE)
 _PALE = "0.75"
@@ -24,6 +27,32 @@ class Heads(NamedTuple):
     """The same of the ideal heads."""
     published: Mapping[int, float]
     """lag -> attention of the published network; may be empty."""
+
+
+def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
+    """Heads, weights and values of every network; explained variance and clouds of those that have them."""
+    heads, weights, arrows, explained, clouds = {}, {}, {}, {}, {}
+    for name, one in results["networks"].items():
+        (x, alpha), zeta, found = one["setting"], one["zeta"], one["trained"]["heads"]
+        kind, measured, parameters = (
+            name.rsplit(", ", 2)[0],
+            found.by_lag.values,
+            f"x = {x:g}, α = {alpha:g}, ζ = {zeta:.2f}",
+        )
+        title, published = f"{kind}\n{parameters}", results["published"]
+        known = published["attention by lag"].get(name, {})
+        heads[title] = Heads(measured, ideal_heads(zeta, *measured.shape[1:]), known)
+        weights[title] = found.weight_by_lag.values, zeta
+        arrows[title] = simplex_coordinates(found.values.values[0]), simplex_coordinates(one["evidence"])
+        if name in published["explained variance"]:
+            ours, *_ = one["trained"]["explained variance"].values()
+            explained[parameters] = ours, published["explained variance"][name]
+        if one["clouds"]:
+            points = {which: simplex_coordinates(beliefs) for which, beliefs in one["clouds"].items()}
+            r2 = {which: score.r2.values[0] for which, score in one["trained"]["probes"].items()}
+            clouds[f"clouds_{kind.replace(' ', '_')}"] = belief_clouds(points, r2, one["clouds"]["true"])
+    drawn = {"attention": attention_by_lag(heads), "weights": weights_by_lag(weights), "values": value_arrows(arrows)}
+    return drawn | ({"explained_variance": explained_variance(explained)} if explained else {}) | clouds
 
 
 @styled
@@ -133,17 +162,17 @@ def _arrows(axes: Axes, tips: Float[np.ndarray, "token 2"], colors: Sequence[Any
 
 @styled
 def explained_variance(
-    settings: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Mapping[str, Sequence[float]]]],
+    settings: Mapping[str, tuple[Mapping[str, Seeds], Mapping[str, Sequence[float]]]],
 ) -> Figure:
     """One panel a setting: cumulative explained variance by number of components, of each site that was published.
 
     Args:
-        settings: title -> (site -> ours, "seeds" of `over_seeds`; site -> published).
+        settings: title -> (site -> ours; site -> published).
     """
     figure, axes = panels(1, len(settings), PAGE, 2.3)
     for panel, (title, (ours, published)) in zip(axes, settings.items(), strict=True):
         for (site, known), color in zip(published.items(), _HEADS, strict=False):
-            seeds = np.asarray(ours[site]["seeds"], float)
+            seeds = np.asarray(ours[site].values, float)
             count = np.arange(1, seeds.shape[1] + 1)
             panel.plot(count, seeds.mean(0), ".-", color=color, label=f"{site}, ours")
             panel.fill_between(count, seeds.min(0), seeds.max(0), color=color, alpha=0.2, linewidth=0)
