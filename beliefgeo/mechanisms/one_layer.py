@@ -77,9 +77,9 @@ def heads_of_layer(
 ) -> Heads:
     """Each head of the first layer by lag, its fading, its values beside the evidence, and what evidence weighs in all.
 
-    What evidence weighs at each lag is found twice, as in `factors_report`: as measured, by regression of the residual
-    on the tokens' evidence, over words of the full length; and by mean attention, from values and embedding. The probe
-    is fitted on words of the full length and one less. Heads are ordered by their attention to even lags, the most
+    What evidence weighs at each lag is found twice: as measured, by regression of the residual on the tokens' evidence,
+    over words of the full length; and by mean attention, from values and embedding. The probe is fitted on words of the
+    full length and one less. Heads are ordered by their attention to even lags, the most
     first. Fading is fitted from lag 1, as the embedding brings lag 0 too, to 4; of two heads for a negative zeta at
     lags 2, 4, 6 and 1, 3, 5.
 
@@ -186,6 +186,10 @@ def _check_reading(
             "one network's features must be pattern [row, layer, head, read] and mid [row, width], beside constrained "
             f"beliefs [row, state], for {count} rows; got shapes {shapes} and {np.shape(constrained)}: read it with "
             "select=layer_sites"
+        )
+    if reading.params is None:
+        raise ValueError(
+            "what heads write is computed from params; got a reading without them: take it by reading.read"
         )
     return reading.features, reading.params["params"]
 

@@ -1,5 +1,3 @@
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +14,7 @@ from beliefgeo.mechanisms.attention import (
     predicted_patterns,
 )
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
-from beliefgeo.reading.evaluation import evaluate, prefixes
+from beliefgeo.reading import read, rows_of
 
 RNG = np.random.default_rng(3)
 CONFIG = TransformerConfig(context=4, layers=2, width=8, heads=2, head_width=4, mlp_width=8)
@@ -26,8 +24,8 @@ def test_mean_pattern_is_the_average_over_words():
     process, network = bg.mess3(), Transformer(CONFIG)
     words = bg.words(process, 4)
     params = network.init(jax.random.key(0), jnp.zeros(4, int))
-    rows = prefixes(process, words)
-    found = mean_pattern(evaluate(partial(network.apply, params), rows, attention_rows).features, rows)
+    rows = rows_of(process, words)
+    found = mean_pattern(read(network, params, rows, attention_rows).features, rows)
     every = jax.vmap(lambda word: network.apply(params, word)[1]["attn_pattern"])(jnp.asarray(words.tokens))
     np.testing.assert_allclose(found, np.tensordot(words.probabilities, every, 1), atol=1e-6)
 
@@ -76,7 +74,7 @@ def test_a_head_that_reads_nothing_and_rows_of_seeds():
         match_patterns([[1, 0, 0]], [[0, 1]])
     with pytest.raises(ValueError, match="a lag for each parity; got 2 heads, 1 lags"):
         ideal_heads(-0.5, 2, 1)
-    rows = prefixes(bg.golden_mean(), bg.words(bg.golden_mean(), 2))
+    rows = rows_of(bg.golden_mean(), bg.words(bg.golden_mean(), 2))
     for shape in ((2, 5, 1, 2, 2), (4, 1, 2, 2)):
         with pytest.raises(ValueError, match=r"\[row, layer, head, read\] of one network, of 5 prefixes; got shape"):
             mean_pattern(jnp.zeros(shape), rows)
