@@ -11,7 +11,7 @@ on two busy cores.
 
     python experiments/synchronization                    the default preset
     python experiments/synchronization quick              a smoke run, half a minute
-    python experiments/synchronization default --processes rrxor --steps 6000
+    python experiments/synchronization --processes rrxor --steps 6000
 
 Interrupt it and start it again with the same command: it continues. A finished run is drawn again without training.
 """
