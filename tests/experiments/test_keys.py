@@ -10,7 +10,7 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 LANES = 20  # more networks than any experiment trains in one program
 
 
-@pytest.mark.parametrize("name", ["constrained_beliefs", "quantum", "in_context", "factored"])
+@pytest.mark.parametrize("name", ["quantum"])
 def test_keys_are_used_once(name):
     experiment = runpy.run_path(str(EXPERIMENTS / f"{name}.py"), run_name=name)
     config = experiment["Config"]()

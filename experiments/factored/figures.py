@@ -1,4 +1,4 @@
-"""Factored beliefs over training: how many dimensions, whose they are, and what probes see of each factor."""
+"""Pictures of the factored claim: how many dimensions, whose they are, what probes see of each factor."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,33 +12,58 @@ from matplotlib.ticker import NullFormatter
 from beliefgeo.plots.architectures import plane_colors
 from beliefgeo.plots.simplex import density
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+from beliefgeo.probes import simplex_coordinates
 
 _COLORS = (BLUE, GREEN, "#56B4E9", ORANGE, PURPLE)
 _MARKERS = "o^vsD"
 
 
+def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
+    """All pictures by name."""
+    (found,) = results.values()
+    names = found["factors"]
+    titles = [f"{name} {1 + names[:n].count(name)}" for n, name in enumerate(names)]
+    return {
+        "training": training_panels(found["tokens"], found["shots"], titles, found["components"]),
+        "subspaces": subspace_panels(found["tokens"], found["shots"].varied, titles),
+        "beliefs": belief_columns(*clouds_and_outlines(found, titles)),
+    }
+
+
+def clouds_and_outlines(found: Mapping[str, Any], titles: Sequence[str]) -> tuple[dict, np.ndarray, dict]:
+    """Beliefs about each factor in their plane, their weights, and the edges of what is possible."""
+    angle = np.linspace(0, 2 * np.pi, 200)
+    pure = {"mess3": np.eye(3)[[0, 1, 2, 0]], "bloch_walk": np.stack([angle * 0, np.cos(angle), np.sin(angle)], 1)}
+    flat = lambda name, beliefs: simplex_coordinates(beliefs) if name == "mess3" else beliefs[:, 1:]
+    clouds, outlines = {}, {}
+    for n, (name, title) in enumerate(zip(found["factors"], titles, strict=True)):
+        mine = found["entries"] == n
+        clouds[title] = {kind: flat(name, beliefs[:, mine]) for kind, beliefs in found["clouds"].items()}
+        outlines[title] = flat(name, pure[name])
+    return clouds, found["counts"], outlines
+
+
 @styled
-def training_panels(
-    tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any], factors: Sequence[str], exact: Mapping[str, int]
-) -> Figure:
+def training_panels(tokens: Num[AnyArray, " snapshot"], shots: Any, factors: Sequence[str], exact: Any) -> Figure:
     """Dimensions of the activations, loss gap, and error of each factor's probe against training tokens.
 
     Args:
         tokens: 0 first: the untrained network, drawn at the left edge.
-        found: "dimensions" `[snapshot]`; "gap": {"mean" `[snapshot]`}; "rmse" `[snapshot, factor]`.
+        shots: with "dimensions", "losses" and "rmse", `Seeds` of snapshots.
         factors: their names.
         exact: components of the "joint" and of the "factored" beliefs.
     """
+    dimensions, errors = shots.dimensions.mean, shots.rmse.mean
     figure, (left, middle, right) = panels(1, 3, PAGE, 2.4)
-    left.plot(_places(tokens), found["dimensions"], ".-", color=BLUE, label="network")
-    for kind, style in (("joint", "--"), ("factored", ":")):
-        left.axhline(exact[kind], color=GREY, linestyle=style, linewidth=1, label=f"{kind} beliefs: {exact[kind]}")
-    _counts_axis(left, "components for 95%", 8.0 * max(exact["joint"], max(found["dimensions"])))
+    left.plot(_places(tokens), dimensions, ".-", color=BLUE, label="network")
+    for kind, count, style in (("joint", exact.joint, "--"), ("factored", exact.factored, ":")):
+        left.axhline(count, color=GREY, linestyle=style, linewidth=1, label=f"{kind} beliefs: {count}")
+    _counts_axis(left, "components for 95%", 8.0 * max(exact.joint, dimensions.max()))
     left.legend(loc="upper right")
-    middle.plot(_places(tokens), found["gap"]["mean"], ".-", color=BLUE)
+    middle.plot(_places(tokens), shots.losses.gap.mean, ".-", color=BLUE)
     middle.set(yscale="log", ylabel="loss above the optimum (nats)")
-    _factor_lines(right, tokens, found["rmse"], factors)
-    right.set(ylim=(0, 1.45 * np.max(found["rmse"])), ylabel="RMSE of the probed belief")
+    _factor_lines(right, tokens, errors, factors)
+    right.set(ylim=(0, 1.45 * errors.max()), ylabel="RMSE of the probed belief")
     right.legend(loc="upper right", ncols=2, columnspacing=0.8)
     for axis in (left, middle, right):
         _training_axis(axis)
@@ -51,23 +76,24 @@ def subspace_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any]
 
     Args:
         tokens: 0 first: the untrained network.
-        found: `subspaces.subspace_report`, snapshots along the first axis of every entry.
+        found: `subspaces.subspace_report`, `Seeds` of snapshots in every entry.
         factors: their names.
     """
     figure, (left, middle, right) = panels(1, 3, PAGE, 2.5)
-    _factor_lines(left, tokens, found["dimensions"], factors)
-    left.plot(_places(tokens), found["union"], "--", color=GREY, label="union")
-    _counts_axis(left, "dimensions, one factor varied", 15.0 * max(found["union"]))
+    _factor_lines(left, tokens, found["dimensions"].mean, factors)
+    union = found["union"].mean
+    left.plot(_places(tokens), union, "--", color=GREY, label="union")
+    _counts_axis(left, "dimensions, one factor varied", 15.0 * union.max())
     left.legend(loc="upper right", ncols=2, columnspacing=0.8)
     leading, whole = found["overlap of leading directions"], found["overlap of subspaces"]
-    middle.plot(_places(tokens), leading["mean"], ".-", color=BLUE, label="leading directions")
-    middle.plot(_places(tokens), whole["mean"], "s--", color=ORANGE, markersize=3, label="whole subspaces")
+    middle.plot(_places(tokens), leading["mean"].mean, ".-", color=BLUE, label="leading directions")
+    middle.plot(_places(tokens), whole["mean"].mean, "s--", color=ORANGE, markersize=3, label="whole subspaces")
     middle.set(yscale="log", ylabel="overlap, mean over pairs")
     middle.set_ylim(None, 20)  # room for the legend: overlaps are 1 or less
     middle.legend(loc="upper right")
     for axis in (left, middle):
         _training_axis(axis)
-    matrix = np.asarray(whole["matrix"])[-1]
+    matrix = whole["matrix"].mean[-1]
     right.imshow(matrix, cmap="Greys", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix):
         ink = "white" if value > 0.5 else "black"

@@ -1,0 +1,148 @@
+"""How well each factor's belief is seen, and in how many dimensions all of it lies."""
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+import beliefgeo as bg
+from beliefgeo import probes, reading
+from beliefgeo.probes.subspaces import subspace_report
+from beliefgeo.reading import Seeds
+
+
+class Truth(NamedTuple):
+    """What a probe should see after each prefix: the factors' beliefs side by side, and whose entry each one is."""
+
+    rows: reading.Rows
+    beliefs: Float[np.ndarray, "row entry"]
+    factor: Int[np.ndarray, " entry"]
+
+
+class Snapshot(NamedTuple):
+    """One network at one moment of its training."""
+
+    losses: reading.Losses
+    dimensions: int
+    """Principal components for 95% of the variance."""
+    rmse: Float[np.ndarray, " factor"]
+    """Of one affine probe of all factors' beliefs, on the rows of its fit."""
+    varied: dict[str, Any]
+    """Subspaces of what one factor alone moves: `subspaces.subspace_report`."""
+
+
+class Judged(NamedTuple):
+    """Probes of one network that never saw the first three tokens of a word continued, and what all of it shows."""
+
+    held_out: Float[np.ndarray, " factor"]
+    """RMSE after three tokens or more."""
+    shuffled: Float[np.ndarray, " factor"]
+    """The same of shuffled beliefs."""
+    seen: Float[np.ndarray, "row entry"]
+    """The beliefs as the probe fitted to all rows sees them."""
+
+
+class Components(NamedTuple):
+    """Principal components for 95% of the variance, of exact things."""
+
+    joint: int
+    """Beliefs about all factors at once."""
+    factored: int
+    """The factors' own beliefs side by side."""
+    log_laws: int
+    """The logits of who predicts exactly."""
+
+
+class Errors(NamedTuple):
+    """Root mean squared errors, mean over the factors of one name."""
+
+    trained: Seeds
+    untrained: Seeds
+    held_out: Seeds
+    held_out_untrained: Seeds
+    shuffled: Seeds
+    """Held out, of shuffled beliefs."""
+    mean_belief: float
+    """Of who knows the mean belief alone."""
+
+
+def side_by_side(rows: reading.Rows, beliefs: Sequence[Float[np.ndarray, "row state"]]) -> Truth:
+    """The beliefs of all factors as targets of one probe."""
+    entries = np.repeat(np.arange(len(beliefs)), [one.shape[1] for one in beliefs])
+    return Truth(rows, np.concatenate(beliefs, 1), entries)
+
+
+def study(network: reading.Reading, features: Array, varied: Array, truth: Truth) -> Snapshot:
+    """All numbers of one network; `varied` are its activations on the words of `vary_one`."""
+    return Snapshot(
+        reading.losses(network, truth.rows),
+        probes.effective_dimension(features, truth.rows.counts),
+        rmse(probed(features, truth), truth.beliefs, truth.factor, truth.rows.counts),
+        subspace_report(varied),
+    )
+
+
+def judge(features: Array, truth: Truth, shuffled: Truth) -> Judged:
+    """The controls of one network."""
+    return Judged(rmse_held_out(features, truth), rmse_held_out(features, shuffled), probed(features, truth))
+
+
+def errors(names: Sequence[str], shots: Any, trained: Any, untrained: Any, truth: Truth) -> dict[str, Errors]:
+    """All errors, by the name of the factors; `shots` are the snapshots of all seeds, the others judged ends."""
+    mean_belief = np.average(truth.beliefs, 0, truth.rows.counts)[None]
+    each = Errors(
+        Seeds(shots.rmse.values[:, -1]),
+        Seeds(shots.rmse.values[:, 0]),
+        trained.held_out,
+        untrained.held_out,
+        trained.shuffled,
+        rmse(mean_belief, truth.beliefs, truth.factor, truth.rows.counts),
+    )
+    mean = lambda name: jax.tree.map(lambda values: values[..., np.array(names) == name].mean(-1), each)
+    return {name: mean(name) for name in dict.fromkeys(names)}
+
+
+def components(truth: Truth, beliefs: Sequence[Float[np.ndarray, "row state"]] | None) -> Components:
+    """Of the exact beliefs and laws; of factors that noise makes one process, the joint belief is that of the rows."""
+    joint = truth.rows.beliefs if beliefs is None else jax.vmap(lambda *parts: reduce(jnp.kron, parts))(*beliefs)
+    logits = np.log(truth.rows.laws)
+    logits = logits - logits.mean(1, keepdims=True)  # a shift of all changes no prediction
+    return Components(*(probes.effective_dimension(one, truth.rows.counts) for one in (joint, truth.beliefs, logits)))
+
+
+def probed(features: Array, truth: Truth) -> Float[np.ndarray, "row entry"]:
+    """The factors' beliefs as one affine probe sees them, fitted to all these prefixes."""
+    return np.asarray(bg.fit_probe(features, truth.beliefs, truth.rows.counts)(features))
+
+
+def rmse(
+    seen: Float[np.ndarray, "_ entry"],
+    beliefs: Float[np.ndarray, "row entry"],
+    factor: Int[np.ndarray, " entry"],
+    weights: np.ndarray,
+) -> Float[np.ndarray, " factor"]:
+    """Root of the mean squared error of an entry of each factor's belief; the trace of a Bloch vector is no entry."""
+    squared = np.average((seen.astype(float) - beliefs) ** 2, 0, weights)
+    moves = beliefs.std(0) > 1e-6
+    return np.sqrt(np.bincount(factor[moves], squared[moves]) / np.bincount(factor[moves]))
+
+
+def rmse_held_out(features: Array, truth: Truth) -> Float[np.ndarray, " factor"]:
+    """The same after three tokens or more, of probes that never saw a word with these first three tokens."""
+    folds = probes.held_out_folds(truth.rows)
+    seen = np.asarray(probes.nested()(features, truth.beliefs, folds, truth.rows.counts))
+    judged = folds >= 0
+    return rmse(seen[judged], truth.beliefs[judged], truth.factor, truth.rows.counts[judged])
+
+
+def optimum(factors: Sequence[bg.Process] | None, rows: reading.Rows) -> dict[str, Any]:
+    """The least possible loss over these words, and exactly for independent factors, whose entropies add up. Nats."""
+    over_words = {"over the words": float(reading.optimal_loss(rows).mean())}
+    if factors is None:
+        return over_words
+    exact = sum(np.asarray(bg.myopic_entropies(part, int(rows.length.max()) + 1)) for part in factors)
+    return over_words | {"but the last": exact[:-1].mean(), "exact": exact.mean(), "per position": exact}
