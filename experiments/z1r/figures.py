@@ -1,0 +1,61 @@
+"""Pictures of the Z1R claim, of its results alone."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from beliefgeo.plots import curves, information, simplex, spaces
+from beliefgeo.probes import simplex_coordinates
+
+LAST, BOTH = "last block", "all blocks"
+
+
+class Clouds(NamedTuple):
+    """Beliefs after every prefix, exact and as probes of the first network's last block see them."""
+
+    beliefs: Float[np.ndarray, "row state"]
+    counts: Int[np.ndarray, " row"]
+    trained: Float[np.ndarray, "row state"]
+    untrained: Float[np.ndarray, "row state"]
+    shuffled: Float[np.ndarray, "row state"]
+
+
+def draw(results: dict[str, Any]) -> dict[str, Figure]:
+    """The process, its measures, the probed beliefs and the loss."""
+    exact = results["exact"]
+    rate, excess = (exact.bits[name] * np.log(2) for name in ("entropy rate h", "excess entropy E"))
+    return {
+        "presentation": spaces.presentation_figure(exact.process, exact.presentation),
+        "block_entropies": information.block_entropy_figure(
+            exact.block_entropies, rate, excess, exact.belief_entropies
+        ),
+        "beliefs": beliefs(results),
+        "loss": loss(results),
+    }
+
+
+def beliefs(results: dict[str, Any]) -> Figure:
+    """Exact beliefs beside what probes see: trained, untrained, shuffled."""
+    clouds, trained = results["clouds"], results["trained"]
+    title = lambda name, r2: f"{name}\nR$^2$ = {abs(r2.values[0]):.4f}"
+    panels = {
+        "exact beliefs\n": clouds.beliefs,
+        title("probe of the trained network", trained["r2"][LAST]): clouds.trained,
+        title("of an untrained network", results["untrained"]["r2"][LAST]): clouds.untrained,
+        title("of shuffled beliefs", trained["shuffled"]): clouds.shuffled,
+    }
+    points = {name: simplex_coordinates(cloud) for name, cloud in panels.items()}
+    return simplex.simplex_panels(points, simplex.belief_colors(clouds.beliefs), clouds.counts)
+
+
+def loss(results: dict[str, Any]) -> Figure:
+    """Loss, and loss above the optimum, after each number of tokens."""
+    optimum = results["optimum"]
+    gaps = {net: results[net]["losses"].gap_per_length.values for net in ("trained", "untrained")}
+    losses = {"exact optimum": optimum[None]} | {name: gap + optimum for name, gap in gaps.items()}
+    panels = {"loss (nats)": losses, "loss above the optimum (nats)": gaps}
+    figure = curves.per_position(np.arange(len(optimum)), panels)
+    figure.axes[0].set(yscale="linear", ylim=(0, None))
+    return figure
