@@ -40,6 +40,15 @@ def training_curves(
 
 
 @styled
+def learning_curve(tokens: Num[AnyArray, " snapshot"], loss_gap: Num[AnyArray, "seed snapshot"]) -> Figure:
+    """Exact loss gap against training tokens."""
+    figure, (axes,) = panels(1, 1, COLUMN, 2.4)
+    _curve(axes, tokens, loss_gap, 0, "ours", marker="o")
+    axes.set(xscale="log", yscale="log", xlabel="training tokens", ylabel="loss above the optimum (nats)")
+    return figure
+
+
+@styled
 def per_position(
     tokens_read: Num[AnyArray, " position"],
     panels_of: Mapping[str, Mapping[str, Num[AnyArray, "seed position"]]],

@@ -1,5 +1,6 @@
 """One look for every figure: legible at the width of a paper's column, safe for colour-blind readers."""
 
+import io
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -52,7 +53,16 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows by itself, without a magic line."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()
+
+
 def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A figure of equal panels, rows first."""
-    figure = Figure(figsize=(width, height), dpi=220)
+    figure = ShownFigure(figsize=(width, height), dpi=220)
     return figure, [figure.add_subplot(rows, columns, index + 1) for index in range(rows * columns)]

@@ -1,6 +1,7 @@
 """What a linear map finds in a network, and what that is worth."""
 
 from beliefgeo.probes.controls import Control as Control
+from beliefgeo.probes.controls import Rank as Rank
 from beliefgeo.probes.controls import law_rank as law_rank
 from beliefgeo.probes.controls import score_parts as score_parts
 from beliefgeo.probes.controls import seen_projector as seen_projector

@@ -1,5 +1,6 @@
 """One network with all its controls: what linear probes find at every site, and what that is worth."""
 
+from collections import OrderedDict
 from typing import NamedTuple
 
 import numpy as np
@@ -119,7 +120,8 @@ def scorecard(
 
 def score_sites(reading: Reading, rows: Rows) -> dict[str, Weighted]:
     """The scores of every site, and of several side by side, without controls."""
-    return {site: _weighted(features, rows) for site, features in _together(reading).items()}
+    # Ordered: JAX sorts the names of a dict where it maps over seeds.
+    return OrderedDict((site, _weighted(features, rows)) for site, features in _together(reading).items())
 
 
 def _together(reading: Reading) -> dict[str, Array]:
@@ -129,7 +131,7 @@ def _together(reading: Reading) -> dict[str, Array]:
         raise ValueError(
             f"a scorecard needs features [row, width] of a site or more; got {shapes}: choose them by `select` of read"
         )
-    return features | ({ALL: concatenated(features)} if len(features) > 1 else {})
+    return OrderedDict(features) | ({ALL: concatenated(features)} if len(features) > 1 else {})
 
 
 def _weighted(features: ArrayLike, rows: Rows) -> Weighted:

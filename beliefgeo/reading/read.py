@@ -1,5 +1,6 @@
 """A network read on every prefix: what it predicts and what it holds, in the order of the rows."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -110,7 +111,8 @@ def _read(apply: Callable, select: Callable, params: Any, tokens: Array, word: A
                     f"select must give activations [time, width], {len(tokens)} tokens first; got shape {site.shape}: "
                     "take one layer"
                 )
-        return log_softmax(logits), selected
+        # JAX sorts the names of a dict and keeps those of an ordered one.
+        return log_softmax(logits), OrderedDict(selected) if isinstance(selected, dict) else selected
 
     everything = jax.lax.map(one, jnp.asarray(tokens), batch_size=_BATCH)
     return Reading(*jax.tree.map(lambda site: site[word, position], everything))
@@ -150,7 +152,7 @@ def of_arrays(rows: Rows, logits: Any, activations: Mapping[str, Any]) -> Readin
     if rows.laws.shape[1] > given["logits"].shape[2]:
         raise ValueError(_too_few(rows, given["logits"].shape))
     logits, *sites = (array[rows.word, rows.position] for array in given.values())
-    return Reading(log_softmax(logits), dict(zip(activations, sites, strict=True)))
+    return Reading(log_softmax(logits), OrderedDict(zip(activations, sites, strict=True)))
 
 
 def _array(values: Any) -> Array:

@@ -32,7 +32,9 @@ def start(
     claims: Sequence[Claim] = (),
     draw: Callable[[Any], Mapping[str, Any]] | None = None,
     args: Sequence[str] | None = None,
-) -> None:
+    name: str | None = None,
+    said: str | None = None,
+) -> Any:
     """Call `main(run, config) -> results` as the command line says: `[preset] [--field value ...] [--out folder]`.
 
     Then write the results, print the claims beside the published numbers, draw. The claim is named by the folder that
@@ -45,6 +47,11 @@ def start(
         claims: lines of the table.
         draw: results -> figures and movies by name.
         args: what the user typed; default: the command line.
+        name: of the claim; default: that of the folder that main's file lies in.
+        said: the whole command, for the record; default: that which starts a claim's folder.
+
+    Returns:
+        The results.
 
     Raises:
         SystemExit: an unknown preset or field, any ValueError, FloatingPointError or OSError of the experiment (their
@@ -56,6 +63,7 @@ def start(
     if preset not in presets:
         raise SystemExit(f"error: no preset {preset!r}; choose one of {', '.join(presets)}")
     kind, home = type(presets[preset]), Path(main.__code__.co_filename).parent
+    claim = home.name if name is None else name
 
     def command(
         config: Annotated[kind, tyro.conf.arg(name="")] = presets[preset],  # pyright: ignore[reportInvalidTypeForm]
@@ -63,45 +71,45 @@ def start(
         publish: Annotated[
             bool, tyro.conf.arg(help="Put claims, pictures and the page's table beside the code.")
         ] = False,
-    ) -> None:
+    ) -> Any:
         with _told():
             hosts.join()
             if not hosts.first():
                 sys.stdout = open(os.devnull, "w")
-            said = " ".join(
-                ["python", f"experiments/{home.name}", preset, *[one for one in args if one != "--publish"]]
-            )
-            _conduct(main, home, preset, config, out, claims, draw, said.removesuffix(" default"), publish)
+            words = ["python", f"experiments/{claim}", *([preset] if preset != "default" else []), *args]
+            record = " ".join(word for word in words if word != "--publish") if said is None else said
+            results = _conduct(main, home if publish else None, claim, preset, config, out, claims, draw, record)
             hosts.any_of(False)  # nobody leaves while the first still draws
+            return results
 
     cache_compilation()
     one_device_per_core()
     description = main.__globals__["__doc__"]
-    tyro.cli(command, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,))
+    return tyro.cli(command, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,))
 
 
 def _conduct(
     main: Callable[[Run, Config], Any],
-    home: Path,
+    home: Path | None,
+    claim: str,
     preset: str,
     config: Config,
     out: Path,
     claims: Sequence[Claim],
     draw: Callable[[Any], Mapping[str, Any]] | None,
     said: str,
-    publish: bool,
-) -> None:
+) -> Any:
     began, compiled = time.perf_counter(), compiled_seconds()
-    folder = run_folder(out / home.name, preset, config)
+    folder = run_folder(out / claim, preset, config)
     _require_writable(out)
-    print(f"{home.name} {preset}: {folder}", flush=True)
+    print(f"{claim} {preset}: {folder}", flush=True)
     run = Run(out, config.seed)  # pyright: ignore[reportAttributeAccessIssue]
     results = main(run, config)
     open_run(folder, config)
     with run.stage("draw"):
         pictures = [_save(folder, name, picture) for name, picture in (draw(results) if draw else {}).items()]
     lines = tell(claims, results)
-    made = {"command": said, "commit": commit(home), "device": device()}
+    made = {"command": said, "commit": commit(Path(main.__code__.co_filename).parent), "device": device()}
     # All that was neither training, drawing nor compiling.
     seconds = run.seconds | {"compile": compiled_seconds() - compiled}
     seconds = {"measure": time.perf_counter() - began - sum(seconds.values()), **seconds}
@@ -109,13 +117,14 @@ def _conduct(
     write_json(folder / "run.json", {"networks": run.networks, "seconds": seconds, "versions": versions(), **made})
     if lines:
         write_claims(folder / "claims.json", lines, made)
-        _print(said, lines)
+        print_claims(said, lines)
     spent = " + ".join(f"{name} {value:.0f}" for name, value in seconds.items())
     print(
         f"{folder}: results.json{', figures' if pictures else ''}; {spent} = {sum(seconds.values()):.0f} s", flush=True
     )
-    if publish and hosts.first():
+    if home is not None and hosts.first():
         _publish(home, lines, made, pictures)
+    return results
 
 
 def _save(folder: Path, name: str, picture: Any) -> Path:
@@ -133,7 +142,8 @@ def _publish(home: Path, lines: list[dict[str, Any]], made: dict[str, Any], pict
     write_table(home / "README.md", every)
 
 
-def _print(title: str, lines: list[dict[str, Any]]) -> None:
+def print_claims(title: str, lines: list[dict[str, Any]]) -> None:
+    """The claims as a table on the terminal."""
     table = Table("", "published", "ours", "95% interval", title=title, title_justify="left")
     for line in lines:
         table.add_row(line["label"], line["published"], line["ours"], line.get("interval", ""))

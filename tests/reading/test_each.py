@@ -58,3 +58,9 @@ def test_reading_compiles_once_for_all_seeds(rows):
     before = _read._cache_size()
     reading.each([checkpoint(2), checkpoint(3)], rows, partial(measure, rows=rows))
     assert _read._cache_size() == before
+
+
+def test_sites_keep_their_order(rows):
+    select = lambda sites: {"z": sites["embed"], "b": sites["final_norm"], "a": sites["resid_post"][0]}
+    found = reading.each(checkpoint(0), rows, lambda network: network.features, select)
+    assert [*found] == ["z", "b", "a"]

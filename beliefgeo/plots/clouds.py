@@ -1,0 +1,95 @@
+"""Clouds of beliefs of any number of states: a segment, a triangle, a tetrahedron, else the plane of most variance."""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Num
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from beliefgeo.plots.simplex import density
+from beliefgeo.plots.style import PAGE, AnyArray, panels, styled
+from beliefgeo.probes.geometry import principal_components, simplex_vertices
+
+# Of the corners, told apart by all common kinds of colour vision; black-adjacent hues last.
+_CORNERS = np.array([[0.84, 0.37, 0.0], [0.0, 0.62, 0.45], [0.0, 0.45, 0.7], [0.8, 0.47, 0.65], [0.9, 0.62, 0.0]])
+# From where a tetrahedron is seen: no edge hides another.
+_TURN = np.array([[0.96, -0.28, 0.05], [0.06, 0.38, 0.92]])
+
+
+class Plane(NamedTuple):
+    """How beliefs are laid flat, and what is drawn around them."""
+
+    origin: Float[np.ndarray, " state"]
+    axes: Float[np.ndarray, "state 2"]
+    edges: list[Float[np.ndarray, "end 2"]]
+    label: str
+
+    def __call__(self, beliefs: Num[AnyArray, "row state"]) -> Float[np.ndarray, "row 2"]:
+        """Points in the plane."""
+        return (np.asarray(beliefs, float) - self.origin) @ self.axes
+
+
+def plane_of(beliefs: Num[AnyArray, "row state"], weights: Num[AnyArray, " row"] | None = None) -> Plane:
+    """The simplex itself for up to four states with nonnegative beliefs, else the two principal components.
+
+    Its label says how much of the variance the plane holds.
+    """
+    beliefs = np.asarray(beliefs, float)
+    states = beliefs.shape[1]
+    if 2 <= states <= 4 and beliefs.min() > -1e-6:
+        corners = np.asarray(simplex_vertices(states), float)
+        flat = corners @ _TURN.T if states == 4 else np.pad(corners, ((0, 0), (0, 3 - states)))
+        edges = [flat[list(pair)] for pair in combinations(range(states), 2)]
+        return Plane(np.zeros(states), flat, edges, {2: "segment", 3: "triangle", 4: "tetrahedron"}[states])
+    components = principal_components(beliefs, weights)
+    axes = np.asarray(components.directions, float)[:2].T
+    axes = np.pad(axes, ((0, 0), (0, 2 - axes.shape[1])))
+    share = float(components.cumulative[: axes.shape[1]][-1])
+    return Plane(np.asarray(components.mean, float), axes, [], f"two principal components, {share:.0%} of the variance")
+
+
+def mixed_colors(beliefs: Num[AnyArray, "row state"]) -> Float[np.ndarray, "row 3"]:
+    """A colour for each corner, mixed by the belief; of more than five states the five likeliest on average."""
+    beliefs = np.clip(np.asarray(beliefs, float), 0, 1)
+    likeliest = np.sort(np.argsort(-beliefs.mean(0))[: len(_CORNERS)])
+    return np.clip(beliefs[:, likeliest] @ _CORNERS[: len(likeliest)], 0, 1)
+
+
+@styled
+def belief_panels(
+    clouds: Mapping[str, Num[AnyArray, "row state"]], weights: Num[AnyArray, " row"] | None = None
+) -> Figure:
+    """Clouds of the same rows side by side in the plane of the first, a row one colour everywhere.
+
+    Args:
+        clouds: title -> beliefs, exact ones first, then such as probes see.
+        weights: how much each row counts.
+    """
+    first = next(iter(clouds.values()))
+    plane, colors = plane_of(first, weights), mixed_colors(first)
+    points = {title: plane(cloud) for title, cloud in clouds.items()}
+    limits = _limits(plane, next(iter(points.values())))
+    figure, axes = panels(1, len(clouds), PAGE * min(1, len(clouds) / 3), PAGE / 3 + 0.5)
+    for panel, (title, cloud) in zip(axes, points.items(), strict=True):
+        panel.set(xlim=limits[0], ylim=limits[1], aspect="equal", title=title)
+        density(panel, cloud, colors, weights)
+        _outline(panel, plane)
+    figure.supxlabel(plane.label, fontsize=7)
+    return figure
+
+
+def _limits(plane: Plane, points: Float[np.ndarray, "row 2"]) -> Float[np.ndarray, "axis 2"]:
+    """A square about all that is drawn."""
+    shown = np.concatenate([points, *plane.edges])
+    low, high = shown.min(0), shown.max(0)
+    middle, half = (low + high) / 2, 0.56 * (high - low).max() or 0.5
+    return np.stack([middle - half, middle + half], 1)
+
+
+def _outline(panel: Axes, plane: Plane) -> None:
+    for edge in plane.edges:
+        panel.plot(edge[:, 0], edge[:, 1], color="0.75", linewidth=0.6, zorder=0)
+    panel.set_axis_off()
