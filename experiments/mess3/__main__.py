@@ -6,18 +6,14 @@ Expected from `default` after 7.9M tokens: a gap of 1.2e-4 to 2.1e-4 and an erro
 minutes on two cores. The map from belief to next-token law has rank 3 of 3: the belief is an affine image of the law,
 and no probe can tell the two apart here (rrxor can).
 
-    python experiments/mess3                  the default preset
+    python experiments/mess3                  the default preset; also --seeds 4 --learning-rate 1e-3
     python experiments/mess3 fast             quasirandom sequences, 4.0M tokens; 2 minutes
     python experiments/mess3 quick            a smoke run, half a minute
     python experiments/mess3 paper            the published settings: SGD .01, 1M steps (hours)
-    python experiments/mess3 default --seeds 4 --learning-rate 1e-3
-
-Interrupt it and start it again with the same command: it continues. A finished run is drawn again without training.
 """
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 import figures
 import jax
@@ -62,27 +58,15 @@ class Config:
     shuffles: int = 20
     """Random permutations of the beliefs in the shuffled control."""
     seed: int = 0
-    """Of everything."""
 
 
+SMALL = runs.Budget(steps=600, learning_rate=1.5e-3, chunk=50, snapshots=5)
 PRESETS = {
-    "quick": Config(
-        network=TransformerConfig(context=6),
-        budget=runs.Budget(steps=600, learning_rate=1.5e-3, chunk=50, snapshots=5),
-        shuffles=3,
-    ),
+    "quick": Config(network=TransformerConfig(context=6), budget=SMALL, shuffles=3),
     "default": Config(),
     "fast": Config(budget=runs.Budget(steps=6200, data="quasirandom", snapshots=14)),
     "paper": Config(budget=runs.Budget(steps=1_000_000, learning_rate=0.01, optimizer="sgd", chunk=1000, snapshots=24)),
 }
-
-
-class Emergence(NamedTuple):
-    """Loss and published probe error of a network at one checkpoint."""
-
-    gap: float
-    mse: float
-    r2: float
 
 
 def main(run: runs.Run, config: Config) -> dict:
@@ -91,10 +75,10 @@ def main(run: runs.Run, config: Config) -> dict:
     rows = reading.rows(run.key("words"), process, context)
     learned = run.learn(process, config.network, config.budget, context=context)
 
-    def emergence(network: reading.Reading) -> Emergence:
+    def emergence(network: reading.Reading) -> dict[str, float]:
         features = network.features[SITE]
         score = bg.score_probe(fit(features), features, rows.beliefs, rows.counts)
-        return Emergence(reading.losses(network, rows).gap, float(score.mse), float(score.r2))
+        return {"gap": reading.losses(network, rows).gap, "mse": float(score.mse), "r2": float(score.r2)}
 
     fit = lambda features: bg.fit_probe(features, rows.beliefs, rows.counts)
     score = partial(probes.scorecard, rows=rows, key=run.key("shuffles"), shuffles=config.shuffles)

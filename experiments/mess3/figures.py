@@ -33,7 +33,7 @@ def pictures(results: dict[str, Any]) -> Iterator[tuple[str, Figure | FuncAnimat
     """One after the other."""
     beliefs, counts, seen, shuffled = results["clouds"]
     tokens, emergence, trained = np.array(results["tokens"]), results["emergence"], results["trained"]
-    r2 = emergence.r2.values[0]
+    r2 = emergence["r2"].values[0]
     colors, truth = simplex.belief_colors(beliefs), simplex_coordinates(beliefs)
     title = lambda name, score: f"{name}\nR$^2$ = {abs(score):.4f}"
     yield (
@@ -58,7 +58,7 @@ def pictures(results: dict[str, Any]) -> Iterator[tuple[str, Figure | FuncAnimat
 
     published = {"published_gap": PUBLISHED_GAP, "published_error": PUBLISHED_ERROR}
     variance = float(np.average((beliefs - np.average(beliefs, 0, counts)) ** 2, 0, counts).mean())
-    losses = emergence.gap.values[:, 1:], emergence.mse.values[:, 1:]
+    losses = emergence["gap"].values[:, 1:], emergence["mse"].values[:, 1:]
     yield "training", curves.training_curves(tokens[1:], *losses, variance=variance, **published)
 
     scores = {"trained": trained.sites["last block"], "untrained": results["untrained"]["last block"]}

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tests.experiments.command import CAPTURED, refusal, start
@@ -32,18 +33,21 @@ def first(tmp_path_factory):
 def test_everything_is_written(first):
     out, done = first
     assert done.returncode == 0, done.stderr
-    (folder,) = out.iterdir()
+    (folder,) = (out / "mess3").iterdir()
     names = {path.name for path in folder.iterdir()}
     figures = {f"{name}.png" for name in ("geometry", "emergence", "training", "per_position", "windows")}
-    assert {"config.json", "metrics.json", "history.jsonl", "checkpoints"} | figures <= names
-    assert names & {"emergence.gif", "emergence.mp4"}
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["config"]["seeds"] == 2 and len(metrics["loss"]["gap"]["trained"]["seeds"]) == 2
-    assert metrics["loss"]["gap"]["trained"]["mean"] > 0
-    assert abs(metrics["as_published"]["shuffled"]["r2"]["mean"]) < 0.05
-    for weighting in ("every word and position equally", "by probability"):
-        held = metrics["held_out"][weighting]["probes"]["final_norm, linear"]["trained"]
-        assert len(held["mse_per_length"]["mean"]) == 2 and held["r2"]["mean"] <= 1
+    assert {"config.json", "results.json", "run.json", "claims.json"} | figures <= names
+    assert names & {"emergence_movie.gif", "emergence_movie.mp4"}
+    results = json.loads((folder / "results.json").read_text())
+    trained = results["trained"]
+    assert len(trained["losses"]["gap"]["values"]) == 2 and trained["losses"]["gap"]["mean"] > 0
+    assert abs(results["shuffled words"]["r2"]) < 0.05 and results["rank"] == {"rank": 3, "of": 3}
+    for weighting in ("by_count", "by_probability"):
+        score = trained["sites"]["last block"][weighting]
+        assert len(score["mse_per_length"]["mean"]) == 2 and score["held_out"]["mean"] <= score["r2"]["mean"] <= 1
+    assert np.shape(results["emergence"]["gap"]["values"]) == (2, len(results["tokens"]))
+    labels = [line["label"] for line in json.loads((folder / "claims.json").read_text())]
+    assert len(labels) == 14 and "loss above the optimum (nats)" in labels
 
 
 def test_no_program_holds_the_rows_as_constants(first):
@@ -55,14 +59,15 @@ def test_a_finished_run_is_reported_without_training(first):
     out, done = first
     again = start("mess3", *SMALL, "--out", str(out))
     assert again.returncode == 0 and "tokens/s" in done.stdout and "tokens/s" not in again.stdout
-    assert "equivalent window" in again.stdout and len(list(out.iterdir())) == 1
+    assert "trained before" in again.stdout and "equivalent window" in again.stdout
+    assert len(list((out / "mess3").iterdir())) == len(list((out / "networks").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (["swift"], "error: no preset 'swift'; choose one of quick, default, fast, paper"),
-        (["--vocab-size", "2"], "error: vocab_size must be Mess3's, 3; got 2"),
+        (["--vocab-size", "2"], "error: vocab_size must be 3, the tokens of the process; got 2"),
         (["--steps", "150"], "error: steps must be a multiple of chunk (100); got 150: try 200"),
         (["--context", "30"], "205,891,132,094,649 words"),
         (["--out", "/dev/null/x"], "error: cannot write the run folder"),
@@ -85,8 +90,7 @@ def test_the_claim_at_a_fraction_of_the_budget(tmp_path):
     """2M tokens already beat the untrained network tenfold and reach three tokens of context, held out."""
     done = start("mess3", "--steps", "3000", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    metrics = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())
-    held = metrics["held_out"]["every word and position equally"]
-    assert held["untrained / trained unexplained"]["resid_post, affine"]["mean"] > 10
-    assert held["probes"]["resid_post, affine"]["trained"]["window"]["mean"] > 3
-    assert metrics["loss"]["gap"]["trained"]["mean"] < 2e-3
+    results = json.loads(next(tmp_path.glob("mess3/*/results.json")).read_text())
+    score = results["trained"]["sites"]["last block"]["by_count"]
+    assert results["unexplained, untrained ÷ trained"]["mean"][0] > 10
+    assert score["held_out_window"]["mean"] > 3 and results["trained"]["losses"]["gap"]["mean"] < 2e-3
