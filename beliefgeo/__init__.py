@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from beliefgeo.beliefs.causal_states import epsilon_machine as epsilon_machine
 from beliefgeo.beliefs.constrained import constrained_beliefs as constrained_beliefs
 from beliefgeo.beliefs.dimension import statistical_complexity_dimension as statistical_complexity_dimension
+from beliefgeo.beliefs.entropies import block_entropies as block_entropies
+from beliefgeo.beliefs.entropies import myopic_entropies as myopic_entropies
 from beliefgeo.beliefs.estimates import estimate_entropy_rate as estimate_entropy_rate
 from beliefgeo.beliefs.filtering import filter_beliefs as filter_beliefs
 from beliefgeo.beliefs.filtering import log_probability as log_probability
@@ -22,13 +24,11 @@ from beliefgeo.beliefs.hidden_paths import likeliest_path as likeliest_path
 from beliefgeo.beliefs.hidden_paths import sample_path as sample_path
 from beliefgeo.beliefs.hidden_paths import smooth_beliefs as smooth_beliefs
 from beliefgeo.beliefs.inference import infer_causal_states as infer_causal_states
-from beliefgeo.beliefs.information import block_entropies as block_entropies
 from beliefgeo.beliefs.information import crypticity as crypticity
 from beliefgeo.beliefs.information import entropy_rate as entropy_rate
 from beliefgeo.beliefs.information import entropy_rate_bounds as entropy_rate_bounds
 from beliefgeo.beliefs.information import excess_entropy as excess_entropy
 from beliefgeo.beliefs.information import excess_entropy_bounds as excess_entropy_bounds
-from beliefgeo.beliefs.information import myopic_entropies as myopic_entropies
 from beliefgeo.beliefs.information import statistical_complexity as statistical_complexity
 from beliefgeo.beliefs.information import synchronization_information as synchronization_information
 from beliefgeo.beliefs.information import transient_information as transient_information
@@ -74,6 +74,7 @@ from beliefgeo.processes.end import with_end as with_end
 from beliefgeo.processes.factor_tree import factor_tree as factor_tree
 from beliefgeo.processes.factored import joint as joint
 from beliefgeo.processes.factored import product as product
+from beliefgeo.processes.loaded import load_process as load_process
 from beliefgeo.processes.noisy_product import noisy_product as noisy_product
 from beliefgeo.processes.process import Observer as Observer
 from beliefgeo.processes.process import Process as Process
@@ -84,7 +85,6 @@ from beliefgeo.processes.quantum import moon as moon
 from beliefgeo.processes.quantum import quantum_rrxor as quantum_rrxor
 from beliefgeo.processes.quasirandom import sample_quasirandom as sample_quasirandom
 from beliefgeo.processes.sampling import sample as sample
-from beliefgeo.processes.saved import load_process as load_process
 from beliefgeo.processes.stacked import stack as stack
 from beliefgeo.processes.stationary_law import stationary_distribution as stationary_distribution
 from beliefgeo.processes.time_varying import time_varying as time_varying

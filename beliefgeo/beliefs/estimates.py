@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.special import stdtrit
 
-from beliefgeo.beliefs.information import entropy
+from beliefgeo.beliefs.entropies import entropy
 from beliefgeo.processes.opaque import as_pytree
 from beliefgeo.processes.process import Observer
 from beliefgeo.processes.sampling import sample

@@ -1,7 +1,7 @@
 """Labelled arrows between circles, the drawing of every graph. Lengths are in points of the page.
 
-An axes is first given one data unit per point, so that circles, arrows and labels are laid out on one scale and
-labels are placed where they touch nothing. Give the axes its title before the graph: a title moves the frame.
+An axes is given one data unit per point: circles, arrows and labels are laid out on one scale, labels where they touch
+nothing. Give the axes its title before the graph: a title moves the frame.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -23,11 +23,9 @@ from matplotlib.text import Text
 from beliefgeo.plots.style import BLUE, GREY
 
 INK = "0.25"
-# Entries this small are zeros rounded in float32.
-ROUNDING = 1e-7
+ROUNDING = 1e-7  # entries this small are zeros rounded in float32
 _LABEL_SIZE = 7
-# Beyond this many arrows only those at least a quarter as likely as the likeliest are labelled.
-_CROWD = 24
+_CROWD = 24  # beyond as many arrows only those at least a quarter as likely as the likeliest are labelled
 
 
 class Sheet(NamedTuple):
@@ -294,8 +292,7 @@ def _beside(curve: Float[np.ndarray, "sample 2"], half: np.ndarray, centre: np.n
 
 def _extent(text: Text) -> Float[np.ndarray, "2"]:
     """Width and height in points, measured on a page of one pixel: the figure would make a whole new one each time."""
-    dpi = _figure(text).dpi
-    box = text.get_window_extent(RendererAgg(1, 1, dpi))
+    box = text.get_window_extent(RendererAgg(1, 1, dpi := _figure(text).dpi))
     return np.array([box.width, box.height]) * 72 / dpi
 
 

@@ -16,12 +16,12 @@ from beliefgeo.probes.geometry import simplex_coordinates as simplex_coordinates
 from beliefgeo.probes.held_out import by_folds as by_folds
 from beliefgeo.probes.held_out import held_out as held_out
 from beliefgeo.probes.held_out import held_out_folds as held_out_folds
+from beliefgeo.probes.held_out import nested as nested
 from beliefgeo.probes.least_squares import Probe as Probe
 from beliefgeo.probes.least_squares import Score as Score
 from beliefgeo.probes.least_squares import fit_probe as fit_probe
 from beliefgeo.probes.least_squares import score_predictions as score_predictions
 from beliefgeo.probes.least_squares import score_probe as score_probe
-from beliefgeo.probes.nested import nested as nested
 from beliefgeo.probes.scorecard import Scorecard as Scorecard
 from beliefgeo.probes.scorecard import Weighted as Weighted
 from beliefgeo.probes.scorecard import score_sites as score_sites

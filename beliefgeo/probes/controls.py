@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.arrays import ArrayLike
-from beliefgeo.probes.held_out import held_out, held_out_folds
-from beliefgeo.probes.nested import Predict, cross_validated_r2
+from beliefgeo.probes.held_out import Predict, held_out, held_out_folds
+from beliefgeo.probes.nested import cross_validated_r2
 from beliefgeo.probes.weighted import as_reals
 from beliefgeo.reading.rows import Rows
 

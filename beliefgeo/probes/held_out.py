@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.arrays import ArrayLike
-from beliefgeo.probes.nested import Predict, nested
+from beliefgeo.probes.nested import RCONDS, cross_validate_probe
 from beliefgeo.probes.weighted import as_reals, check_weights, drop_rounding, explained
 from beliefgeo.probes.windows import equivalent_window, shares_of, window_curve
 from beliefgeo.reading.rows import Rows
@@ -18,6 +18,18 @@ from beliefgeo.reading.rows import Rows
 HELD_OUT_DEPTH = 3
 HELD_OUT_FOLDS = 9
 SUBTREES_A_FOLD = 3
+
+
+# (features [row, feature], targets [row, target], folds [row], weights [row]) -> predictions [row, target], each fold's
+# by a probe that never saw it, NaN in rows of no fold (-1), which are only ever trained on.
+Predict = Callable[[ArrayLike, ArrayLike, Int[np.ndarray, " row"], ArrayLike], Array]
+
+
+def nested(*, offset: bool = True, rconds: tuple[float, ...] = RCONDS) -> Predict:
+    """The linear probe, its cut-off chosen inside the training folds: see `cross_validate_probe`."""
+    return lambda features, targets, folds, weights: (
+        cross_validate_probe(features, targets, folds, weights, offset=offset, rconds=rconds).predictions
+    )
 
 
 class HeldOutScore(NamedTuple):

@@ -1,10 +1,9 @@
 """Probes scored on folds they never saw, the cut-off chosen inside the others, for many sets of targets at once.
 
-A fit is linear in its targets: the features of the training folds are decomposed once, for all cut-offs and all sets
-of targets. What two folds are both left out of serves each of them in turn, so F folds cost F (F + 1) / 2 fits.
+A fit is linear in its targets: features are decomposed once for all cut-offs and sets of targets. What two folds are
+both left out of serves each of them in turn, so F folds cost F (F + 1) / 2 fits.
 """
 
-from collections.abc import Callable
 from functools import partial
 from itertools import combinations
 from typing import NamedTuple
@@ -14,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from beliefgeo.arrays import ArrayLike, concrete, contract
+from beliefgeo.arrays import ArrayLike, contract
+from beliefgeo.probes.folds import check_folds, members_of
 from beliefgeo.probes.least_squares import check_regression
 from beliefgeo.probes.weighted import (
     as_reals,
@@ -28,18 +28,6 @@ from beliefgeo.probes.weighted import (
 
 # Cut-offs tried by cross-validation; 2 is above every singular value: no direction is worth keeping.
 RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)
-
-
-# (features [row, feature], targets [row, target], folds [row], weights [row]) -> predictions [row, target], each fold's
-# by a probe that never saw it, NaN in rows of no fold (-1), which are only ever trained on.
-Predict = Callable[[ArrayLike, ArrayLike, Int[np.ndarray, " row"], ArrayLike], Array]
-
-
-def nested(*, offset: bool = True, rconds: tuple[float, ...] = RCONDS) -> Predict:
-    """The linear probe, its cut-off chosen inside the training folds: see `cross_validate_probe`."""
-    return lambda features, targets, folds, weights: (
-        cross_validate_probe(features, targets, folds, weights, offset=offset, rconds=rconds).predictions
-    )
 
 
 class CrossValidated(NamedTuple):
@@ -101,8 +89,8 @@ def cross_validate_probe(
             or an empty one.
     """
     rows = check_regression(features, targets, weights)
-    labels, n_folds = _check_folds(folds, rows[-1])
-    return _predict(*rows, labels, _members(labels, n_folds), n_folds, rconds, offset)
+    labels, n_folds = check_folds(folds, rows[-1])
+    return _predict(*rows, labels, members_of(labels, n_folds), n_folds, rconds, offset)
 
 
 def cross_validated_r2(
@@ -130,33 +118,8 @@ def cross_validated_r2(
         raise ValueError(f"targets must be [set, row, target], one set or more; got shape {sets.shape}")
     sets = sets / power_of_two(abs(sets).max((1, 2), keepdims=True, initial=0))  # R2 has no scale, squares have
     rows = check_regression(features, jnp.moveaxis(sets, 0, 1).reshape(sets.shape[1], -1), weights)
-    labels, n_folds = _check_folds(folds, rows[-1])
-    return _score_sets(*rows, _members(labels, n_folds), n_folds, len(sets))
-
-
-def _check_folds(folds: ArrayLike, weights: Float[Array, " row"]) -> tuple[Int[np.ndarray, " row"], int]:
-    labels = np.asarray(folds)
-    if labels.shape != weights.shape:
-        raise ValueError(f"folds must have one entry per row ({len(weights)}); got shape {labels.shape}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"folds must be integers; got {labels.dtype}")
-    n_folds = int(labels.max(initial=-1)) + 1
-    if n_folds < 3 or labels.min() < -1 or len(np.unique(labels[labels >= 0])) < n_folds:
-        raise ValueError(f"cross-validation needs folds 0..F-1, F >= 3, none empty; got {np.unique(labels).tolist()}")
-    if (shares := concrete(weights)) is not None:
-        of_fold = np.bincount(labels + 1, shares)  # of no fold first
-        if of_fold.sum() - np.sort(of_fold[1:])[-2:].sum() <= 0:
-            raise ValueError(
-                f"cross-validation leaves out two folds at a time and needs weight elsewhere; got {of_fold[1:]} by fold"
-            )
-    return labels, n_folds
-
-
-def _members(labels: Int[np.ndarray, " row"], n_folds: int) -> Int[np.ndarray, "part part_row"]:
-    """The rows of each fold, and last those of no fold if there are any; -1 fills up."""
-    parts = [np.flatnonzero(labels == part) for part in [*range(n_folds), -1] if (labels == part).any()]
-    longest = max(map(len, parts))
-    return np.stack([np.pad(part, (0, longest - len(part)), constant_values=-1) for part in parts])
+    labels, n_folds = check_folds(folds, rows[-1])
+    return _score_sets(*rows, members_of(labels, n_folds), n_folds, len(sets))
 
 
 @partial(jax.jit, static_argnames=("n_folds", "rconds"))

@@ -9,6 +9,7 @@ from jaxtyping import Array
 
 from beliefgeo.arrays import ArrayLike, as_integers
 from beliefgeo.processes.process import Observer, vocabulary
+from beliefgeo.processes.saved import some_of
 
 Names = tuple[Hashable, ...]
 
@@ -54,11 +55,6 @@ def is_name(token: Any, names: Sequence[Hashable] | Mapping[Hashable, int]) -> b
         return token in (names if isinstance(names, Mapping) else set(names))
     except (TypeError, ValueError):  # lists and arrays are none
         return False
-
-
-def some_of(names: Sequence[Hashable]) -> str:
-    """The names for a message, the first ten of many."""
-    return ", ".join(map(repr, names[:10])) + ", ..." * (len(names) > 10)
 
 
 def _are_names(tokens: Any, names: Names) -> bool:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from beliefgeo.arrays import contract, take
+from beliefgeo.processes.saved import save_process
 
 
 @runtime_checkable
@@ -77,8 +78,6 @@ class Process(eqx.Module):
         Raises:
             TypeError: a traced process; names that are not strings, numbers or tuples of such.
         """
-        from beliefgeo.processes.saved import save_process  # which needs a Process
-
         save_process(self, path)
 
 

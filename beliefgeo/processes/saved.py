@@ -1,24 +1,20 @@
 """A process in a file: its arrays by their names, in NumPy's npz format without pickle, or in JSON."""
 
-import dataclasses
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from os import PathLike, fspath
 from typing import Any
 from zipfile import BadZipFile
 
-import jax.numpy as jnp
 import numpy as np
 
 from beliefgeo.arrays import is_traced
-from beliefgeo.processes.names import some_of
-from beliefgeo.processes.process import Process
 
 _ARRAYS = ("transitions", "initial", "readout", "generalised")
 _NAMES = ("state_names", "token_names")
 
 
-def save_process(process: Process, path: str | PathLike) -> None:
+def save_process(process: Any, path: str | PathLike) -> None:
     """Write the process to exactly this path; what was there is replaced.
 
     `transitions`, `initial`, `readout` and `generalised`, and the names where there are any: as JSON where the path
@@ -38,20 +34,8 @@ def save_process(process: Process, path: str | PathLike) -> None:
         np.savez(file, allow_pickle=False, **{name: np.asarray(getattr(process, name)) for name in _ARRAYS}, **names)
 
 
-def load_process(path: str | PathLike) -> Process:
-    """The process that `process.save(path)` wrote: bit for bit where the session has the precision of its arrays.
-
-    Raises:
-        ValueError: a file that holds no process.
-        OSError: no such file.
-
-    >>> import tempfile
-    >>> from beliefgeo.processes.classical import golden_mean
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     golden_mean().save(f"{folder}/golden.json")
-    ...     load_process(f"{folder}/golden.json").initial.round(4).tolist()
-    [0.6667, 0.3333]
-    """
+def read_process(path: str | PathLike) -> tuple[dict[str, np.ndarray], dict[str, tuple[Hashable, ...]]]:
+    """The arrays and the names that a file holds; see `load_process`."""
     with open(path, "rb") as file:
         try:
             held = _read_text(file.read()) if _is_text(path) else _read_arrays(file)
@@ -61,24 +45,14 @@ def load_process(path: str | PathLike) -> Process:
             raise ValueError(
                 f"{path} holds no process: a file of Process.save has {', '.join(_ARRAYS)} ({error})"
             ) from error
-    matrices, initial, readout = (arrays[name] for name in _ARRAYS[:3])
-    if matrices.ndim != 3 or {initial.shape, readout.shape, matrices.shape[1:2], matrices.shape[2:]} != {initial.shape}:
-        raise ValueError(
-            f"{path} holds no process: transitions [token, state, next_state], initial [state] and readout [state] "
-            f"have shapes {matrices.shape}, {initial.shape} and {readout.shape}"
-        )
-    for what, count in zip(_NAMES, (matrices.shape[1], matrices.shape[0]), strict=True):
-        if what in names and len(set(names[what])) != count:
-            raise ValueError(f"{path} holds no process: it needs {count} different {what}; got {list(names[what])}")
-    process = Process(jnp.asarray(matrices), jnp.asarray(initial), jnp.asarray(readout), bool(arrays["generalised"]))
-    return dataclasses.replace(process, **names)
+    return arrays, names
 
 
 def _is_text(path: str | PathLike) -> bool:
     return str(fspath(path)).endswith(".json")
 
 
-def _text(process: Process, names: dict[str, str]) -> str:
+def _text(process: Any, names: dict[str, str]) -> str:
     """A line for each array, and for each token's matrix."""
     matrices = ",\n    ".join(_decimals(matrix) for matrix in np.asarray(process.transitions))
     lines = names | {
@@ -123,3 +97,8 @@ def _spelled(names: tuple[Hashable, ...]) -> str:
 def _names(listed: list) -> tuple[Hashable, ...]:
     """The lists of JSON as the tuples that they were."""
     return tuple(_names(name) if isinstance(name, list) else name for name in listed)
+
+
+def some_of(names: Sequence[Hashable]) -> str:
+    """The names for a message, the first ten of many."""
+    return ", ".join(map(repr, names[:10])) + ", ..." * (len(names) > 10)

@@ -14,8 +14,8 @@ from beliefgeo import probes, reading
 from beliefgeo.learning.budget import Budget
 from beliefgeo.networks import RecurrentConfig, TransformerConfig
 from beliefgeo.probes.scorecard import Scorecard, Weighted
+from beliefgeo.processes.loaded import load_process
 from beliefgeo.processes.process import vocabulary
-from beliefgeo.processes.saved import load_process
 from beliefgeo.reading import Seeds
 from beliefgeo.runs.claims import Claim, tell
 from beliefgeo.runs.run import Run

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import beliefgeo as bg
-from beliefgeo.beliefs.information import entropy
+from beliefgeo.beliefs.entropies import entropy
 from beliefgeo.beliefs.mixed_states import MixedStatePresentation
 
 # Name -> measure, and its value by hand in bits.

@@ -6,8 +6,8 @@ import pytest
 import beliefgeo as bg
 from beliefgeo.probes import controls
 from beliefgeo.probes.controls import Control, shuffle_beliefs, shuffle_prefixes, shuffle_unseen
-from beliefgeo.probes.held_out import by_folds, held_out, held_out_folds
-from beliefgeo.probes.nested import cross_validate_probe, nested
+from beliefgeo.probes.held_out import by_folds, held_out, held_out_folds, nested
+from beliefgeo.probes.nested import cross_validate_probe
 from beliefgeo.reading.rows import rows_of
 
 

@@ -1,0 +1,37 @@
+"""A process from its file."""
+
+import dataclasses
+from os import PathLike
+
+import jax.numpy as jnp
+
+from beliefgeo.processes.process import Process
+from beliefgeo.processes.saved import read_process
+
+
+def load_process(path: str | PathLike) -> Process:
+    """The process that `process.save(path)` wrote: bit for bit where the session has the precision of its arrays.
+
+    Raises:
+        ValueError: a file that holds no process.
+        OSError: no such file.
+
+    >>> import tempfile
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     golden_mean().save(f"{folder}/golden.json")
+    ...     load_process(f"{folder}/golden.json").initial.round(4).tolist()
+    [0.6667, 0.3333]
+    """
+    arrays, names = read_process(path)
+    matrices, initial, readout = (arrays[name] for name in ("transitions", "initial", "readout"))
+    if matrices.ndim != 3 or {initial.shape, readout.shape, matrices.shape[1:2], matrices.shape[2:]} != {initial.shape}:
+        raise ValueError(
+            f"{path} holds no process: transitions [token, state, next_state], initial [state] and readout [state] "
+            f"have shapes {matrices.shape}, {initial.shape} and {readout.shape}"
+        )
+    for what, count in zip(("state_names", "token_names"), (matrices.shape[1], matrices.shape[0]), strict=True):
+        if what in names and len(set(names[what])) != count:
+            raise ValueError(f"{path} holds no process: it needs {count} different {what}; got {list(names[what])}")
+    process = Process(jnp.asarray(matrices), jnp.asarray(initial), jnp.asarray(readout), bool(arrays["generalised"]))
+    return dataclasses.replace(process, **names)
