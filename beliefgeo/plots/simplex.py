@@ -18,6 +18,18 @@ def belief_colors(beliefs: Num[AnyArray, "row 3"]) -> Float[np.ndarray, "row 3"]
     return np.clip(np.asarray(beliefs, float), 0, 1)
 
 
+def plane_colors(points: Num[AnyArray, "row 2"], weights: Num[AnyArray, " row"]) -> Float[np.ndarray, "row 3"]:
+    """A colour for each place of the plane, by its distance from the mean in standard deviations.
+
+    Red to the right, green upward, blue against both.
+    """
+    cloud, shares = np.asarray(points, float), np.asarray(weights, float) / np.sum(weights)
+    mean = shares @ cloud
+    spread = np.sqrt(shares @ (cloud - mean) ** 2)
+    right, up = (np.tanh((cloud - mean) / np.where(spread > 0, spread, 1)) / 2 + 0.5).T
+    return np.stack([0.85 * right, 0.75 * up, 0.9 - 0.4 * (right + up)], 1)
+
+
 @styled
 def simplex_scatter(
     axes: Axes, points: Num[AnyArray, "row 2"], colors: Num[AnyArray, "row 3"], *, size: float = 0.4

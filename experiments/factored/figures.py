@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from beliefgeo.plots.architectures import plane_colors
-from beliefgeo.plots.simplex import density
+from beliefgeo.plots.simplex import density, plane_colors
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
 from beliefgeo.probes import simplex_coordinates
 

@@ -29,6 +29,16 @@ def test_a_pure_belief_is_drawn_in_its_colour_at_its_corner(draw):
     assert dominant[0][1] < width / 2 < dominant[1][1] and dominant[2][0] < height / 2 < dominant[0][0]
 
 
+def test_places_have_colours_of_their_own():
+    points, equal = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), np.ones(4)
+    left, right, up, down = simplex.plane_colors(points, equal)
+    assert right[0] > 2 * left[0] and up[1] > 2 * down[1] and left[2] > right[2]
+    assert len(np.unique([left, right, up, down], axis=0)) == 4
+    # A colour is that of the place, not of the row; the weights move the mean.
+    np.testing.assert_allclose(simplex.plane_colors(points[::-1], equal)[::-1], simplex.plane_colors(points, equal))
+    np.testing.assert_allclose(simplex.plane_colors(np.zeros((3, 2)), np.ones(3)), [[0.425, 0.375, 0.5]] * 3)
+
+
 def test_panels_show_every_cloud():
     figure = simplex.simplex_panels(
         {"truth": POINTS, "probe": POINTS + 0.01, "a": POINTS, "b": POINTS, "c": POINTS}, COLORS

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from beliefgeo.plots.architectures import belief_rows, fall_curves, plane_colors, score_dots
+from tests.experiments.command import module
 
+figures = module("quantum", "figures")
 POINTS = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 EQUAL = np.ones(4)
 
@@ -17,18 +18,9 @@ def pixels(axes):
     return np.asarray(canvas.buffer_rgba())[rows, columns, :3].astype(int)
 
 
-def test_places_have_colours_of_their_own():
-    left, right, up, down = plane_colors(POINTS, EQUAL)
-    assert right[0] > 2 * left[0] and up[1] > 2 * down[1] and left[2] > right[2]
-    assert len(np.unique([left, right, up, down], axis=0)) == 4
-    # A colour is that of the place, not of the row; the weights move the mean.
-    np.testing.assert_allclose(plane_colors(POINTS[::-1], EQUAL)[::-1], plane_colors(POINTS, EQUAL))
-    np.testing.assert_allclose(plane_colors(np.zeros((3, 2)), np.ones(3)), [[0.425, 0.375, 0.5]] * 3)
-
-
 def test_a_row_a_process_and_all_of_it_at_one_scale():
     clouds = {"frdn": {"exact": POINTS, "probe": POINTS / 2}, "mess3": {"exact": POINTS}}
-    figure = belief_rows(clouds, {"frdn": EQUAL, "mess3": EQUAL}, {"mess3": 3 * POINTS})
+    figure = figures.belief_rows(clouds, {"frdn": EQUAL, "mess3": EQUAL}, {"mess3": 3 * POINTS})
     exact, probe, mess3 = figure.axes
     assert [axes.get_title() for axes in figure.axes] == ["exact", "probe", "exact"]
     assert exact.get_ylabel() == "frdn" and mess3.get_ylabel() == "mess3"
@@ -40,17 +32,19 @@ def test_a_row_a_process_and_all_of_it_at_one_scale():
 
 def test_unlikely_beliefs_do_not_set_the_limits():
     points = np.concatenate([np.tile(POINTS, (600, 1)), [[100.0, 0.0]]])
-    figure = belief_rows({"moon": {"exact": points}}, {"moon": np.append(np.ones(2400), 1e-3)}, {})
+    figure = figures.belief_rows({"moon": {"exact": points}}, {"moon": np.append(np.ones(2400), 1e-3)}, {})
     assert figure.axes[0].get_xlim() == pytest.approx((-1.12, 1.12))
     assert figure.axes[0].images  # so many are drawn as a density
 
 
 def test_dots_stand_at_the_mean_of_the_seeds_on_the_published_band():
-    of = lambda *seeds: {"r2": {"seeds": np.array(seeds)}, "mse": {"seeds": np.array([7.0])}}
-    targets = {"minimal": {"trained": of(0.9, 1.0), "untrained": of(0.3)}, "shuffled": {"trained": of(0.0)}}
-    level = {"minimal": {"trained": of(0.8), "untrained": of(0.8)}}
+    targets = {
+        "minimal": {"trained": np.array([0.9, 1.0]), "untrained": np.array([0.3])},
+        "shuffled": {"trained": np.zeros(1)},
+    }
+    level = {"minimal": {"trained": np.array([0.8]), "untrained": np.array([0.8])}}
     found = {"frdn": {"transformer": targets, "lstm": level}}
-    figure = score_dots(found, {"frdn": {"minimal": (0.42, 0.56)}}, "r2", "R2")
+    figure = figures.score_dots(found, {"frdn": {"minimal": (0.42, 0.56)}}, "R2")
     (axes,) = figure.axes
     minimal, untrained = axes.lines
     np.testing.assert_allclose(minimal.get_ydata(), [0.95, 0.8])
@@ -65,12 +59,8 @@ def test_dots_stand_at_the_mean_of_the_seeds_on_the_published_band():
 
 def test_curves_begin_at_the_untrained_network_and_the_first_part_is_shaded():
     tokens = np.array([0, 1_000_000, 10_000_000])
-    figure = fall_curves(
-        {"moon": {"gru": {"tokens": tokens, "rmse": np.array([[1.0, 0.3, 0.1], [1.0, 0.1, 0.1]])}}},
-        "rmse",
-        "RMSE",
-        share=0.2,
-    )
+    values = np.array([[1.0, 0.3, 0.1], [1.0, 0.1, 0.1]])
+    figure = figures.fall_curves({"moon": {"gru": (tokens, values)}}, "RMSE", share=0.2)
     (axes,) = figure.axes
     np.testing.assert_allclose(axes.lines[0].get_xdata(), [0, 0.1, 1])
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1.0, 0.2, 0.1])

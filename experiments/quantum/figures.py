@@ -1,30 +1,70 @@
-"""Several networks on several processes: what their probes see, how well, and how soon."""
+"""Pictures of the quantum claim, of its results alone: what probes see of several networks, how well, and how soon."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from beliefgeo.plots.simplex import density
+from beliefgeo.plots.simplex import density, plane_colors
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+from beliefgeo.probes.geometry import principal_components, simplex_coordinates, simplex_vertices
 
+MINIMAL, MARKOV = "minimal generator", "Markov order 3"
+NETWORKS = ("transformer", "lstm", "gru", "rnn")
+# Cosine R2 over all networks, lowest and highest.
+PUBLISHED = {
+    "bloch_walk": {MINIMAL: (0.99, 1.0), MARKOV: (0.42, 0.56)},
+    "frdn": {MINIMAL: (0.99, 1.0), MARKOV: (0.42, 0.56)},
+    "moon": {MINIMAL: (0.99, 1.0), MARKOV: (0.36, 0.36)},
+    "mess3": {MINIMAL: (0.99, 1.0), MARKOV: (0.5, 0.88)},
+}
+_ANGLE = np.linspace(0, 2 * np.pi, 200)
+OUTLINES = {
+    "mess3": np.asarray(simplex_vertices(3))[[0, 1, 2, 0]],
+    "bloch_walk": np.stack([np.cos(_ANGLE), np.sin(_ANGLE)], 1),
+}
 _LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"), (GREY, "v", "-"))
 
 
-def plane_colors(points: Num[AnyArray, "row 2"], weights: Num[AnyArray, " row"]) -> Float[np.ndarray, "row 3"]:
-    """A colour for each place of the plane, by its distance from the mean in standard deviations.
+def draw(results: dict[str, Any]) -> dict[str, Figure]:
+    """Beliefs, and under the rank of each process's next-token law the scores and the fall of the error."""
+    title = {name: f"{name}\nlaw: rank {found['rank']}" for name, found in results.items()}
+    of_each = lambda part: {
+        title[name]: {kind: part(one) for kind, one in found["networks"].items()} for name, found in results.items()
+    }
+    ends = lambda one: {
+        "trained": one[MINIMAL]["cosine r2"].values[:, -1],
+        "untrained": one[MINIMAL]["cosine r2"].values[:, 0],
+    }
+    markov = lambda one: {net: one[net][MARKOV]["cosine r2"].values for net in ("trained", "untrained")}
+    scored = of_each(lambda one: {MINIMAL: ends(one), MARKOV: markov(one)})
+    published = {title[name]: PUBLISHED[name] for name in results}
+    falls = of_each(lambda one: (one["tokens"], one[MINIMAL]["rmse"].values))
+    weights = {name: found["probabilities"] for name, found in results.items()}
+    return {
+        "beliefs": belief_rows({name: plane(name, found) for name, found in results.items()}, weights, OUTLINES),
+        "scores": score_dots(scored, published, "cosine R$^2$ (published scoring)"),
+        "emergence": fall_curves(falls, "RMSE of the probed beliefs", share=0.2),
+    }
 
-    Red to the right, green upward, blue against both.
+
+def plane(name: str, found: dict[str, Any]) -> dict[str, Num[np.ndarray, "row 2"]]:
+    """Exact beliefs and those that probes see in up to two networks and an untrained one, in the plane to draw them in.
+
+    The triangle, the Bloch disc, else the two principal components of the exact beliefs.
     """
-    cloud, shares = np.asarray(points, float), np.asarray(weights, float) / np.sum(weights)
-    mean = shares @ cloud
-    spread = np.sqrt(shares @ (cloud - mean) ** 2)
-    right, up = (np.tanh((cloud - mean) / np.where(spread > 0, spread, 1)) / 2 + 0.5).T
-    return np.stack([0.85 * right, 0.75 * up, 0.9 - 0.4 * (right + up)], 1)
+    first, *others = found["networks"]
+    clouds = {"exact beliefs": found["clouds"]["exact beliefs"]}
+    clouds |= {kind: found["clouds"][f"trained {kind}"] for kind in (first, *others[:1])}
+    clouds[f"untrained {first}"] = found["clouds"][f"untrained {first}"]
+    components = principal_components(clouds["exact beliefs"], found["probabilities"])
+    views = {"mess3": simplex_coordinates, "bloch_walk": lambda beliefs: beliefs[:, 1:]}
+    view = views.get(name, lambda beliefs: components(beliefs)[:, :2])
+    return {title: np.asarray(view(cloud)) for title, cloud in clouds.items()}
 
 
 @styled
@@ -93,9 +133,8 @@ def _draw_cloud(
 
 @styled
 def score_dots(
-    found: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]],
+    found: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Num[AnyArray, " seed"]]]]],
     published: Mapping[str, Mapping[str, tuple[float, float]]],
-    score: str,
     label: str,
 ) -> Figure:
     """A panel a process, a column of dots a network: the mean over seeds of a score; grey bands: published ranges.
@@ -103,9 +142,8 @@ def score_dots(
     Untrained networks are hollow.
 
     Args:
-        found: process -> network -> target of the probe -> "trained" and "untrained" -> score -> report over seeds.
+        found: process -> network -> target of the probe -> "trained" and "untrained" -> the score of each seed.
         published: process -> target -> lowest and highest published value; these targets are drawn.
-        score: which of the scores.
         label: of the vertical axis.
     """
     figure, axes = panels(1, len(found), PAGE, 2.5)
@@ -117,7 +155,7 @@ def score_dots(
         for index, (target, net) in enumerate(dots):
             color, marker, _ = _LOOKS[index]
             places = np.arange(len(networks)) + 0.14 * (index - (len(dots) - 1) / 2)
-            seeds = [np.asarray(targets[target][net][score]["seeds"], float) for targets in networks.values()]
+            seeds = [np.asarray(targets[target][net], float) for targets in networks.values()]
             (drawn[target if net == "trained" else f"{target}, untrained"],) = panel.plot(
                 places,
                 [one.mean() for one in seeds],
@@ -143,22 +181,23 @@ def _short(name: str) -> str:
 
 @styled
 def fall_curves(
-    curves: Mapping[str, Mapping[str, Mapping[str, Any]]], quantity: str, label: str, *, share: float
+    curves: Mapping[str, Mapping[str, tuple[Int[np.ndarray, " checkpoint"], Float[np.ndarray, "seed checkpoint"]]]],
+    label: str,
+    *,
+    share: float,
 ) -> Figure:
     """A panel a process, a curve a network: a quantity against the share of its training, from untrained to the end.
 
     Args:
-        curves: process -> network -> "tokens" `[snapshot]` and the quantity `[seed, snapshot]`; seeds are drawn as
-            mean and range.
-        quantity: its name in `curves`.
+        curves: process -> network -> training tokens, and the quantity; seeds are drawn as mean and range.
         label: of the vertical axis.
         share: of the training is shaded.
     """
     figure, axes = panels(1, len(curves), PAGE, 2.3)
     drawn = {}
     for panel, (process, networks) in zip(axes, curves.items(), strict=True):
-        for (color, marker, line), (name, curve) in zip(_LOOKS, networks.items(), strict=False):
-            shares, values = curve["tokens"] / np.max(curve["tokens"]), np.asarray(curve[quantity], float)
+        for (color, marker, line), (name, (tokens, values)) in zip(_LOOKS, networks.items(), strict=False):
+            shares = tokens / tokens.max()
             (drawn[_short(name)],) = panel.plot(
                 shares, values.mean(0), color=color, linestyle=line, marker=marker, markersize=2.5, linewidth=1.0
             )
