@@ -31,7 +31,7 @@ def filter_beliefs_parallel(process: Observer, tokens: ArrayLike) -> Filtered:
 
     Made for long sequences on accelerators, where each step costs a launch; it multiplies matrices, O(time S^3), where
     the serial filter moves one belief, O(time S^2). Measured on 2 CPU cores in float32, 100 to 1e6 tokens
-    (`experiments/benchmark_theory.py`): the serial filter is 4 to 7 times faster for batches of 64 and, from 1000
+    (`experiments/benchmarks/theory.py`): the serial filter is 4 to 7 times faster for batches of 64 and, from 1000
     tokens of `mess3` on, 2 to 10 times for one sequence. This one is 3 to 5 times faster for one sequence of at least
     1000 tokens of `bloch_walk`, whose serial step does not compile to one kernel unless the process is a constant;
     then the serial filter is 6 to 8 times faster. Derivatives are those of the serial filter, token by token; so is a

@@ -16,7 +16,7 @@ from beliefgeo.probes.geometry import principal_components, simplex_vertices
 # Of the corners, told apart by all common kinds of colour vision; black-adjacent hues last.
 _CORNERS = np.array([[0.84, 0.37, 0.0], [0.0, 0.62, 0.45], [0.0, 0.45, 0.7], [0.8, 0.47, 0.65], [0.9, 0.62, 0.0]])
 # From where a tetrahedron is seen: no edge hides another.
-_TURN = np.array([[0.96, -0.28, 0.05], [0.06, 0.38, 0.92]])
+_TURN = np.array([[0.99, 0.139, 0.0], [-0.052, 0.371, 0.927]])
 
 
 class Plane(NamedTuple):

@@ -1,4 +1,4 @@
-"""Reading over more words than fit in memory: in chunks, each folded into sums and probe statistics.
+"""Reading over more words than fit in memory: in chunks, of each of which sums and probe statistics stay.
 
     sum over words = sum over chunks of the sum over the words of the chunk
 
@@ -38,7 +38,7 @@ class Totals(NamedTuple):
     """The same weighted by the probability of the prefix."""
 
 
-def fold_words(
+def stream_words(
     network: Network,
     params: Any,
     process: Observer,

@@ -15,7 +15,7 @@ from beliefgeo.beliefs.windows import rectangular
 from beliefgeo.networks.network import Network, check_read, predicted_tokens
 from beliefgeo.reading.rows import Rows
 
-# Words read at once: few enough that a layer stays in the cache of one core, 2.5 times faster than thousands.
+# Words read at once: few enough that a layer stays in the cache of one core.
 _BATCH = 256
 
 # Sites that are read where nobody names others, as the field calls them.

@@ -25,8 +25,7 @@ def cache_compilation() -> None:
 def one_device_per_core() -> None:
     """Each core of a CPU, up to eight, becomes a device, unless the user says otherwise: XLA splits small work badly.
 
-    The paper's network trains twice as fast on two devices of one core as on one device of two cores. With several
-    processes each keeps one device.
+    With several processes each keeps one device.
     """
     chosen = {"JAX_NUM_CPU_DEVICES", "JAX_NUM_PROCESSES"} & set(os.environ)
     if chosen or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):

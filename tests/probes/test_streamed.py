@@ -8,7 +8,7 @@ import beliefgeo as bg
 from beliefgeo.beliefs.trees import word_chunks
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.probes.least_squares import fit_probe, score_probe, score_statistic, solve_probe
-from beliefgeo.probes.streamed import fold_words
+from beliefgeo.probes.streamed import stream_words
 from beliefgeo.reading import loss_gap, optimal_loss, read, rows_of
 from tests.cases import ALL
 
@@ -37,7 +37,7 @@ def test_chunks_that_cannot_be(depth):
 
 @pytest.fixture(scope="module", params=[("mess3", None), ("rrxor", None), ("golden_mean", 2)], ids=str)
 def both(request):
-    """All words at once, and the same folded."""
+    """All words at once, and the same in chunks."""
     name, bos = request.param
     process, select = ALL[name](), lambda sites: {"last": sites["resid_post"][-1], "embed": sites["embed"]}
     vocab_size = process.vocab_size + (bos is not None)
@@ -49,7 +49,7 @@ def both(request):
     return (
         rows,
         read(network, params, rows, select),
-        fold_words(network, params, process, LENGTH, depth=2, bos=bos, select=select),
+        stream_words(network, params, process, LENGTH, depth=2, bos=bos, select=select),
     )
 
 
@@ -62,7 +62,7 @@ def test_losses_add_up(both):
 
 
 @pytest.mark.parametrize("weighting", ["counts", "probabilities"])
-def test_probes_of_folded_words_are_those_of_all_words(both, weighting):
+def test_probes_of_streamed_words_are_those_of_all_words(both, weighting):
     rows, whole, totals = both
     statistics = totals.by_count if weighting == "counts" else totals.by_probability
     weights = getattr(rows, weighting)
@@ -70,11 +70,11 @@ def test_probes_of_folded_words_are_those_of_all_words(both, weighting):
         rcond = 1e-4  # above rounding: features of an untrained network are nearly dependent
         probe = fit_probe(features, rows.beliefs, weights, rcond=rcond)
         expected = score_probe(probe, features, rows.beliefs, weights)
-        folded = solve_probe(statistics[site], features.shape[1], offset=True, rcond=rcond)
+        streamed = solve_probe(statistics[site], features.shape[1], offset=True, rcond=rcond)
         # Both are the one minimum: its value is insensitive to the rounding of where it lies.
-        chex.assert_trees_all_close(score_statistic(folded, statistics[site]), expected, rtol=1e-3, atol=1e-5)
+        chex.assert_trees_all_close(score_statistic(streamed, statistics[site]), expected, rtol=1e-3, atol=1e-5)
         chex.assert_trees_all_close(score_statistic(probe, statistics[site]), expected, rtol=1e-3, atol=1e-5)
-        np.testing.assert_allclose(folded(features), probe(features), atol=1e-4)
+        np.testing.assert_allclose(streamed(features), probe(features), atol=1e-4)
 
 
 def test_a_probe_that_is_not_the_best_is_scored_too(both):
