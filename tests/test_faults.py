@@ -1,4 +1,4 @@
-"""What can go wrong while a network is trained; `experiments/stress.py` is the long form."""
+"""What can go wrong while a network is trained; `experiments/benchmarks/survival.py` is the long form."""
 
 import json
 import re

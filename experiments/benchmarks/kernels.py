@@ -8,9 +8,10 @@ it knows; scikit-learn's `LinearRegression`; and a floor for sampling: a program
 shapes and computes nothing. B = 1024 sequences of L = 128 tokens; probes of 590,490 rows x 64 or 256 -> 3. Repetitions
 are interleaved, so that a slow moment hits all alike; medians are compared.
 
-    pip install -e ".[bench]" && python experiments/benchmark_kernels.py
+    pip install -e ".[bench]" && python experiments/benchmarks/kernels.py
 """
 
+import importlib.metadata
 import resource
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import report
+import tyro
 from dynamax.hidden_markov_model import hmm_filter
 from hmmlearn.hmm import CategoricalHMM
 from sklearn.linear_model import LinearRegression
@@ -29,8 +32,6 @@ from sklearn.linear_model import LinearRegression
 import beliefgeo as bg
 from beliefgeo.probes.least_squares import solve_probe
 from beliefgeo.probes.statistic import merge_statistics, probe_statistic
-from beliefgeo.runs import outputs
-from beliefgeo.runs.timing import medians
 
 BATCH, LENGTH, ROWS, WIDE, REPETITIONS = 1024, 128, 590_490, 256, 100
 # Of each measurement its own.
@@ -55,24 +56,29 @@ def writing(shapes) -> Callable[[float], jax.Array]:
     return jax.jit(lambda number: jax.tree.map(lambda leaf: jnp.full(leaf.shape, number, leaf.dtype), shapes))
 
 
-def sampling(process) -> dict[str, float]:
-    """Seconds to sample BATCH sequences."""
+def sampling(process) -> report.Compared:
+    """To sample BATCH sequences."""
     keys = jax.random.split(SAMPLING, BATCH)
     batched = lambda function: jax.jit(jax.vmap(lambda key: function(key, process)))
     everything = batched(lambda key, process: bg.sample(key, process, LENGTH))
     floor = writing(jax.eval_shape(everything, keys))
-    compiled = {
-        "choice per step (tokens, beliefs)": batched(choice_per_step),
-        "sample (tokens, beliefs, log-probabilities)": everything,
-        "sample (tokens alone)": batched(lambda key, process: bg.sample(key, process, LENGTH).tokens),
-    }
-    calls = {name: (lambda call=call: call(keys)) for name, call in compiled.items()}
-    calls["floor: writing tokens, beliefs, log-probabilities"] = lambda: floor(0.5)
-    return medians(calls, REPETITIONS)
+    choice = batched(choice_per_step)
+    alone = batched(lambda key, process: bg.sample(key, process, LENGTH).tokens)
+    return report.compare(
+        {
+            "choice per step (tokens, beliefs)": lambda: choice(keys),
+            "floor: writing tokens, beliefs, log-probabilities": lambda: floor(0.5),
+        },
+        {
+            "sample (tokens, beliefs, log-probabilities)": lambda: everything(keys),
+            "sample (tokens alone)": lambda: alone(keys),
+        },
+        REPETITIONS,
+    )
 
 
-def filtering(process) -> dict[str, float]:
-    """Seconds to filter BATCH sequences; checks that both give the same beliefs."""
+def filtering(process) -> report.Compared:
+    """To filter BATCH sequences; checks that both give the same beliefs."""
     keys = jax.random.split(FILTERING, BATCH)
     tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, LENGTH).tokens
 
@@ -90,18 +96,18 @@ def filtering(process) -> dict[str, float]:
     mine, posterior = ours(tokens), theirs(tokens)
     np.testing.assert_allclose(mine.beliefs, posterior.filtered_probs, atol=1e-5)
     np.testing.assert_allclose(mine.log_probabilities.sum(1), posterior.marginal_loglik, rtol=1e-5)
-    return medians(
+    return report.compare(
         {
             "dynamax hmm_filter (filtered and log-likelihood only)": lambda: trimmed(tokens),
             "dynamax hmm_filter (all it gives)": lambda: theirs(tokens),
-            "filter_beliefs": lambda: ours(tokens),
         },
+        {"filter_beliefs": lambda: ours(tokens)},
         REPETITIONS,
     )
 
 
-def scoring() -> dict[str, float]:
-    """Seconds for the log-likelihood of BATCH sequences; checks that hmmlearn, which gives no beliefs, agrees."""
+def scoring() -> report.Compared:
+    """For the log-likelihood of BATCH sequences; checks that hmmlearn, which gives no beliefs, agrees."""
     moves = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]])
     parts = np.array([0.4, 0.3, 0.3]), moves, moves[::-1]
     process = bg.from_moore(*parts)
@@ -113,28 +119,26 @@ def scoring() -> dict[str, float]:
     for model in (by_logarithms, by_scaling):
         model.startprob_, model.transmat_, model.emissionprob_ = parts
     np.testing.assert_allclose(ours(tokens).log_probabilities.sum(), by_scaling.score(column, lengths), rtol=1e-5)
-    return medians(
+    return report.compare(
         {
             "hmmlearn score (log)": lambda: by_logarithms.score(column, lengths),
             "hmmlearn score (scaling)": lambda: by_scaling.score(column, lengths),
-            "filter_beliefs (with beliefs)": lambda: ours(tokens),
         },
+        {"filter_beliefs (with beliefs)": lambda: ours(tokens)},
         REPETITIONS,
     )
 
 
-def probing(width: int, repetitions: int) -> dict[str, float]:
-    """Seconds to fit a probe of ROWS rows of that many features; checks that both agree."""
+def probing(width: int, repetitions: int) -> report.Compared:
+    """To fit a probe of ROWS rows of that many features; checks that both agree."""
     rng = np.random.default_rng(0)
     features = rng.standard_normal((ROWS, width), np.float32)
     targets = features[:, :3] + rng.standard_normal((ROWS, 3), np.float32)
     on_device = jnp.asarray(features), jnp.asarray(targets)
-    calls = {
-        "scikit-learn LinearRegression": lambda: LinearRegression().fit(features, targets).coef_,
-        "fit_probe": lambda: bg.fit_probe(*on_device),
-    }
-    np.testing.assert_allclose(calls["fit_probe"]().kernel.T, calls["scikit-learn LinearRegression"](), atol=1e-3)
-    return medians(calls, repetitions)
+    theirs = lambda: LinearRegression().fit(features, targets).coef_
+    ours = lambda: bg.fit_probe(*on_device)
+    np.testing.assert_allclose(ours().kernel.T, theirs(), atol=1e-3)
+    return report.compare({"scikit-learn LinearRegression": theirs}, {"fit_probe": ours}, repetitions)
 
 
 @partial(jax.jit, static_argnums=1)
@@ -155,52 +159,54 @@ def streamed_probe(key, chunks: int) -> bg.Probe:
     return solve_probe(total, WIDE, offset=True, rcond=1e-6)
 
 
-def streaming() -> dict[str, dict[str, float]]:
-    """Seconds of a streamed probe, the drawing of its rows included, and the program's peak of memory so far."""
-    measured = {}
+def streaming() -> tuple[dict[str, float], dict[str, float]]:
+    """Milliseconds of streamed probes, the drawing of rows included, and the program's peak of memory (MiB) so far."""
+    milliseconds, peaks = {}, {}
     for chunks in (10, 100):
         began = time.perf_counter()
         probe = jax.block_until_ready(streamed_probe(jax.random.fold_in(STREAMING, chunks), chunks))
         seconds = time.perf_counter() - began
         np.testing.assert_allclose(probe.kernel[:3], np.eye(3), atol=0.01)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        measured[f"{chunks * (ROWS // 10):,} x {WIDE}"] = {"seconds": seconds, "peak of memory (MiB)": peak}
-    return measured
+        size = f"{chunks * (ROWS // 10):,} x {WIDE}"
+        milliseconds[size] = 1e3 * seconds
+        peaks[size] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return milliseconds, peaks
 
 
-def importing() -> dict[str, float]:
-    """Seconds to start Python and import the package, beside the packages it stands on."""
-    run = lambda code: subprocess.run([sys.executable, "-c", code], check=True)
-    statements = ("import jax, flax, optax, equinox", "import beliefgeo")
-    return medians({code: (lambda code=code: run(code).returncode) for code in statements}, repetitions=7)
+def importing() -> report.Compared:
+    """To start Python and import the package, beside the packages it stands on."""
+    start = lambda code: partial(subprocess.check_call, [sys.executable, "-c", code])
+    theirs, ours = "import jax, flax, optax, equinox", "import beliefgeo"
+    return report.compare({theirs: start(theirs)}, {ours: start(ours)}, repetitions=7)
 
 
-def main() -> None:
-    """Measure, print the ratios to the first of each group, and keep them."""
-    results = {"streamed probe": streaming()}  # first: it reads the highest memory so far
-    table = [
-        (n, f"{r['seconds']:.1f}", f"{r['peak of memory (MiB)']:.0f}") for n, r in results["streamed probe"].items()
-    ]
-    outputs.print_table("streamed probe", ("", "seconds", "peak of memory (MiB)"), table)
-    for group, seconds in (
-        (f"sampling mess3, {BATCH} x {LENGTH}", sampling(bg.mess3())),
-        (f"sampling rrxor, {BATCH} x {LENGTH}", sampling(bg.rrxor())),
-        (f"filtering mess3, {BATCH} x {LENGTH}", filtering(bg.mess3())),
-        (f"filtering rrxor, {BATCH} x {LENGTH}", filtering(bg.rrxor())),
-        (f"hmmlearn, {BATCH} x {LENGTH}", scoring()),
-        (f"probe, {ROWS:,} x 64 -> 3", probing(64, 7)),
-        (f"probe, {ROWS:,} x {WIDE} -> 3", probing(WIDE, 3)),
-        ("import", importing()),
-    ):
-        baseline = next(iter(seconds.values()))
-        results[group] = {n: {"milliseconds": 1e3 * s, "times faster": baseline / s} for n, s in seconds.items()}
-        table = [(n, f"{r['milliseconds']:.2f}", f"{r['times faster']:.2f}") for n, r in results[group].items()]
-        outputs.print_table(group, ("", "milliseconds", "times faster"), table)
-    folder = Path(__file__).parent / "results" / "benchmark_kernels"
-    folder.mkdir(parents=True, exist_ok=True)
-    measured = {"results": results, "device": outputs.device(), "versions": outputs.versions()}
-    outputs.write_json(folder / "metrics.json", measured)
+def main(history: Path = report.HISTORY) -> None:
+    """Measure, print the ratios to the first of each group, and keep them.
+
+    Args:
+        history: where a line is added.
+    """
+    streamed, peaks = streaming()  # first: it reads the highest memory so far
+    rows = [(size, f"{streamed[size] / 1e3:.1f}", f"{peaks[size]:.0f}") for size in streamed]
+    report.print_table("streamed probe", ("", "seconds", "peak of memory (MiB)"), rows)
+    groups = {}
+    for group, measure in {
+        f"sampling mess3, {BATCH} x {LENGTH}": lambda: sampling(bg.mess3()),
+        f"sampling rrxor, {BATCH} x {LENGTH}": lambda: sampling(bg.rrxor()),
+        f"filtering mess3, {BATCH} x {LENGTH}": lambda: filtering(bg.mess3()),
+        f"filtering rrxor, {BATCH} x {LENGTH}": lambda: filtering(bg.rrxor()),
+        f"hmmlearn, {BATCH} x {LENGTH}": scoring,
+        f"probe, {ROWS:,} x 64 -> 3": lambda: probing(64, 7),
+        f"probe, {ROWS:,} x {WIDE} -> 3": lambda: probing(WIDE, 3),
+        "import": importing,
+    }.items():
+        groups[group] = measure()
+        report.print_compared(group, groups[group])
+    measured = report.numbers(groups)
+    measured["medians"]["streamed probe"] = streamed
+    versions = {name: importlib.metadata.version(name) for name in ("dynamax", "hmmlearn", "scikit-learn")}
+    report.append(history, "kernels", {**measured, "peak of memory (MiB)": peaks}, versions)
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, description=__doc__)

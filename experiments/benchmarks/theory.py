@@ -8,15 +8,18 @@ Mess3 to depth 10: 88,573 mixed states, of which ours also expands the last leve
 length and batch, compiled before, which takes about a second each. Repetitions are interleaved, so that a slow moment
 of the machine hits all alike; medians are compared.
 
-    pip install -e ".[bench]" && python experiments/benchmark_theory.py
+    pip install -e ".[bench]" && python experiments/benchmarks/theory.py
 """
 
+import importlib.metadata
 from collections import deque
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import report
+import tyro
 from emic import EpsilonMachineBuilder
 from emic.analysis import analyze
 from emic.inference import CSSR, CSSRConfig
@@ -29,8 +32,6 @@ from beliefgeo.beliefs.mixed_states import mixed_state_presentation
 from beliefgeo.beliefs.parallel import filter_beliefs_parallel
 from beliefgeo.processes.factored import factored_mess3_bloch
 from beliefgeo.processes.quantum import bloch_walk
-from beliefgeo.runs import outputs
-from beliefgeo.runs.timing import medians
 
 DEPTH, N_TOKENS = 10, 100_000
 FACTOR_BATCH, FACTOR_LENGTH = 256, 64
@@ -55,20 +56,17 @@ def presentation_by_queue(process: bg.Process, max_depth: int) -> dict[tuple, in
     return known
 
 
-def presenting() -> dict[str, float]:
-    """Seconds for the mixed states of mess3 to DEPTH; checks that both find as many."""
+def presenting() -> report.Compared:
+    """For the mixed states of mess3 to DEPTH; checks that both find as many."""
     process = bg.mess3()
-    calls = {
-        "queue of nodes": lambda: presentation_by_queue(process, DEPTH),
-        "mixed_state_presentation": lambda: mixed_state_presentation(process, DEPTH),
-    }
-    count = len(calls["mixed_state_presentation"]().beliefs)
-    assert count == len(calls["queue of nodes"]()) == 88_573
-    return medians(calls, repetitions=5)
+    theirs = lambda: presentation_by_queue(process, DEPTH)
+    ours = lambda: mixed_state_presentation(process, DEPTH)
+    assert len(ours().beliefs) == len(theirs()) == (3 ** (DEPTH + 1) - 1) // 2
+    return report.compare({"queue of nodes": theirs}, {"mixed_state_presentation": ours}, repetitions=5)
 
 
-def measuring(process: bg.Process) -> dict[str, float]:
-    """Seconds for h, C_mu, E and crypticity; checks that both agree."""
+def measuring(process: bg.Process) -> report.Compared:
+    """For h, C_mu, E and crypticity; checks that both agree."""
     machine = epsilon_machine(process)
     builder = EpsilonMachineBuilder()
     for token, state, following in np.argwhere(np.asarray(machine.transitions) > 0).tolist():
@@ -76,28 +74,28 @@ def measuring(process: bg.Process) -> dict[str, float]:
     law = {str(state): float(p) for state, p in enumerate(machine.initial)}
     given = builder.with_start_state("0").with_stationary_distribution(law).build()
     measures = (entropy_rate, statistical_complexity, excess_entropy, crypticity)
-    calls = {
-        "emic analyze (epsilon-machine given)": lambda: analyze(given),
-        "the four measures, from the process": lambda: [float(measure(process)) for measure in measures],
-        "epsilon_machine, from the process": lambda: epsilon_machine(process).transitions,
-    }
-    theirs, ours = analyze(given), np.array(calls["the four measures, from the process"]()) / np.log(2)
+    four = lambda: [float(measure(process)) for measure in measures]
+    theirs, ours = analyze(given), np.array(four()) / np.log(2)
     both = (theirs.entropy_rate, theirs.statistical_complexity, theirs.excess_entropy, theirs.crypticity)
     print(f"bits: ours {ours.round(6).tolist()}, emic {np.round(both, 6).tolist()}")
-    return medians(calls, repetitions=25)
+    return report.compare(
+        {"emic analyze (epsilon-machine given)": lambda: analyze(given)},
+        {
+            "the four measures, from the process": four,
+            "epsilon_machine, from the process": lambda: epsilon_machine(process).transitions,
+        },
+        repetitions=25,
+    )
 
 
-def inferring() -> dict[str, float]:
-    """Seconds to infer z1r from N_TOKENS tokens; says how many states each finds."""
+def inferring() -> report.Compared:
+    """To infer z1r from N_TOKENS tokens; says how many states each finds."""
     tokens = np.asarray(bg.sample(INFERRING, bg.z1r(), N_TOKENS).tokens)
     listed = tokens.tolist()
-    calls = {
-        "emic CSSR": lambda: CSSR(CSSRConfig(max_history=6, significance=1e-3)).infer(listed),
-        "infer_causal_states": lambda: infer_causal_states(tokens, 6),
-    }
-    found = len(calls["emic CSSR"]().machine.states), calls["infer_causal_states"]().process.n_states
-    print(f"states of z1r: emic CSSR {found[0]}, infer_causal_states {found[1]}")
-    return medians(calls, repetitions=5)
+    theirs = lambda: CSSR(CSSRConfig(max_history=6, significance=1e-3)).infer(listed)
+    ours = lambda: infer_causal_states(tokens, 6)
+    print(f"states of z1r: emic CSSR {len(theirs().machine.states)}, infer_causal_states {ours().process.n_states}")
+    return report.compare({"emic CSSR": theirs}, {"infer_causal_states": ours}, repetitions=5)
 
 
 def dense_sample(key: jax.Array, process: bg.Process, evidence: jax.Array) -> tuple[jax.Array, ...]:
@@ -113,22 +111,23 @@ def dense_sample(key: jax.Array, process: bg.Process, evidence: jax.Array) -> tu
     return tokens, beliefs, jnp.log(probabilities)
 
 
-def composing() -> dict[str, float]:
-    """Seconds to sample five factors, 432 tokens, together on 243 joint states and factor by factor."""
+def composing() -> report.Compared:
+    """To sample five factors, 432 tokens, together on 243 joint states and factor by factor."""
     factored = factored_mess3_bloch()
     joint = factored.joint()
     keys = jax.random.split(COMPOSING, FACTOR_BATCH)
     dense = jax.jit(jax.vmap(dense_sample, (0, None, None)))
     apart = jax.jit(jax.vmap(lambda key: bg.sample(key, factored, FACTOR_LENGTH)))
     evidence = joint.transitions @ joint.readout
-    calls = {"the dense joint": lambda: dense(keys, joint, evidence), "sample(product)": lambda: apart(keys)}
     entropies = [-float(np.mean(drawn[2])) for drawn in (dense(keys, joint, evidence), apart(keys))]
     np.testing.assert_allclose(*entropies, rtol=0.02)  # sampling error of 16,384 tokens
-    return medians(calls, repetitions=5)
+    return report.compare(
+        {"the dense joint": lambda: dense(keys, joint, evidence)}, {"sample(product)": lambda: apart(keys)}, 5
+    )
 
 
-def filtering(process: bg.Process, length: int, batch: int) -> dict[str, float]:
-    """Seconds to filter a batch of sequences, serially and in parallel over time; checks that both agree.
+def filtering(process: bg.Process, length: int, batch: int) -> report.Compared:
+    """To filter a batch of sequences, serially and in parallel over time; checks that both agree.
 
     The process is an argument of the compiled function or, faster, one of its constants.
     """
@@ -143,33 +142,30 @@ def filtering(process: bg.Process, length: int, batch: int) -> dict[str, float]:
         calls[f"{name}, constant process"] = lambda constant=constant: constant(tokens)
     totals = [np.asarray(call().log_probabilities, np.float64).sum(1) for call in calls.values()]
     np.testing.assert_allclose(totals, totals[:1] * 4, rtol=1e-5)
-    return medians(calls, repetitions=11)
+    return report.compare({"serial": calls.pop("serial")}, calls, repetitions=11)
 
 
-def main() -> None:
-    """Measure, print the ratios to the first of each group, and keep them."""
-    results = {}
-    groups = {f"mess3 to depth {DEPTH}, 88,573 mixed states": presenting}
-    groups |= {f"measures of {p.__name__}": lambda p=p: measuring(p()) for p in (bg.golden_mean, bg.even, bg.rrxor)}
-    groups[f"inference of z1r from {N_TOKENS:,} tokens"] = inferring
-    groups[f"five factors, {FACTOR_BATCH} x {FACTOR_LENGTH}, tokens with beliefs"] = composing
+def main(history: Path = report.HISTORY) -> None:
+    """Measure, print the ratios to the first of each group, and keep them.
+
+    Args:
+        history: where a line is added.
+    """
+    measures = {f"mess3 to depth {DEPTH}": presenting}
+    measures |= {f"measures of {p.__name__}": lambda p=p: measuring(p()) for p in (bg.golden_mean, bg.even, bg.rrxor)}
+    measures[f"inference of z1r from {N_TOKENS:,} tokens"] = inferring
+    measures[f"five factors, {FACTOR_BATCH} x {FACTOR_LENGTH}, tokens with beliefs"] = composing
     sizes = [(length, batch) for batch in BATCHES for length in LENGTHS if length * batch <= MOST_TOKENS]
     for build in (bg.mess3, bloch_walk):
         for length, batch in sizes:
             name = f"filter of {build.__name__}, {batch} x {length:,}"
-            groups[name] = lambda b=build, l=length, n=batch: filtering(b(), l, n)
-    for group, measure in groups.items():
-        seconds = measure()
-        baseline = next(iter(seconds.values()))
-        results[group] = {n: {"milliseconds": 1e3 * s, "times faster": baseline / s} for n, s in seconds.items()}
-        table = [(n, f"{r['milliseconds']:.2f}", f"{r['times faster']:.2f}") for n, r in results[group].items()]
-        outputs.print_table(group, ("", "milliseconds", "times faster"), table)
-    folder = Path(__file__).parent / "results" / "benchmark_theory"
-    folder.mkdir(parents=True, exist_ok=True)
-    outputs.write_json(
-        folder / "metrics.json", {"results": results, "device": outputs.device(), "versions": outputs.versions()}
-    )
+            measures[name] = lambda b=build, l=length, n=batch: filtering(b(), l, n)
+    groups = {}
+    for group, measure in measures.items():
+        groups[group] = measure()
+        report.print_compared(group, groups[group])
+    report.append(history, "theory", report.numbers(groups), {"emic": importlib.metadata.version("emic")})
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, description=__doc__)
