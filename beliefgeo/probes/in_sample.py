@@ -101,6 +101,17 @@ def fit_probe_by_folds(
     return _fit(_stacked(parts), features.shape[1], RCONDS[int(jnp.stack(errors).mean(0).argmin())])
 
 
+class InSample(NamedTuple):
+    """Scores of probed beliefs on the rows of the fit."""
+
+    rmse: Float[Array, ""]
+    r2: Float[Array, ""]
+    cosine_r2: Float[Array, ""]
+    """Of vectors from zero."""
+    centred_cosine_r2: Float[Array, ""]
+    """Of vectors from the means."""
+
+
 def in_sample_scores(
     key: PRNGKeyArray,
     seen: ArrayLike,
@@ -108,7 +119,7 @@ def in_sample_scores(
     weights: ArrayLike,
     *,
     pairs: int = 200_000,
-) -> dict[str, Float[Array, ""]]:
+) -> InSample:
     """RMSE, R2 and cosine R2 of probed beliefs: `compare_cosines` from zero, and again from the means.
 
     Args:
@@ -124,12 +135,7 @@ def in_sample_scores(
     score = score_predictions(seen, targets, weights)
     # One key: both compare the same pairs.
     cosines = partial(compare_cosines, key, seen, targets, pairs=pairs, weights=weights)
-    return {
-        "rmse": score.rmse,
-        "r2": score.r2,
-        "cosine r2": cosines(centred=False),
-        "centred cosine r2": cosines(centred=True),
-    }
+    return InSample(score.rmse, score.r2, cosines(centred=False), cosines(centred=True))
 
 
 @jax.jit

@@ -5,7 +5,7 @@ subspace of its own, and prod_n (d_n + 1) - 1 for a joint belief.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -141,33 +141,42 @@ def subspace_overlap(left: ArrayLike, right: ArrayLike) -> Float[Array, ""]:
     return (contract("if,jf->ij", left, right) ** 2).sum() / max(1, min(len(left), len(right)))
 
 
-def subspace_report(features: ArrayLike) -> dict[str, Any]:
-    """Dimensions of what each factor moves alone and of all of it, and the overlaps of factors.
+class Overlaps(NamedTuple):
+    """`subspace_overlap` of each factor with each."""
 
-    Args:
-        features: `[factor, context, sample, ..., feature]`, activations on the words of `vary_one`.
+    mean: float
+    """Over pairs, NaN for one factor."""
+    matrix: Float[np.ndarray, "factor factor"]
 
-    Returns:
-        "dimensions" `[factor]`, their "sum", the "union"'s; "overlap of leading directions" and "of subspaces", each
-        a "matrix" `[factor, factor]` and its "mean" over pairs, NaN for one factor.
 
-    >>> report = subspace_report([[[[1.0, 0.0], [-1.0, 0.0]]], [[[0.6, 0.8], [-0.6, -0.8]]]])
-    >>> report["sum"], report["union"], round(report["overlap of subspaces"]["mean"], 4)
+class Subspaces(NamedTuple):
+    """Dimensions of what each factor moves alone and of all of it, and the overlaps of factors."""
+
+    dimensions: Int[np.ndarray, " factor"]
+    sum: int
+    union: int
+    leading: Overlaps
+    """Of the directions of largest variance."""
+    whole: Overlaps
+    """Of the whole subspaces."""
+
+
+def factor_subspaces(features: ArrayLike) -> Subspaces:
+    """What each factor moves, from activations `[factor, context, sample, ..., feature]` on the words of `vary_one`.
+
+    >>> found = factor_subspaces([[[[1.0, 0.0], [-1.0, 0.0]]], [[[0.6, 0.8], [-0.6, -0.8]]]])
+    >>> found.sum, found.union, round(found.whole.mean, 4)
     (2, 2, 0.36)
     """
     moved = [deviations(one) for one in as_reals("features", features)]
     spaces = [principal_subspace(one) for one in moved]
     dimensions = np.array([len(space) for space in spaces])
-    return {
-        "dimensions": dimensions,
-        "sum": int(dimensions.sum()),
-        "union": effective_dimension(jnp.concatenate(moved)),
-        "overlap of leading directions": _overlaps([space[:1] for space in spaces]),
-        "overlap of subspaces": _overlaps(spaces),
-    }
+    union = effective_dimension(jnp.concatenate(moved))
+    leading = _overlaps([space[:1] for space in spaces])
+    return Subspaces(dimensions, int(dimensions.sum()), union, leading, _overlaps(spaces))
 
 
-def _overlaps(subspaces: Sequence[Array]) -> dict[str, Any]:
+def _overlaps(subspaces: Sequence[Array]) -> Overlaps:
     matrix = np.array([[float(subspace_overlap(one, other)) for other in subspaces] for one in subspaces])
     pairs = matrix[np.triu_indices(len(matrix), 1)]
-    return {"mean": float(pairs.mean()) if len(pairs) else np.nan, "matrix": matrix}
+    return Overlaps(float(pairs.mean()) if len(pairs) else np.nan, matrix)

@@ -70,29 +70,29 @@ def training_panels(tokens: Num[AnyArray, " snapshot"], shots: Any, factors: Seq
 
 
 @styled
-def subspace_panels(tokens: Num[AnyArray, " snapshot"], found: Mapping[str, Any], factors: Sequence[str]) -> Figure:
+def subspace_panels(tokens: Num[AnyArray, " snapshot"], found: Any, factors: Sequence[str]) -> Figure:
     """What varies with each factor alone: dimensions and overlaps over training, and who overlaps with whom at last.
 
     Args:
         tokens: 0 first: the untrained network.
-        found: `subspaces.subspace_report`, `Seeds` of snapshots in every entry.
+        found: `subspaces.factor_subspaces`, `Seeds` of snapshots in every entry.
         factors: their names.
     """
     figure, (left, middle, right) = panels(1, 3, PAGE, 2.5)
-    _factor_lines(left, tokens, found["dimensions"].mean, factors)
-    union = found["union"].mean
+    _factor_lines(left, tokens, found.dimensions.mean, factors)
+    union = found.union.mean
     left.plot(_places(tokens), union, "--", color=GREY, label="union")
     _counts_axis(left, "dimensions, one factor varied", 15.0 * union.max())
     left.legend(loc="upper right", ncols=2, columnspacing=0.8)
-    leading, whole = found["overlap of leading directions"], found["overlap of subspaces"]
-    middle.plot(_places(tokens), leading["mean"].mean, ".-", color=BLUE, label="leading directions")
-    middle.plot(_places(tokens), whole["mean"].mean, "s--", color=ORANGE, markersize=3, label="whole subspaces")
+    leading, whole = found.leading, found.whole
+    middle.plot(_places(tokens), leading.mean.mean, ".-", color=BLUE, label="leading directions")
+    middle.plot(_places(tokens), whole.mean.mean, "s--", color=ORANGE, markersize=3, label="whole subspaces")
     middle.set(yscale="log", ylabel="overlap, mean over pairs")
     middle.set_ylim(None, 20)  # room for the legend: overlaps are 1 or less
     middle.legend(loc="upper right")
     for axis in (left, middle):
         _training_axis(axis)
-    matrix = whole["matrix"].mean[-1]
+    matrix = whole.matrix.mean[-1]
     right.imshow(matrix, cmap="Greys", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix):
         ink = "white" if value > 0.5 else "black"

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 import beliefgeo as bg
 from beliefgeo import probes, reading
-from beliefgeo.probes.subspaces import subspace_report
+from beliefgeo.probes.subspaces import Subspaces, factor_subspaces
 from beliefgeo.reading import Seeds
 
 
@@ -31,8 +31,8 @@ class Snapshot(NamedTuple):
     """Principal components for 95% of the variance."""
     rmse: Float[np.ndarray, " factor"]
     """Of one affine probe of all factors' beliefs, on the rows of its fit."""
-    varied: dict[str, Any]
-    """Subspaces of what one factor alone moves: `subspaces.subspace_report`."""
+    varied: Subspaces
+    """Subspaces of what one factor alone moves: `subspaces.factor_subspaces`."""
 
 
 class Judged(NamedTuple):
@@ -82,7 +82,7 @@ def study(network: reading.Reading, features: Array, varied: Array, truth: Truth
         reading.losses(network, truth.rows),
         probes.effective_dimension(features, truth.rows.counts),
         rmse(probed(features, truth), truth.beliefs, truth.factor, truth.rows.counts),
-        subspace_report(varied),
+        factor_subspaces(varied),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from beliefgeo.runs import Claim
 
 FIVE = ("mess3", "mess3", "mess3", "bloch_walk", "bloch_walk")
-OVERLAP, SUBSPACES = (f"shots/varied/overlap of {what}/mean" for what in ("leading directions", "subspaces"))
+OVERLAP, SUBSPACES = "shots/varied/leading/mean", "shots/varied/whole/mean"
 MEASURES = {  # label -> path, format
     "components for 95%, joint beliefs": ("components/joint", ".0f"),
     "components for 95%, factored beliefs": ("components/factored", ".0f"),

@@ -101,7 +101,7 @@ def study(run: runs.Run, name: ProcessName, config: Config) -> dict:
         found[kind] = {net: reading.each(shot, rows, measure, measures.layers) for net, shot in nets.items()}
         minimal = reading.each(learned.checkpoints, rows, lambda one: score(one, rows.beliefs), measures.layers)
         tokens = np.array([shot.tokens for shot in learned.checkpoints])
-        found[kind] |= {"tokens": tokens, MINIMAL: minimal, "fall": measures.fall(tokens, minimal["rmse"].values)}
+        found[kind] |= {"tokens": tokens, MINIMAL: minimal, "fall": measures.fall(tokens, minimal.rmse.values)}
         clouds |= {f"{net} {kind}": measures.seen(shot, rows) for net, shot in nets.items()}
     exact = {"rank": probes.law_rank(rows), "first token": first, "optimum": optimum, "sampled": rows.sampled}
     return exact | {"networks": found, "probabilities": rows.probabilities, "clouds": clouds}

@@ -8,9 +8,9 @@ from beliefgeo.runs import Claim
 SCORES = [
     ("loss above the optimum (nats)", "trained/losses/gap", ".1e", ""),
     ("gain", "trained/gained", ".1%", ""),
-    (f"cosine R2, {MINIMAL}", f"{MINIMAL}/cosine r2/at -1", ".3f", MINIMAL),
-    (f"cosine R2, {MARKOV}", f"trained/{MARKOV}/cosine r2", ".3f", MARKOV),
-    (f"cosine R2, {MINIMAL}, untrained", f"{MINIMAL}/cosine r2/at 0", ".3f", ""),
+    (f"cosine R2, {MINIMAL}", f"{MINIMAL}/cosine_r2/at -1", ".3f", MINIMAL),
+    (f"cosine R2, {MARKOV}", f"trained/{MARKOV}/cosine_r2", ".3f", MARKOV),
+    (f"cosine R2, {MINIMAL}, untrained", f"{MINIMAL}/cosine_r2/at 0", ".3f", ""),
     ("R2 held out by subtree", "trained/held out", ".3f", ""),
     ("share of the fall of the error by the first fifth", "fall/share", ".0%", "fall"),
 ]

@@ -37,13 +37,13 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
         title[name]: {kind: part(one) for kind, one in found["networks"].items()} for name, found in results.items()
     }
     ends = lambda one: {
-        "trained": one[MINIMAL]["cosine r2"].values[:, -1],
-        "untrained": one[MINIMAL]["cosine r2"].values[:, 0],
+        "trained": one[MINIMAL].cosine_r2.values[:, -1],
+        "untrained": one[MINIMAL].cosine_r2.values[:, 0],
     }
-    markov = lambda one: {net: one[net][MARKOV]["cosine r2"].values for net in ("trained", "untrained")}
+    markov = lambda one: {net: one[net][MARKOV].cosine_r2.values for net in ("trained", "untrained")}
     scored = of_each(lambda one: {MINIMAL: ends(one), MARKOV: markov(one)})
     published = {title[name]: PUBLISHED[name] for name in results}
-    falls = of_each(lambda one: (one["tokens"], one[MINIMAL]["rmse"].values))
+    falls = of_each(lambda one: (one["tokens"], one[MINIMAL].rmse.values))
     weights = {name: found["probabilities"] for name, found in results.items()}
     return {
         "beliefs": belief_rows({name: plane(name, found) for name, found in results.items()}, weights, OUTLINES),

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo import reading
-from beliefgeo.probes.in_sample import fit_probe_by_folds, in_sample_scores
+from beliefgeo.probes.in_sample import InSample, fit_probe_by_folds, in_sample_scores
 from beliefgeo.reading import Checkpoint, Rows, Seeds
 
 # All layers side by side.
@@ -33,7 +33,7 @@ def scores(
     features: Float[Array, "row feature"],
     beliefs: Float[Array | np.ndarray, "row state"],
     rows: Rows,
-) -> dict[str, Array]:
+) -> InSample:
     """RMSE, R2 and cosine R2 of probed beliefs, by probability; the beliefs of bloch_walk are (1, b_x, b_z)."""
     return in_sample_scores(pairs_key, probed(features, beliefs, rows), beliefs, rows.probabilities)
 

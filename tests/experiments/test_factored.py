@@ -9,6 +9,7 @@ import pytest
 
 import beliefgeo as bg
 from beliefgeo import reading
+from beliefgeo.probes.subspaces import Overlaps, Subspaces
 from beliefgeo.reading import Seeds
 from tests.experiments.command import module, refusal, start
 
@@ -120,15 +121,9 @@ def test_the_untrained_network_stands_left_of_the_first_snapshot():
 
 def test_subspaces_of_each_factor_and_their_overlaps():
     matrix = np.array([[1.0, 0.25], [0.25, 1.0]])
-    found = {
-        "dimensions": one_seed([60, 50], [3, 4], [2, 2]),
-        "union": one_seed(70, 5, 4),
-        "overlap of leading directions": {"mean": one_seed(0.5, 0.1, 0.01)},
-        "overlap of subspaces": {
-            "mean": one_seed(0.9, 0.5, 0.1),
-            "matrix": one_seed(np.ones((2, 2)), np.ones((2, 2)), matrix),
-        },
-    }
+    whole = Overlaps(one_seed(0.9, 0.5, 0.1), one_seed(np.ones((2, 2)), np.ones((2, 2)), matrix))
+    leading = Overlaps(one_seed(0.5, 0.1, 0.01), whole.matrix)
+    found = Subspaces(one_seed([60, 50], [3, 4], [2, 2]), one_seed(110, 7, 4), one_seed(70, 5, 4), leading, whole)
     left, middle, right = FIGURES.subspace_panels(TOKENS, found, ["mess3 1", "bloch_walk 1"]).axes
     assert [line.get_label() for line in left.lines] == ["mess3 1", "bloch_walk 1", "union"]
     np.testing.assert_array_equal(left.lines[1].get_ydata(), [50, 4, 2])

@@ -56,9 +56,9 @@ def test_the_published_probe_finds_a_linear_image():
     image = jnp.asarray(rows.beliefs, jnp.float32) @ jax.random.normal(jax.random.key(0), (3, 6)) + 3
     np.testing.assert_allclose(measures.probed(image, rows.beliefs, rows), rows.beliefs, atol=1e-4)
     found = measures.scores(jax.random.key(2), image, rows.beliefs, rows)
-    assert found["cosine r2"] > 0.9999 and found["rmse"] < 1e-4
+    assert found.cosine_r2 > 0.9999 and found.rmse < 1e-4
     found = measures.scores(jax.random.key(2), noise, rows.beliefs, rows)
-    assert found["r2"] < 0.2 and found["cosine r2"] < 0.2
+    assert found.r2 < 0.2 and found.cosine_r2 < 0.2
 
 
 def test_how_far_the_error_has_fallen_by_a_fifth():

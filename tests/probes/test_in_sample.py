@@ -63,19 +63,19 @@ def test_scores_by_hand():
     truth = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     found = in_sample_scores(jax.random.key(0), jnp.asarray(seen), truth, np.array([1, 1, 2]))
     # One quarter of the weight is wrong by 1 in both entries; three quarters of it are (0, 1).
-    assert float(found["rmse"]) == pytest.approx(0.5)
-    assert float(found["r2"]) == pytest.approx(1 - 0.5 / (2 * 0.25 * 0.75))
+    assert float(found.rmse) == pytest.approx(0.5)
+    assert float(found.r2) == pytest.approx(1 - 0.5 / (2 * 0.25 * 0.75))
     # Cosines are 1 where two rows are equal, else 0: over the pairs of 4 words each is 1 in this table or 0.
     words = [0, 1, 2, 2]
     equal = lambda cloud: [(cloud[i] == cloud[j]).all() for i in words for j in words]
     exact = np.corrcoef(equal(seen), equal(truth))[0, 1] ** 2
-    assert float(found["cosine r2"]) == pytest.approx(exact, abs=0.01)
+    assert float(found.cosine_r2) == pytest.approx(exact, abs=0.01)
 
 
 def test_cosines_from_zero_depend_on_the_offset_and_those_from_the_mean_do_not():
     cloud = jax.random.normal(jax.random.key(0), (40, 3))
     moved = in_sample_scores(jax.random.key(1), cloud + 3, cloud, np.ones(40))
-    assert float(moved["centred cosine r2"]) == pytest.approx(1, abs=1e-4) and moved["cosine r2"] < 0.9
+    assert float(moved.centred_cosine_r2) == pytest.approx(1, abs=1e-4) and moved.cosine_r2 < 0.9
 
 
 def test_a_target_is_read_from_the_components_that_hold_it():

@@ -5,9 +5,9 @@ import pytest
 from beliefgeo.probes.subspaces import (
     deviations,
     effective_dimension,
+    factor_subspaces,
     principal_subspace,
     subspace_overlap,
-    subspace_report,
     vary_one,
 )
 
@@ -46,10 +46,10 @@ def test_what_stays_has_no_dimension(value):
     frozen[:, ::2] = np.nextafter(frozen[:, ::2], np.float32(1e3))
     assert (deviations(frozen) == 0).all()
     moved = RNG.normal(size=(1, 4, 50, 3)) * [3, 0, 0]
-    report = subspace_report(np.concatenate([frozen[None], moved + value]))
-    assert report["dimensions"].tolist() == [0, 1] and (report["sum"], report["union"]) == (1, 1)
-    np.testing.assert_allclose(report["overlap of subspaces"]["matrix"], [[0, 0], [0, 1]], atol=1e-6)
-    assert np.isnan(subspace_report(moved)["overlap of subspaces"]["mean"])  # one factor has no pairs
+    report = factor_subspaces(np.concatenate([frozen[None], moved + value]))
+    assert report.dimensions.tolist() == [0, 1] and (report.sum, report.union) == (1, 1)
+    np.testing.assert_allclose(report.whole.matrix, [[0, 0], [0, 1]], atol=1e-6)
+    assert np.isnan(factor_subspaces(moved).whole.mean)  # one factor has no pairs
 
 
 def test_subspaces_must_be_orthonormal_and_of_the_same_features():
@@ -100,11 +100,11 @@ def test_report_on_factors_with_planes_in_common():
     axes = np.eye(6)
     moves = RNG.normal(size=(3, 4, 500, 2)) * [2.0, 1.0]
     features = np.stack([moves[0] @ axes[:2], moves[1] @ axes[1:3], moves[2] @ axes[3:5]]) + RNG.normal(size=(4, 1, 6))
-    report = subspace_report(features)
-    assert report["dimensions"].tolist() == [2, 2, 2] and report["sum"] == 6 and report["union"] == 5
+    report = factor_subspaces(features)
+    assert report.dimensions.tolist() == [2, 2, 2] and report.sum == 6 and report.union == 5
     np.testing.assert_allclose(
-        report["overlap of subspaces"]["matrix"], [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]], atol=1e-4
+        report.whole.matrix, [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]], atol=1e-4
     )
-    assert report["overlap of subspaces"]["mean"] == pytest.approx(0.5 / 3, abs=1e-4)
+    assert report.whole.mean == pytest.approx(0.5 / 3, abs=1e-4)
     # The leading direction of each is its first axis, up to the sample.
-    np.testing.assert_allclose(report["overlap of leading directions"]["matrix"], np.eye(3), atol=0.02)
+    np.testing.assert_allclose(report.leading.matrix, np.eye(3), atol=0.02)
