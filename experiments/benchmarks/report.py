@@ -122,7 +122,7 @@ def records(lines: Iterable[Line]) -> str:
     for (group, ours, baseline, device), measured in runs.items():
         best, line = max(measured, key=lambda run: run[0])
         milliseconds = line["medians"][group][ours]
-        made = f"{milliseconds:{',.0f' if milliseconds >= 100 else '.3g'}}", line["commit"], line["date"][:10]
+        made = f"{milliseconds:{',.0f' if milliseconds >= 100 else '.3g'}}", line["commit"] or "", line["date"][:10]
         table.append((group, ours, baseline, f"{best:.2f}", *made, f"{measured[-1][0]:.2f}", device))
     return TITLE + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in table)
 
