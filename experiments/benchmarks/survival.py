@@ -5,7 +5,7 @@ disturbed, bit for bit, with no temporary file left. Of two processes, which sum
 other must end within a minute. Prints a table of faults tried and survived. Leave the package's code alone meanwhile:
 another version of it trains another network.
 
-    python experiments/benchmarks/survival.py              everything: 50 kills, 20 damaged checkpoints; 40 minutes or more
+    python experiments/benchmarks/survival.py              all: 50 kills, 20 damaged checkpoints; 40 minutes or more
     python experiments/benchmarks/survival.py --kills 5    shorter
 """
 
