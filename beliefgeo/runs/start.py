@@ -1,12 +1,14 @@
 """An experiment from its command line to its figures: all that is not the method, once for every claim."""
 
 import contextlib
+import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import jax
 import tyro
@@ -69,16 +71,19 @@ def start(
         config: Annotated[kind, tyro.conf.arg(name="")] = presets[preset],  # pyright: ignore[reportInvalidTypeForm]
         out: Annotated[Path, tyro.conf.arg(help="Folder of runs and of the networks they train.")] = Path("runs"),
         publish: Annotated[
-            bool, tyro.conf.arg(help="Put claims, pictures and the page's table beside the code.")
-        ] = False,
+            Literal["nothing", "claims", "all"],
+            tyro.conf.arg(help="Put the claims and the page's table beside the code; all: the pictures too."),
+        ] = "nothing",
     ) -> Any:
         with _told():
             hosts.join()
             if not hosts.first():
                 sys.stdout = open(os.devnull, "w")
-            words = ["python", f"experiments/{claim}", *([preset] if preset != "default" else []), *args]
-            record = " ".join(word for word in words if word != "--publish") if said is None else said
-            results = _conduct(main, home if publish else None, claim, preset, config, out, claims, draw, record)
+            words = ["python", f"experiments/{claim}", *([preset] if preset != "default" else []), *_kept(args)]
+            record = shlex.join(words) if said is None else said
+            results = _conduct(main, claim, preset, config, out, claims, draw, record)
+            if publish != "nothing" and hosts.first():
+                _publish(home, out, claim, preset, config, pictures=publish == "all")
             hosts.any_of(False)  # nobody leaves while the first still draws
             return results
 
@@ -90,7 +95,6 @@ def start(
 
 def _conduct(
     main: Callable[[Run, Config], Any],
-    home: Path | None,
     claim: str,
     preset: str,
     config: Config,
@@ -122,8 +126,6 @@ def _conduct(
     print(
         f"{folder}: results.json{', figures' if pictures else ''}; {spent} = {sum(seconds.values()):.0f} s", flush=True
     )
-    if home is not None and hosts.first():
-        _publish(home, lines, made, pictures)
     return results
 
 
@@ -135,11 +137,24 @@ def _save(folder: Path, name: str, picture: Any) -> Path:
     return save_movie(folder / name, picture)
 
 
-def _publish(home: Path, lines: list[dict[str, Any]], made: dict[str, Any], pictures: list[Path]) -> None:
-    every = write_claims(home / "claims.json", lines, made)
-    for picture in pictures:
+def _kept(args: Sequence[str]) -> list[str]:
+    """What of a command line tells one result from another."""
+    words, kept = iter(args), []
+    for word in words:
+        if word in ("--publish", "--out"):
+            next(words, None)
+        else:
+            kept.append(word)
+    return kept
+
+
+def _publish(home: Path, out: Path, claim: str, preset: str, config: Any, *, pictures: bool) -> None:
+    """What the run left, beside its code: claims, the page's table, pictures where they are asked for."""
+    folder = run_folder(out / claim, preset, config)
+    lines = json.loads((folder / "claims.json").read_text())
+    for picture in [path for path in folder.iterdir() if pictures and path.suffix in (".png", ".gif", ".mp4")]:
         (home / picture.name).write_bytes(picture.read_bytes())
-    write_table(home / "README.md", every)
+    write_table(home / "README.md", write_claims(home / "claims.json", lines, {"command": lines[0]["command"]}))
 
 
 def print_claims(title: str, lines: list[dict[str, Any]]) -> None:

@@ -70,12 +70,13 @@ def main(run: runs.Run, config: Config) -> dict[str, Any]:
     check(config.network, config.head_counts, config.cases, config.budget.seeds)
     found = {}
     for states in sorted({CASES[name].states for name in config.cases}, reverse=True):
-        processes = {name: bg.product(CASES[name].factors) for name in config.cases if CASES[name].states == states}
+        names: list[Name] = [name for name in config.cases if CASES[name].states == states]
+        processes: list[Product] = [bg.product(CASES[name].factors) for name in names]
         learned = {}
         for heads in config.head_counts:
             network = replace(config.network, vocab_size=states**2, heads=heads)
-            learned[heads] = run.learn_several([*processes.values()], network, config.budget, context=network.context)
-        for index, (name, process) in enumerate(processes.items()):
+            learned[heads] = run.learn_several(processes, network, config.budget, context=network.context)
+        for index, (name, process) in enumerate(zip(names, processes, strict=True)):
             own = {heads: every[index] for heads, every in learned.items()}
             found[name] = compare(run, name, process, own, config)
     return {"cases": found, "cosine of .7^lag and .5^lag": rival_cosine(0.7, 0.5, config.network.context)}

@@ -51,8 +51,14 @@ def fewest_unbeaten(gaps: Mapping[int, ArrayLike]) -> int:
     2
     """
     gaps = _check_gaps(gaps)
-    beats = lambda more, heads: Seeds(gaps[heads] - gaps[more]).interval[0] > 0
+    beats = lambda more, heads: _interval(Seeds(gaps[heads] - gaps[more]))[0] > 0
     return min(heads for heads in gaps if not any(beats(more, heads) for more in gaps if more > heads))
+
+
+def _interval(seeds: Seeds) -> np.ndarray:
+    """Of two seeds or more, which `_check_gaps` asks for."""
+    assert seeds.interval is not None
+    return seeds.interval
 
 
 def _check_gaps(gaps: Mapping[int, ArrayLike]) -> dict[int, np.ndarray]:
@@ -100,7 +106,7 @@ def needed_heads(gaps: Mapping[int, ArrayLike], ideal: Mapping[int, float], *, s
         raise ValueError(f"gaps and ideal must have the same numbers of heads; got {sorted(gaps)} and {sorted(ideal)}")
     few, most = min(gaps), max(gaps)
     drop = Seeds(gaps[few] - gaps[most])
-    low, high = drop.interval
+    low, high = _interval(drop)
     gain = ideal[few] - ideal[most]
     gain = gain if gain > no_gain * ideal[few] else 0.0
     if low > 0:

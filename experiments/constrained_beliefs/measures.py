@@ -9,7 +9,6 @@ from jaxtyping import Array, Bool, Float
 
 import beliefgeo as bg
 from beliefgeo.mechanisms.attention import attention_rows, ideal_heads
-from beliefgeo.mechanisms.one_layer import Heads
 from beliefgeo.networks import TransformerConfig
 from beliefgeo.probes import held_out_folds, principal_components
 from beliefgeo.probes.in_sample import Seen, read_components
@@ -103,7 +102,7 @@ def countings(rows: Rows) -> dict[str, Float[np.ndarray, " row"]]:
     }
 
 
-def variances(network: Reading, rows: Rows) -> dict[str, dict[str, Float[np.ndarray, " component"]]]:
+def variances(network: Reading, rows: Rows) -> dict[str, dict[str, Float[Array, " component"]]]:
     """Cumulative explained variance of components 1 to 5 at each site, under each counting."""
     cumulative = lambda site, weights: principal_components(network.features[site], weights).cumulative[:5]
     return {
@@ -129,14 +128,17 @@ def scores(read: Mapping[str, Seen]) -> dict[str, Score]:
     return {name: Score(float(one.r2), float(one.held_out_r2)) for name, one in read.items()}
 
 
-def distances(ours: Mapping[str, Any], published: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:
+def distances(ours: Mapping[str, Any], published: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
     """The largest and the mean distance of the explained variance of components 1 to 3 to the published, by site."""
     far = {site: abs(ours[site].mean[:3] - np.array(known[:3])) for site, known in published.items()}
     return {site: np.array([one.max(), one.mean()]) for site, one in far.items()}
 
 
-def asked_lags(heads: Heads, zeta: float, lags: int) -> dict[str, Seeds]:
-    """Attention of each head at those of the first lags that theory asks it for; of 4, in words of that length."""
+def asked_lags(heads: Any, zeta: float, lags: int) -> dict[str, Seeds]:
+    """Attention of each head at those of the first lags that theory asks it for; of 4, in words of that length.
+
+    Of `Heads` with `Seeds` in every field.
+    """
     by_lag = (heads.by_lag_of_4 if lags == 4 else heads.by_lag).values
     ideal = ideal_heads(zeta, by_lag.shape[1], 6)[:, :lags]
     return {f"head {index + 1}": Seeds(by_lag[:, index, np.flatnonzero(head)]) for index, head in enumerate(ideal)}

@@ -66,11 +66,11 @@ class Errors(NamedTuple):
     held_out_untrained: Seeds
     shuffled: Seeds
     """Held out, of shuffled beliefs."""
-    mean_belief: float
+    mean_belief: Any
     """Of who knows the mean belief alone."""
 
 
-def side_by_side(rows: reading.Rows, beliefs: Sequence[Float[np.ndarray, "row state"]]) -> Truth:
+def side_by_side(rows: reading.Rows, beliefs: Sequence[Any]) -> Truth:
     """The beliefs of all factors as targets of one probe."""
     entries = np.repeat(np.arange(len(beliefs)), [one.shape[1] for one in beliefs])
     return Truth(rows, np.concatenate(beliefs, 1), entries)
@@ -106,7 +106,7 @@ def errors(names: Sequence[str], shots: Any, trained: Any, untrained: Any, truth
     return {name: mean(name) for name in dict.fromkeys(names)}
 
 
-def components(truth: Truth, beliefs: Sequence[Float[np.ndarray, "row state"]] | None) -> Components:
+def components(truth: Truth, beliefs: Sequence[Any] | None) -> Components:
     """Of the exact beliefs and laws; of factors that noise makes one process, the joint belief is that of the rows."""
     joint = truth.rows.beliefs if beliefs is None else jax.vmap(lambda *parts: reduce(jnp.kron, parts))(*beliefs)
     logits = np.log(truth.rows.laws)
@@ -139,10 +139,11 @@ def rmse_held_out(features: Array, truth: Truth) -> Float[np.ndarray, " factor"]
     return rmse(seen[judged], truth.beliefs[judged], truth.factor, truth.rows.counts[judged])
 
 
-def optimum(factors: Sequence[bg.Process] | None, rows: reading.Rows) -> dict[str, Any]:
+def optimum(factors: Any, rows: reading.Rows) -> dict[str, Any]:
     """The least possible loss over these words, and exactly for independent factors, whose entropies add up. Nats."""
     over_words = {"over the words": float(reading.optimal_loss(rows).mean())}
     if factors is None:
         return over_words
-    exact = sum(np.asarray(bg.myopic_entropies(part, int(rows.length.max()) + 1)) for part in factors)
+    longest = int(rows.length.max()) + 1
+    exact = np.sum([np.asarray(bg.myopic_entropies(part, longest)) for part in factors], 0)
     return over_words | {"but the last": exact[:-1].mean(), "exact": exact.mean(), "per position": exact}

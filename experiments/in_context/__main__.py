@@ -31,7 +31,8 @@ from beliefgeo import reading, runs
 from beliefgeo.beliefs.mixed_states import myopic_entropies_of
 from beliefgeo.learning import TARGETS
 
-SOURCES, NETWORKS = ("golden_mean", "even", "coins", "names"), ("transformer", "gru")
+SOURCES: tuple[SourceName, ...] = ("golden_mean", "even", "coins", "names")
+NETWORKS: tuple[NetworkName, ...] = ("transformer", "gru")
 SIGHTINGS = "1.05 .0079 .0023 .0018 (51.2M drawn tokens)"
 CLAIMS = [runs.Claim(f"{name}: the exact excess falls", f"sources/{name}/falls") for name in SOURCES]
 CLAIMS += [runs.Claim("coins: the same, in longer contexts", "sources/coins/falls further on")]

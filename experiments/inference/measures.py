@@ -35,9 +35,9 @@ def tokens_needed(recoveries: Sequence[Recovery]) -> str:
 
 def same_moves(one: bg.Process, other: bg.Process) -> bool:
     """Whether the states can be renumbered so that the same moves are possible."""
-    one, other = np.asarray(one.transitions) > 0, np.asarray(other.transitions) > 0
-    orders = itertools.permutations(range(other.shape[1])) if one.shape == other.shape else ()
-    return any((other[:, order][:, :, order] == one).all() for order in map(list, orders))
+    moves, others = np.asarray(one.transitions) > 0, np.asarray(other.transitions) > 0
+    orders = itertools.permutations(range(others.shape[1])) if moves.shape == others.shape else ()
+    return any((others[:, order][:, :, order] == moves).all() for order in map(list, orders))
 
 
 def word_law(process: bg.Process, length: int) -> Float[np.ndarray, " word"]:

@@ -14,6 +14,7 @@ and no probe can tell the two apart here (rrxor can).
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import figures
 import jax
@@ -108,7 +109,7 @@ def last_block(activations: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return {SITE: activations["resid_post"][-1]}
 
 
-def left(sites: dict[str, probes.Weighted]) -> np.ndarray:
+def left(sites: Any) -> np.ndarray:
     """The variance that held-out probes leave, `[seed, weighting]`."""
     return np.stack([1 - scores.held_out.values for scores in sites[SITE]], 1)
 

@@ -18,7 +18,7 @@ image of the law, and no probe can tell the two apart. Of frdn, 2 of 4, the beli
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import claims
 import figures
@@ -39,7 +39,7 @@ PROCESSES = {"bloch_walk": bg.bloch_walk, "frdn": bg.frdn, "moon": bg.moon, "mes
 class Config:
     """Which processes and networks, their sizes, and how to train them."""
 
-    processes: tuple[ProcessName, ...] = tuple(PROCESSES)
+    processes: tuple[ProcessName, ...] = get_args(ProcessName)
     """What the networks are trained on."""
     networks: tuple[NetworkName, ...] = ("transformer", "lstm", "gru", "rnn")
     """What is trained."""
@@ -107,7 +107,7 @@ def study(run: runs.Run, name: ProcessName, config: Config) -> dict:
     return exact | {"networks": found, "probabilities": rows.probabilities, "clouds": clouds}
 
 
-def sizes(kind: str, vocab_size: int, config: Config) -> tuple[TransformerConfig | RecurrentConfig, runs.Budget]:
+def sizes(kind: NetworkName, vocab_size: int, config: Config) -> tuple[Any, runs.Budget]:
     """Of a network, and its training: recurrent ones have a rate of their own."""
     if kind == "transformer":
         widths = (config.layers, config.width, config.heads, config.width // config.heads, config.mlp_width)

@@ -82,8 +82,8 @@ def law_alone(pairs_key: PRNGKeyArray, rows: Rows) -> LawAlone:
     laws, beliefs, counts = rows.laws, rows.beliefs, rows.counts
     distances = probes.compare_distances(pairs_key, laws, beliefs, weights=counts)
     score = bg.score_probe(bg.fit_probe(laws, beliefs, counts), laws, beliefs, counts)
-    distinct = (len(np.unique(values.round(9), axis=0)) for values in (beliefs, laws))
-    return LawAlone(probes.law_rank(rows), *distinct, float(score.r2), float(distances))
+    distinct = [len(np.unique(values.round(9), axis=0)) for values in (beliefs, laws)]
+    return LawAlone(probes.law_rank(rows), distinct[0], distinct[1], float(score.r2), float(distances))
 
 
 def fit(features: Float[Array, "row feature"], rows: Rows) -> bg.Probe:
@@ -102,7 +102,10 @@ def score_site(pairs_key: PRNGKeyArray, features: Float[Array, "row feature"], r
     score = bg.score_probe(probe, features, rows.beliefs, rows.counts)
     distances = lambda truth: probes.compare_distances(pairs_key, probe(features), truth, weights=rows.counts)
     held_out, likely = (probes.score_parts(features, rows, weights) for weights in (rows.counts, rows.probabilities))
-    windows = probes.window_curves(rows).values()
+    curves = probes.window_curves(rows).values()
+    windows = [
+        probes.equivalent_window(1 - parts.r2, curve) for parts, curve in zip((held_out, likely), curves, strict=True)
+    ]
     return Site(
         float(score.mse),
         float(score.r2),
@@ -110,10 +113,8 @@ def score_site(pairs_key: PRNGKeyArray, features: Float[Array, "row feature"], r
         float(distances(rows.laws)),
         held_out,
         likely,
-        *(
-            probes.equivalent_window(1 - parts.r2, curve)
-            for parts, curve in zip((held_out, likely), windows, strict=True)
-        ),
+        windows[0],
+        windows[1],
         apart(features, rows),
     )
 

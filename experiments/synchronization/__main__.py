@@ -17,7 +17,7 @@ Interrupt it and start it again with the same command: it continues. A finished 
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import figures
 import numpy as np
@@ -46,7 +46,7 @@ CLAIMS = [
 class Config:
     """A transformer, and how to train it on each process."""
 
-    processes: tuple[Name, ...] = tuple(PROCESSES)
+    processes: tuple[Name, ...] = get_args(Name)
     """Which ones."""
     network: TransformerConfig = field(default_factory=lambda: TransformerConfig(3, context=17, layers=3, heads=2))
     """It reads a BOS token, then context - 1 tokens of the process."""

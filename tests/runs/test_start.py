@@ -67,7 +67,7 @@ def test_what_a_call_leaves(tmp_path, capsys):
     assert results["cloud"] == "arrays.npz: cloud" and np.load(folder / "arrays.npz")["cloud"].shape == (3000, 2)
     (line,) = json.loads((folder / "claims.json").read_text())
     assert (line["label"], line["published"], line["ours"], line["seeds"]) == ("gap", "0.1", "2.00", 3)
-    assert line["interval"] == "-0.48 to 4.48" and line["command"] == f"python experiments/runs fast --out {tmp_path}"
+    assert line["interval"] == "-0.48 to 4.48" and line["command"] == "python experiments/runs fast"
     said = capsys.readouterr().out
     assert said.startswith(f"runs fast: {folder}\n") and "2.00" in said and "-0.48 to 4.48" in said
     about = json.loads((folder / "run.json").read_text())
@@ -79,6 +79,21 @@ def test_what_a_call_leaves(tmp_path, capsys):
         "compile",
     }
     assert all(name in parts for name in about["seconds"])
+
+
+def test_what_is_published_stands_beside_the_code(tmp_path, monkeypatch):
+    """Claims and the page's table by `claims`, pictures too by `all`; of fields what a shell would need to say again."""
+    home, module = tmp_path / "claim", sys.modules["beliefgeo.runs.start"]
+    home.mkdir()
+    (home / "README.md").write_text("<!-- claims -->\n<!-- end of claims -->\n")
+    publish = module._publish
+    monkeypatch.setattr(module, "_publish", lambda _, *args, **options: publish(home, *args, **options))
+    call(tmp_path / "out", "--rate", "2.5", "--publish", "claims")
+    (line,) = json.loads((home / "claims.json").read_text())
+    assert line["command"] == "python experiments/runs --rate 2.5" and not (home / "picture.png").exists()
+    assert "| gap | 0.1 | 2.00 | -0.48 to 4.48 |" in (home / "README.md").read_text()
+    call(tmp_path / "out", "--publish", "all")
+    assert (home / "picture.png").exists() and len(json.loads((home / "claims.json").read_text())) == 2
 
 
 def test_help_explains_every_field(capsys, tmp_path):
