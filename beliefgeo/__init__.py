@@ -89,7 +89,7 @@ from beliefgeo.processes.stacked import stack as stack
 from beliefgeo.processes.stationary_law import stationary_distribution as stationary_distribution
 from beliefgeo.processes.time_varying import time_varying as time_varying
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from beliefgeo import beliefs as beliefs
