@@ -1,4 +1,4 @@
-"""One measure of one network, taken of every seed and at every checkpoint."""
+"""Apply a measure of one network to every seed and every checkpoint."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ class Checkpoint(NamedTuple):
     params: Any
     """Leaves `[seed, ...]`."""
     tokens: int = 0
-    """Training tokens that each has seen."""
+    """The number of training tokens that each network has seen."""
 
     @property
     def seeds(self) -> list[Any]:
@@ -35,17 +35,17 @@ def each(
     measure: Callable[[Reading], Any],
     select: Callable[[dict[str, Array]], Any] | None = None,
 ) -> Any:
-    """A measure of one reading, of every seed and checkpoint: what it returns, with `Seeds` for each number.
+    """Apply a measure to the reading of every seed and checkpoint: the result has `Seeds` in place of each number.
 
     Args:
-        checkpoints: networks, such as `learned.trained`; or several checkpoints of one training, such as
-            `learned.checkpoints`, which then are the second axis of all numbers: `[seed, checkpoint, ...]`.
-        rows: what they are read on.
-        measure: of one network; returns a number, an array, or records and dictionaries of them.
+        checkpoints: one checkpoint, such as `learned.trained`; or several checkpoints of one training, such as
+            `learned.checkpoints`, which then are the second axis of every number: `[seed, checkpoint, ...]`.
+        rows: the rows that the networks are read on.
+        measure: a function of one reading; it returns a number, an array, or records and dictionaries of them.
         select: which activations to keep; see `read`.
 
     Raises:
-        ValueError: as `read`; a measure whose parts differ between seeds.
+        ValueError: as `read`; or a measure whose parts differ between seeds.
     """
     if isinstance(checkpoints, Checkpoint):
         return over_seeds([measure(reading) for reading in readings(checkpoints, rows, select)])

@@ -1,4 +1,4 @@
-"""What a network loses above the least possible: exactly over listed words, with standard errors over drawn ones."""
+"""The loss of a network above the least possible: exact over listed words, with standard errors over drawn words."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,18 +13,18 @@ from beliefgeo.arrays import ArrayLike
 from beliefgeo.reading.read import Reading, log_softmax
 from beliefgeo.reading.rows import Rows
 
-# Words read at once, as in `read`.
+# The number of words read at once, as in `read`.
 _BATCH = 256
 
-# How far a row of log-probabilities may be off normalisation. Nats: float32 leaves 1e-6.
+# How far a row of log-probabilities may be off normalisation, in nats. The rounding of float32 leaves 1e-6.
 _OFF = 1e-4
 
 
 class Losses(NamedTuple):
-    """What a network loses above the optimum, on average and after each number of tokens read. Nats.
+    """The loss of a network above the optimum, on average and after each number of tokens read. Nats.
 
-    Standard errors are between words, as the positions of one word are not independent; None of words that were all
-    listed: the gap is exact.
+    Standard errors are between words, because the positions of one word are not independent. They are None where all
+    words were listed, because the gap is then exact.
     """
 
     gap: float
@@ -38,7 +38,7 @@ def losses(reading: Reading, rows: Rows) -> Losses:
     gap = loss_gap(rows, reading.log_laws)
     if not rows.sampled:
         return Losses(float(gap.mean()), gap, None, None)
-    # The rows of a length, each as often as words share it, are the words in order.
+    # The rows of one length, each repeated for every word that shares it, are the words in order.
     per_word = np.repeat(divergences(rows, reading.log_laws), rows.counts).reshape(-1, len(rows.tokens))
     error = lambda values: values.std(-1, ddof=1) / np.sqrt(len(rows.tokens))
     return Losses(float(gap.mean()), gap, float(error(per_word.mean(0))), error(per_word))
@@ -50,17 +50,18 @@ def token_losses(
     *,
     bos: int | None = None,
 ) -> Float[Array, "word predicted"]:
-    """-log Q(x_t | x_1..x_{t-1}) of the tokens of each word, in nats; without BOS of all but the first.
+    """-log Q(x_t | x_1..x_{t-1}) for the tokens of each word, in nats; without a BOS for all tokens but the first.
 
-    What a network lost on these very tokens. For its expected loss take `read` and `loss_gap`, which have no noise.
+    This is the loss on these very tokens. For the expected loss, which has no noise, use `read` and `loss_gap`.
 
     Args:
         apply: tokens `[time]` -> (logits `[time, vocab]`, activations), such as `partial(network.apply, params)`.
         words: tokens of the process.
-        bos: the token that the network reads first, if it was trained with one.
+        bos: the token that the network reads first, if it was trained with a BOS.
 
     Raises:
-        ValueError: negative tokens, such as padding; a token that the network does not predict loses NaN.
+        ValueError: negative tokens, such as padding. A token that the network does not predict raises nothing: its
+            loss is NaN.
     """
     if not isinstance(words, Tracer) and (least := np.asarray(words).min(initial=0)) < 0:
         raise ValueError(f"words must be tokens, 0 or more; got {least}: cut the padding off, or read words by length")
@@ -76,7 +77,7 @@ def token_losses(
 def loss_gap(rows: Rows, log_laws: ArrayLike) -> Float[np.ndarray, " length"]:
     """Expected loss above the optimum after each number of tokens read, sum_w P(w) KL(P(.|w) || Q(.|w)). Nats.
 
-    Exact: between laws, over all prefixes, not between a token drawn and a prediction.
+    The gap is exact: it compares laws over all prefixes, not drawn tokens with predictions.
 
     Raises:
         ValueError: as `divergences`.
@@ -86,17 +87,18 @@ def loss_gap(rows: Rows, log_laws: ArrayLike) -> Float[np.ndarray, " length"]:
 
 
 def divergences(rows: Rows, log_laws: ArrayLike) -> Float[np.ndarray, " row"]:
-    """KL(P(.|w) || Q(.|w)) after each prefix w, of the exact law P and the predicted one Q. Nats.
+    """KL(P(.|w) || Q(.|w)) after each prefix w, for the exact law P and the predicted law Q. Nats.
 
-    Right to what log_laws are off normalisation, at most 1e-4.
+    It is right to within the amount by which log_laws are off normalisation, at most 1e-4.
 
     Args:
         rows: from `reading.rows`.
-        log_laws: of one network, `[row, token]`: of all tokens that it predicts, the process's first. Where it reads a
-            BOS, which the process never emits, those of the process alone will do.
+        log_laws: the predictions of one network, `[row, token]`, over all tokens that it predicts, the process's
+            tokens first. Where it reads a BOS, which the process never emits, the process's tokens alone will do.
 
     Raises:
-        ValueError: other rows or fewer tokens than the prefixes', or rows that do not normalise, such as raw logits.
+        ValueError: log_laws of other rows or of fewer tokens than `rows.laws`, or rows that do not normalise, such as
+            raw logits.
     """
     laws, known = rows.laws, _check_log_laws(rows, np.asarray(log_laws, np.float64))
     log_ratio = np.log(np.where(laws > 0, laws, 1)) - np.where(laws > 0, known[:, : laws.shape[1]], 0)
@@ -112,7 +114,7 @@ def _check_log_laws(rows: Rows, log_laws: Float[np.ndarray, "..."]) -> Float[np.
         )
     with np.errstate(invalid="ignore"):  # NaN is refused below
         mass = np.logaddexp.reduce(log_laws, axis=1)
-    # Without the column of a BOS, its probability is missing.
+    # Where the column of a BOS is left out, its probability is missing from the sum.
     missing = log_laws.shape[1] == tokens <= rows.tokens.max()
     if (wrong := ~(np.where(missing, np.maximum(mass, 0), abs(mass)) <= _OFF)).any():
         raise ValueError(

@@ -15,25 +15,25 @@ from beliefgeo.beliefs.windows import rectangular
 from beliefgeo.networks.network import Network, check_read, predicted_tokens
 from beliefgeo.reading.rows import Rows
 
-# Words read at once: few enough that a layer stays in the cache of one core.
+# The number of words read at once: few enough that a layer stays in the cache of one core.
 _BATCH = 256
 
-# Sites that are read where nobody names others, as the field calls them.
+# The sites that are kept by default, under the names that the field uses.
 _SITES = ("embed", "resid_post", "final_norm")
 
 
 class Reading(NamedTuple):
-    """What one network says and holds after each prefix, in the order of `Rows`."""
+    """What one network predicts and holds after each prefix, in the order of `Rows`."""
 
     log_laws: Float[Array, "row token"]
-    """Its prediction: the log-probability of each next token, those of the process first.
+    """The prediction: the log-probability of each next token, the process's tokens first.
 
-    All that the network knows, a BOS or a larger vocabulary included: so every row normalises, and `loss_gap` can tell
-    predictions from raw logits."""
+    It covers every token that the network knows, a BOS or a larger vocabulary included. So every row normalises, and
+    `loss_gap` can tell predictions from raw logits."""
     features: dict[str, Float[Array, "row ..."]]
     """The activations that were selected, by site."""
     params: Any = None
-    """Of the network that was read, where it has any that we know of."""
+    """The params of the network, where they are known."""
 
 
 def by_layer(
@@ -41,13 +41,14 @@ def by_layer(
 ) -> dict[str, Float[Array, "time width"]]:
     """The sites of a network by name, layer by layer: what `read` keeps unless told otherwise.
 
-    Names: "embed", "layer 1" (resid_post), "layer 1 pre", "layer 1 mid", "final norm"; "name 1" of a stranger's site.
+    Names: "embed", "layer 1" (resid_post), "layer 1 pre", "layer 1 mid", "final norm"; "name 1" for other sites.
 
     Args:
         activations: `[time, width]` or `[layer, time, width]` each.
-        sites: which ones; default embed, resid_post and final_norm, or all of those axes where a network has none.
+        sites: the sites to keep; default embed, resid_post and final_norm, or, where a network has none of these, all
+            sites with those axes.
 
-    Source of the panels: Shai et al. 2405.15943; the twelve sites of its distances are
+    Source of the panels: Shai et al. 2405.15943. The twelve sites of its distances are
     `("resid_pre", "resid_mid", "resid_post")`.
 
     >>> activations = {"embed": jnp.zeros((5, 8)), "resid_post": jnp.zeros((2, 5, 8)), "final_norm": jnp.zeros((5, 8))}
@@ -79,9 +80,9 @@ def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, 
 
     Args:
         network: `apply(params, tokens)` gives (logits `[time, vocab]`, activations); see `networks.network`.
-        params: of one network.
+        params: the params of one network.
         rows: from `reading.rows`.
-        select: activations -> those to keep, `{site: [time, width]}`; default `by_layer`.
+        select: a function from all activations to the ones to keep, `{site: [time, width]}`; default `by_layer`.
 
     Raises:
         ValueError: logits or activations without a row for each token read, or fewer logits than the process has
@@ -97,7 +98,7 @@ def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _read(apply: Callable, select: Callable, params: Any, tokens: Array, word: Array, position: Array) -> Reading:
-    # The words are arguments: XLA spends seconds on folding large constants.
+    # The words are arguments, not constants: XLA spends seconds on evaluating large constants.
     def one(tokens):
         logits, activations = apply(params, tokens)
         selected = select(activations)
@@ -111,7 +112,7 @@ def _read(apply: Callable, select: Callable, params: Any, tokens: Array, word: A
                     f"select must give activations [time, width], {len(tokens)} tokens first; got shape {site.shape}: "
                     "take one layer"
                 )
-        # JAX sorts the names of a dict and keeps those of an ordered one.
+        # JAX sorts the names of a dict and keeps the order of an OrderedDict.
         return log_softmax(logits), OrderedDict(selected) if isinstance(selected, dict) else selected
 
     everything = jax.lax.map(one, jnp.asarray(tokens), batch_size=_BATCH)
@@ -119,15 +120,15 @@ def _read(apply: Callable, select: Callable, params: Any, tokens: Array, word: A
 
 
 def of_arrays(rows: Rows, logits: Any, activations: Mapping[str, Any]) -> Reading:
-    """The reading of a network of any framework, from the arrays it gives for `rows.tokens`.
+    """The reading of a network of any framework, made from the arrays that the network gives for `rows.tokens`.
 
-    Run it on `rows.tokens` `[word, time]`, all words at once, and pass on what comes out.
+    Run the network on `rows.tokens` `[word, time]`, all words at once, and pass its outputs to this function.
 
     Args:
         rows: from `reading.rows`.
         logits: `[word, time, vocab]`, before or after a log-softmax.
-        activations: `[word, time, ...]` by site. Here and above: NumPy or JAX arrays, or of another framework that
-            speaks DLPack, such as PyTorch's tensors, in main memory.
+        activations: `[word, time, ...]` by site. Logits and activations are NumPy or JAX arrays, or arrays in main
+            memory of another framework that supports DLPack, such as PyTorch's tensors.
 
     Raises:
         ValueError: arrays of other words or positions, fewer logits than the process has tokens, or NaN.
@@ -158,7 +159,7 @@ def of_arrays(rows: Rows, logits: Any, activations: Mapping[str, Any]) -> Readin
 def _array(values: Any) -> Array:
     if isinstance(values, np.ndarray | jax.Array) or not hasattr(values, "__dlpack__"):
         return jnp.asarray(values)
-    values = values.detach() if hasattr(values, "detach") else values  # a tensor that is differentiated is not given
+    values = values.detach() if hasattr(values, "detach") else values  # PyTorch exports no tensor with a gradient
     return jnp.from_dlpack(values.contiguous() if hasattr(values, "contiguous") else values)
 
 
@@ -179,9 +180,9 @@ def read_words(
 
     Args:
         network: see `read`.
-        params: of one network.
-        tokens: `[..., time]`, what the network reads, BOS included where it was trained with one.
-        select: which activations, `[time, width]`; default: the last block's output.
+        params: the params of one network.
+        tokens: `[..., time]`, what the network reads, a BOS included if it was trained with a BOS.
+        select: the activations to return, `[time, width]`; default: the last block's output.
     """
     tokens = jnp.asarray(tokens) if is_traced(tokens) else _checked(network, params, tokens)
     found = _read_words(network.apply, select, params, tokens.reshape(-1, tokens.shape[-1]))
@@ -200,5 +201,5 @@ def _read_words(apply: Callable, select: Callable, params: Any, words: Array) ->
 
 
 def log_softmax(logits: Float[Array, "... vocab"]) -> Float[Array, "... vocab"]:
-    """In float32 at least: in half precision the probabilities do not add up to 1."""
+    """The log-softmax in float32 at least: in half precision the probabilities do not add up to 1."""
     return jax.nn.log_softmax(logits.astype(jnp.result_type(logits, jnp.float32)))

@@ -1,7 +1,8 @@
-"""The prefixes of a set of words, each beside what an ideal observer knows after it: the rows of every analysis.
+"""The rows of every analysis: the prefixes of a set of words, each beside what an ideal observer knows after it.
 
-The one place that aligns. A causal network without BOS has, at position t (from 0), read t + 1 tokens, and is compared
-with `beliefs[t + 1]`; with a BOS token prepended it has read t, and is compared with `beliefs[t]`.
+This module alone aligns networks with beliefs. At position t (from 0), a causal network without BOS has read t + 1
+tokens, and is compared with `beliefs[t + 1]`. With a BOS token prepended it has read t tokens of the process, and is
+compared with `beliefs[t]`.
 """
 
 from collections.abc import Callable
@@ -20,26 +21,26 @@ from beliefgeo.reading.sampled import sampled_words
 
 
 class Rows(NamedTuple):
-    """The distinct prefixes of some words, shortest first; words that share one share its activations."""
+    """The distinct prefixes of some words, shortest first; words that share a prefix share its activations."""
 
     tokens: Int[np.ndarray, "word time"]
-    """What the network reads, BOS included where there is one."""
+    """What the network reads, a BOS included where there is a BOS."""
     word: Int[np.ndarray, " row"]
     """The first word that begins with this prefix."""
     position: Int[np.ndarray, " row"]
     """The position of `tokens` at which the network has read exactly this prefix."""
     length: Int[np.ndarray, " row"]
-    """Tokens of the process read: position + 1, or position after a BOS."""
+    """The number of tokens of the process in the prefix: position + 1, or position if a BOS comes first."""
     counts: Int[np.ndarray, " row"]
-    """Words that share it: the weight under which every word and position counts equally."""
+    """The number of words that share the prefix: the weight under which every word and position counts equally."""
     probabilities: Float[np.ndarray, " row"]
-    """Its probability: these sum to 1 over the prefixes of each length."""
+    """The probability of the prefix. These sum to 1 over the prefixes of each length."""
     beliefs: Float[np.ndarray, "row state"]
-    """The belief after it."""
+    """The belief after the prefix."""
     laws: Float[np.ndarray, "row token"]
-    """The exact law of the next token after it."""
+    """The exact law of the next token after the prefix."""
     sampled: bool = False
-    """Whether the words were drawn, and stand for all with a standard error."""
+    """Whether the words were drawn, so that they stand for all words up to a standard error."""
 
     def subtrees(self, depth: int) -> Int[np.ndarray, " row"]:
         """Fold labels: the rank of the first `depth` tokens, -1 for shorter prefixes."""
@@ -55,19 +56,20 @@ class Rows(NamedTuple):
 def rows(
     key: PRNGKeyArray, process: Observer, context: int, *, most: int | None = None, bos: int | None = None
 ) -> Rows:
-    """The rows of all words that a network of this context reads, or of sampled ones where there are too many.
+    """The rows of all words that a network of this context reads, or of sampled words if there are too many.
 
-    The number of words is exact for an HMM; else that of all sequences of tokens stands for it.
+    For an HMM the number of words is exact; otherwise the number of all token sequences stands for it.
 
     Args:
-        key: draws words, where there are more than `most`.
-        process: what is observed.
-        context: positions that the network reads, a BOS included.
-        most: so many words are listed at most; where there are more, as many are drawn. Default: all words are listed.
-        bos: the token that the network reads first, if it was trained with one; adds the empty prefix.
+        key: draws the words, if there are more than `most`.
+        process: the process that is observed.
+        context: the number of positions that the network reads, a BOS included.
+        most: the largest number of words to list; if there are more, `most` words are drawn. Default: all words are
+            listed.
+        bos: the token that the network reads first, if it was trained with a BOS; it adds the empty prefix.
 
     Raises:
-        ValueError: a context without a position, words that do not fit in memory, or fewer than 2 drawn.
+        ValueError: a context below 1, words that do not fit in memory, or fewer than 2 words to draw.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> found = rows(jax.random.key(0), golden_mean(), 2)
@@ -92,13 +94,13 @@ def rows_of(process: Observer, words: Words, *, bos: int | None = None) -> Rows:
     """The distinct prefixes of words, with beliefs and weights aligned to what a network reads.
 
     Args:
-        process: what is observed.
-        words: all words of some length, as `bg.words` gives them, or sampled ones, as `sampled_words` does: in
-            lexicographic order, repeated ones side by side.
-        bos: the token that the network reads first, if it was trained with one; adds the empty prefix.
+        process: the process that is observed.
+        words: all words of one length, as `bg.words` gives them, or sampled words, as `sampled_words` gives them: in
+            lexicographic order, repeated words side by side.
+        bos: the token that the network reads first, if it was trained with a BOS; it adds the empty prefix.
 
     Raises:
-        ValueError: no words, words of no tokens without a BOS, or words out of order.
+        ValueError: no words, words without tokens where there is no BOS, or words out of order.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> found = rows_of(golden_mean(), words(golden_mean(), 2))
@@ -112,7 +114,7 @@ def rows_of(process: Observer, words: Words, *, bos: int | None = None) -> Rows:
     _check_order(words.tokens)
     columns = []
     for length in range(0 if bos is not None else 1, words.tokens.shape[1] + 1):
-        # Words come in lexicographic order, so those sharing a prefix are neighbours.
+        # Words come in lexicographic order, so words that share a prefix are neighbours.
         new = np.ones(len(words.tokens), bool)
         new[1:] = (words.tokens[1:, :length] != words.tokens[:-1, :length]).any(1)
         first = np.flatnonzero(new)
@@ -136,7 +138,7 @@ def _laws(process: Observer, beliefs: Float[np.ndarray, "row state"]) -> Float[n
 
 
 def _check_order(tokens: Int[np.ndarray, "word time"]) -> None:
-    steps = np.diff(np.pad(tokens, ((0, 0), (0, 1))), axis=0)  # of no tokens, too
+    steps = np.diff(np.pad(tokens, ((0, 0), (0, 1))), axis=0)  # the padding gives even empty words a column
     first = np.take_along_axis(steps, (steps != 0).argmax(1)[:, None], 1)
     if len(wrong := np.flatnonzero(first < 0)):
         raise ValueError(
@@ -148,17 +150,17 @@ def _check_order(tokens: Int[np.ndarray, "word time"]) -> None:
 def beliefs_after(
     observer: Observer | Callable[[Int[Array, " time"]], Float[Array, "time_plus_1 state"]], rows: Rows
 ) -> Float[np.ndarray, "row state"]:
-    """What somebody else believes after the same prefixes: other targets for a probe, in the order of the rows.
+    """What another observer believes after the same prefixes: other targets for a probe, in the order of the rows.
 
     Args:
-        observer: of the same vocabulary, such as `bg.markov_approximation(process, 3)`, read in float64; or a
-            function from the tokens of one word to its beliefs, one more than tokens, such as
+        observer: an observer of the same vocabulary, such as `bg.markov_approximation(process, 3)`, evaluated in
+            float64; or a function from the tokens of one word to its beliefs, one belief more than tokens, such as
             `partial(bg.constrained_beliefs, process)`.
-        rows: of the prefixes.
+        rows: the rows of the prefixes.
 
     Raises:
-        ValueError: a prefix after which the observer has no belief: to it the prefix is impossible; or a function that
-            does not give a belief before each token and one after the last.
+        ValueError: a prefix that is impossible to the observer, so that it has no belief after it; or a function that
+            does not give a belief before each token and a belief after the last.
 
     >>> from beliefgeo.processes.classical import coin, golden_mean
     >>> found = rows_of(golden_mean(), words(golden_mean(), 2))

@@ -11,14 +11,14 @@ from beliefgeo.processes.float64 import as_float64
 from beliefgeo.processes.process import Observer
 from beliefgeo.processes.sampling import sample
 
-# Beliefs and activations after every prefix are held together: at 64 numbers each, half a gigabyte.
+# The beliefs and activations of all prefixes are in memory at once: at 64 numbers a prefix, half a gigabyte.
 _MOST_PREFIXES = 1_000_000
 
 
 def sampled_words(key: PRNGKeyArray, process: Observer, count: int, length: int) -> Words:
     """Words drawn from the process, in lexicographic order, each of probability 1 / count; beliefs in float64.
 
-    A word drawn twice is there twice: `rows_of` counts it twice.
+    A word that is drawn twice appears twice, and `rows_of` counts it twice.
 
     Raises:
         ValueError: fewer than 2 words, or more prefixes than are read at once.

@@ -1,4 +1,4 @@
-"""Numbers of several seeds: their mean, its interval, and each of them."""
+"""Numbers of several seeds: each number, their mean, and the interval of the mean."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ class Seeds(NamedTuple):
 
     @property
     def mean(self) -> Any:
-        """Over seeds."""
+        """The mean over seeds."""
         return self.values.mean(0)
 
     @property
@@ -33,7 +33,7 @@ class Seeds(NamedTuple):
         return np.stack([self.mean - half, self.mean + half])
 
     def __format__(self, form: str) -> str:
-        """The mean, and its interval where there is one, in this format."""
+        """The mean, and its interval if there are several seeds, in this format."""
         shown = format(float(self.mean), form)
         if self.interval is None:
             return shown
@@ -42,10 +42,10 @@ class Seeds(NamedTuple):
 
 
 def over_seeds(each: list[Any]) -> Any:
-    """Measures of one shape, one a seed, as `Seeds` in every leaf.
+    """Stack the measures of all seeds, which have the same parts, into `Seeds` in every leaf.
 
     Raises:
-        ValueError: no measures, or such as differ in their parts.
+        ValueError: no measures, or measures whose parts differ.
 
     >>> over_seeds([{"gap": 1.0}, {"gap": 3.0}])["gap"].values.tolist()
     [1.0, 3.0]
