@@ -76,31 +76,31 @@ def main(run: runs.Run, config: Config) -> dict:
     rows = reading.rows(run.key("words"), process, context)
     learned = run.learn(process, config.network, config.budget, context=context)
 
-    def emergence(network: reading.Reading) -> dict[str, float]:
-        features = network.features[SITE]
-        score = bg.score_probe(fit(features), features, rows.beliefs, rows.counts)
-        return {"gap": reading.losses(network, rows).gap, "mse": float(score.mse), "r2": float(score.r2)}
+    def emergence(network: reading.Reading) -> dict[str, Any]:
+        seen = bg.fit_probe(network.features[SITE], rows.beliefs, rows.counts)(network.features[SITE])
+        score = probes.score_predictions(seen, rows.beliefs, rows.counts)
+        return {"gap": reading.losses(network, rows).gap, "mse": score.mse, "r2": score.r2, "seen": seen}
 
-    fit = lambda features: bg.fit_probe(features, rows.beliefs, rows.counts)
     score = partial(probes.scorecard, rows=rows, key=run.key("shuffles"), shuffles=config.shuffles)
     trained = reading.each(learned.trained, rows, score, last_block)
     untrained = reading.each(learned.untrained, rows, partial(probes.score_sites, rows=rows), last_block)
-    first = [next(reading.readings(shot, rows, last_block)).features[SITE] for shot in learned.checkpoints]
-    seen = [np.asarray(fit(features)(features)) for features in first]
+    emerged = reading.each(learned.checkpoints, rows, emergence, last_block)
+    seen = emerged.pop("seen").values[0]
+    first = next(reading.readings(learned.trained, rows, last_block)).features[SITE]
     entries, beliefs = probes.shuffle_words(run.key("shuffled words"), rows)
-    shuffled = bg.fit_probe(first[-1][entries], beliefs)
+    shuffled = bg.fit_probe(first[entries], beliefs)
     return {
         "tokens": [shot.tokens for shot in learned.checkpoints],
         "rank": probes.law_rank(rows),
         "trained": trained,
         "untrained": untrained,
         "unexplained, untrained ÷ trained": Seeds(left(untrained) / left(trained.sites)),
-        "shuffled words": bg.score_probe(shuffled, first[-1][entries], beliefs),
+        "shuffled words": bg.score_probe(shuffled, first[entries], beliefs),
         "distances": probes.compare_distances(run.key("pairs"), seen[-1], rows.beliefs, weights=rows.counts),
-        "explained variance": probes.principal_components(first[-1], rows.counts).cumulative[:8],
-        "emergence": reading.each(learned.checkpoints, rows, emergence, last_block),
+        "explained variance": probes.principal_components(first, rows.counts).cumulative[:8],
+        "emergence": emerged,
         "windows": probes.window_curves(rows),
-        "clouds": figures.Clouds(rows.beliefs, rows.counts, np.stack(seen), np.asarray(shuffled(first[-1]))),
+        "clouds": figures.Clouds(rows.beliefs, rows.counts, seen, np.asarray(shuffled(first))),
     }
 
 
