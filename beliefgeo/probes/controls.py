@@ -1,4 +1,4 @@
-"""What a probe's score is worth: the same score of shuffled beliefs, of the next-token law alone, of what it tells."""
+"""Controls of a probe's score: shuffled beliefs, and the parts of a belief that the next-token law sees or does not."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from beliefgeo.probes.nested import cross_validated_r2
 from beliefgeo.probes.weighted import as_reals
 from beliefgeo.reading.rows import Rows
 
-# Numbers in the targets of the shuffles scored at once: 64 MiB of float32.
+# How many numbers the targets of the shuffles that are scored at once may have: 64 MiB of float32.
 _CHUNK = 2**24
 
 
 class PermutationTest(NamedTuple):
-    """The held-out R2 of the beliefs, those of other targets, and how often chance does as well."""
+    """The held-out R2 of the beliefs, the R2 of the other targets, and how often chance does as well."""
 
     r2: float
     shuffled: Float[np.ndarray, " shuffle"]
@@ -38,26 +38,26 @@ class Control(NamedTuple):
     """
 
     shuffle: Callable[[PRNGKeyArray, Rows], Float[Array, "row target"]]
-    """Targets from a key and the rows: `shuffle_prefixes`, `shuffle_unseen`, or anybody's own."""
+    """Targets from a key and the rows: `shuffle_prefixes`, `shuffle_unseen`, or a function of your own."""
     key: PRNGKeyArray
-    """Draws the shuffles."""
+    """The key that draws the shuffles."""
     count: int = 1000
     """The number of shuffles, 1 or more; no p-value is below 1 / (count + 1)."""
 
     def against(
         self, features: ArrayLike, rows: Rows, weights: ArrayLike, *, score: Predict | None = None
     ) -> PermutationTest:
-        """Does the probe of the beliefs beat probes of shuffled beliefs, each with cut-offs of its own choice?
+        """Test whether the probe of the beliefs beats probes of shuffled beliefs; each probe chooses its own cut-offs.
 
         Args:
             features: `[row, feature]`, activations of each prefix.
             rows: from `reading.rows`.
             weights: `[row]`, `rows.counts` or `rows.probabilities`.
-            score: how left-out rows are predicted, as in `held_out`. By default the nested affine probe, of which the
-                features are decomposed once for each set of folds left out, whatever the number of shuffles.
+            score: how left-out rows are predicted, as in `held_out`. The default is the nested affine probe. It
+                decomposes the features once for each set of left-out folds, whatever the number of shuffles.
 
         Raises:
-            ValueError: as `held_out`; no shuffles.
+            ValueError: as `held_out`; or no shuffles.
         """
         if self.count < 1:
             raise ValueError(f"a control needs a count of 1 shuffle or more; got {self.count}")
@@ -68,7 +68,7 @@ class Control(NamedTuple):
             r2 = held_out(features, rows, weights, score=score).r2
             of = lambda key: held_out(features, rows, weights, targets=self.shuffle(key, rows), score=score).r2
             shuffled = np.array([of(key) for key in keys])
-        # Shuffles that move nothing score the same but for rounding, and must not seem to do worse.
+        # A shuffle that moves nothing scores the same up to rounding, and must not count as worse.
         return PermutationTest(r2, shuffled, float(1 + (shuffled >= r2 - 1e-6).sum()) / (1 + self.count))
 
     def _nested(
@@ -76,7 +76,7 @@ class Control(NamedTuple):
     ) -> tuple[float, Float[np.ndarray, " shuffle"]]:
         beliefs = jnp.asarray(rows.beliefs, as_reals("features", features).dtype)
         size = max(1, _CHUNK // beliefs.size)
-        # Not compiled as a whole: the rows would be constants of that program, and XLA spends seconds on folding them.
+        # Not compiled as a whole: the rows would be constants, and XLA spends seconds on evaluating large constants.
         draw = jax.vmap(lambda key: self.shuffle(key, rows).astype(beliefs.dtype))
         score = lambda targets: np.asarray(cross_validated_r2(features, targets, held_out_folds(rows), weights))
         chunks = (keys[first : first + size] for first in range(0, self.count, size))
@@ -88,7 +88,7 @@ class Control(NamedTuple):
 def shuffle_beliefs(
     key: PRNGKeyArray, beliefs: Float[Array | np.ndarray, "row state"], length: Int[Array | np.ndarray, " row"]
 ) -> Float[Array, "row state"]:
-    """Beliefs permuted among the prefixes of the same length: the same values, none where it belongs.
+    """Beliefs permuted among the prefixes of the same length: the same values in random places.
 
     >>> shuffle_beliefs(jax.random.key(0), jnp.arange(3.0)[:, None], jnp.array([1, 2, 2]))[0].tolist()
     [0.0]
@@ -106,10 +106,10 @@ def shuffle_prefixes(key: PRNGKeyArray, rows: Rows) -> Float[Array, "row state"]
 
 
 def shuffle_unseen(key: PRNGKeyArray, rows: Rows) -> Float[Array, "row state"]:
-    """Beliefs whose part that the next-token law sees stays, the other permuted among prefixes of the same length.
+    """Beliefs that keep the part the next-token law sees; the other part is permuted among prefixes of the same length.
 
-    A probe that scores better on the beliefs than on these knows more than the next-token law. The sum of a
-    belief's entries is seen, for laws sum to 1; where everything is, as in Mess3, nothing moves.
+    A probe that scores better on the beliefs than on these targets knows more than the next-token law. The law sees
+    the sum of a belief's entries, because laws sum to 1. Where the law sees everything, as in Mess3, nothing moves.
 
     Raises:
         ValueError: laws that are not linear in the beliefs, as in a product of factors.
@@ -128,10 +128,10 @@ def shuffle_unseen(key: PRNGKeyArray, rows: Rows) -> Float[Array, "row state"]:
 def seen_projector(
     beliefs: Float[np.ndarray, "row state"], laws: Float[np.ndarray, "row token"]
 ) -> Float[np.ndarray, "state state"]:
-    """The orthogonal projector on what the next-token law sees of a belief; eta - eta @ projector it cannot see.
+    """The orthogonal projector on what the next-token law sees of a belief eta; it cannot see eta - eta @ projector.
 
-    Of the linear map M with law = eta M on the span of the beliefs, the part of that span orthogonal to the kernel
-    of M: M M^+. In float64, singular values below 1e-5 of the largest taken for 0.
+    Let M be the linear map with law = eta M on the span of the beliefs. The projector, M M^+, is on the part of that
+    span that is orthogonal to the kernel of M. It is in float64; singular values below 1e-5 of the largest count as 0.
 
     >>> seen_projector(np.eye(3), np.array([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])).round(2).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.5, 0.5]]
@@ -148,17 +148,17 @@ def seen_projector(
 def shuffle_words(
     key: PRNGKeyArray, rows: Rows
 ) -> tuple[Int[np.ndarray, " word_position"], Float[Array, "word_position state"]]:
-    """The shuffle of Shai et al. 2405.15943: every word and position by itself, its belief from another word.
+    """The shuffle of Shai et al. 2405.15943: every word and position gets the belief of another word.
 
     Returns:
-        For each word and position its row, and a belief permuted within the position.
+        The row of each word and position, and for each a belief permuted within the position.
     """
     row = np.repeat(np.arange(len(rows.counts)), rows.counts)
     return row, shuffle_beliefs(key, rows.beliefs[row], rows.length[row])
 
 
 class Rank(NamedTuple):
-    """Of how many of the beliefs' dimensions the next-token law tells."""
+    """How many of the beliefs' dimensions the next-token law tells."""
 
     rank: int
     of: int
@@ -168,10 +168,10 @@ class Rank(NamedTuple):
 
 
 def law_rank(rows: Rows) -> Rank:
-    """Of how many of the beliefs' dimensions the next-token law tells: the rank of the linear map that gives it.
+    """How many of the beliefs' dimensions the next-token law tells: the rank of the linear map from beliefs to laws.
 
-    Where the two numbers are equal the belief is an affine image of the law: a probe that finds it may have found no
-    more than the prediction.
+    Where the two numbers are equal, the belief is an affine image of the law: a probe that finds the belief may have
+    found no more than the prediction.
 
     Raises:
         ValueError: laws that are not linear in the beliefs; see `seen_projector`.
@@ -180,7 +180,7 @@ def law_rank(rows: Rows) -> Rank:
     >>> str(law_rank(bg.reading.rows(jax.random.key(0), bg.rrxor(), 5)))
     '2 of 5'
     """
-    rank = np.trace(seen_projector(rows.beliefs, rows.laws))  # of a projector
+    rank = np.trace(seen_projector(rows.beliefs, rows.laws))  # the trace of a projector is its rank
     return Rank(round(float(rank)), int(np.linalg.matrix_rank(rows.beliefs, rtol=1e-5)))
 
 
@@ -189,25 +189,25 @@ class Parts(NamedTuple):
 
     r2: float
     seen: float
-    """Of the part that the next-token law sees."""
+    """R2 of the part that the next-token law sees."""
     unseen: float
-    """Of the part that it cannot see: 1 where there is none, as in Mess3, as of all that does not vary."""
+    """R2 of the part that the law cannot see; 1 where there is no such part, as in Mess3: it does not vary."""
 
 
 def score_parts(features: Float[Array, "row feature"], rows: Rows, weights: ArrayLike | None = None) -> Parts:
-    """Held-out R2 of the beliefs, and of their parts that the next-token law sees and that it cannot see.
+    """Held-out R2 of the beliefs, of the part that the next-token law sees, and of the part that it cannot see.
 
     Args:
         features: activations of each prefix.
         rows: from `reading.rows`.
-        weights: `[row]`; default `rows.counts`, every word and position equally.
+        weights: `[row]`; default `rows.counts`, which counts every word and position equally.
 
     Raises:
         ValueError: laws that are not linear in the beliefs; see `seen_projector`.
     """
     seen = rows.beliefs @ seen_projector(rows.beliefs, rows.laws)
     unseen = rows.beliefs - seen
-    # Where all is seen, as in Mess3, rounding is left.
+    # Where the law sees everything, as in Mess3, the rest is rounding.
     unseen = np.where(abs(unseen).max() > 1e-6 * abs(rows.beliefs).max(), unseen, 0)
     targets = np.stack([rows.beliefs, seen, unseen])
     weights = rows.counts if weights is None else weights

@@ -34,7 +34,7 @@ class PrincipalComponents(NamedTuple):
 
 
 def simplex_vertices(n_states: int) -> Float[Array, "state axis"]:
-    """The corners of a regular simplex of unit edge in n_states - 1 dimensions, centred; 3 states: a triangle, tip up.
+    """The corners of a regular simplex of unit edge in n_states - 1 dimensions, centred; 3 give a triangle, tip up.
 
     >>> simplex_vertices(3).round(3).tolist()
     [[-0.5, -0.289], [0.5, -0.289], [0.0, 0.577]]
@@ -46,7 +46,7 @@ def simplex_vertices(n_states: int) -> Float[Array, "state axis"]:
 
 
 def simplex_coordinates(beliefs: ArrayLike) -> Float[Array, "... axis"]:
-    """Beliefs `[..., state]` as points `[..., state - 1]` of the simplex, edges of length 1.
+    """Beliefs `[..., state]` as points `[..., state - 1]` of the simplex with edges of length 1.
 
     >>> simplex_coordinates([1 / 3, 1 / 3, 1 / 3]).round(3).tolist()
     [0.0, 0.0]
@@ -84,14 +84,14 @@ def _components(features: Array, weights: Array) -> PrincipalComponents:
 
 @jax.custom_jvp
 def _axes(factor: Float[Array, "row feature"]) -> tuple[Float[Array, "component feature"], Float[Array, " component"]]:
-    """The eigenvectors of R^T R, largest eigenvalue first, and these."""
+    """The eigenvectors of R^T R, largest eigenvalue first, and the eigenvalues."""
     _, sizes, directions = jnp.linalg.svd(factor, full_matrices=False)
     return directions, sizes**2
 
 
 @_axes.defjvp
 def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Of several directions of one variance none turns into another: which is which is a matter of choice."""
+    """Directions of equal variance do not turn into each other: their choice within that space is arbitrary."""
     directions, variances = _axes(*primals)
     half = contract("ij,ri,rk,lk->jl", directions.T, *primals, *tangents, directions)
     moved, gap = half + half.T, variances[None] - variances[:, None]
@@ -105,15 +105,15 @@ def compare_distances(
 ) -> Float[Array, ""]:
     """r2 between pairwise distances in two clouds `[row, axis]` of the same rows, over all or random pairs.
 
-    In float32 at least; 0 where the distances in a cloud do not vary, beyond the rounding of its points.
+    It is in float32 at least, and 0 where the distances in a cloud vary by no more than the rounding of its points.
 
     Args:
         key: draws the pairs where there are more than `pairs`.
         left: `[row, axis]`.
         right: `[row, axis]`, of any dimension.
-        pairs: at most so many; the estimate's standard error is about 1/sqrt(pairs), 0 where they are all.
-        weights: `[row]`: a pair counts in proportion to the product of those of its rows; default equally. Rows of
-            no weight may hold NaN.
+        pairs: the largest number of pairs; the estimate's standard error is about 1/sqrt(pairs), and 0 over all pairs.
+        weights: `[row]`: a pair counts in proportion to the product of its rows' weights; default equal. Rows of no
+            weight may hold NaN.
 
     Raises:
         ValueError: clouds of other than two axes or of different rows, NaN, weights of other rows, negative or all
@@ -139,24 +139,24 @@ def compare_cosines(
 ) -> Float[Array, ""]:
     """r2 between pairwise cosine similarities in two clouds `[row, axis]` of the same rows, over all or random pairs.
 
-    The cosine is between vectors from each cloud's weighted mean, so an offset or a scale of a cloud changes nothing;
-    rows at the mean itself have the cosine 0 with all. In float32 at least; 0 where the cosines in a cloud do not
-    vary, as those of a probe that sees the mean everywhere.
+    The cosine is between vectors from each cloud's weighted mean, so an offset or a scale of a cloud changes nothing.
+    A row at the mean itself has the cosine 0 with every row. The r2 is in float32 at least, and 0 where the cosines in
+    a cloud do not vary, such as the cosines of a probe that sees the mean everywhere.
 
     Args:
         key: draws the pairs where there are more than `pairs`.
         left: `[row, axis]`, what is predicted.
         right: `[row, axis]`, the truth.
-        pairs: at most so many.
+        pairs: the largest number of pairs.
         weights: `[row]`; default equal.
-        centred: False takes the vectors from zero, where an offset counts.
+        centred: False takes the vectors from zero, so that an offset counts.
 
     Raises:
         ValueError: as `compare_distances`.
 
-    With the predicted and the true beliefs this is what we take the cosine-similarity R2 of Riechers, Elliott, Shai
-    2025 (2507.07432) to be; whether theirs are centred, it is a squared correlation, and equal pairs count, we do not
-    know.
+    Applied to predicted and true beliefs, this is our understanding of the cosine-similarity R2 of Riechers, Elliott,
+    Shai 2025 (2507.07432). We do not know whether their vectors are centred, whether their R2 is a squared
+    correlation, and whether pairs of equal rows count.
 
     >>> square = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     >>> round(float(compare_cosines(jax.random.key(0), square, 3 - 2 * square)), 4)
@@ -178,7 +178,7 @@ def _distances(
 def _cosines(
     cloud: Float[Array, "row axis"], law: Float[Array, " row"], one: Int[Array, " pair"], other: Int[Array, " pair"]
 ) -> Float[Array, " pair"]:
-    """Between vectors from the mean, or from zero if the law is all zeros."""
+    """Cosines between vectors from the mean, or from zero if the law is all zeros."""
     origin = weighted_mean(law, cloud)
     vectors = cloud - origin[None]
     size = lengths(vectors, -1)
@@ -190,7 +190,7 @@ def _cosines(
 def _pairs(
     who: str, key: PRNGKeyArray, left: ArrayLike, right: ArrayLike, pairs: int, weights: ArrayLike | None
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """The two rows of each pair, its share, both clouds, rows of no weight at zero, and the share of each row."""
+    """The two rows of each pair, its share, both clouds with zeros in rows of no weight, and the share of each row."""
     left, right = as_reals("left", left), as_reals("right", right)
     if left.ndim == right.ndim == 2 and (len(left) != len(right) or not len(left)):
         raise ValueError(f"{who} needs clouds of the same rows, one or more; got {len(left)} and {len(right)}")
@@ -209,7 +209,7 @@ def _pairs(
 def _r2(
     left: Float[Array, " pair"], right: Float[Array, " pair"], shares: Float[Array, " pair"], sizes: list[Array]
 ) -> Float[Array, ""]:
-    """The squared correlation of numbers known to the rounding of some sizes; 0 of those that vary by no more."""
+    """The squared correlation of numbers rounded at the given sizes; 0 if either only varies by its rounding."""
     about = [values - weighted_mean(shares, values[:, None])[0] for values in (left, right)]
     units = [power_of_two(abs(values).max()) for values in about]
     one, other = (values / unit for values, unit in zip(about, units, strict=True))

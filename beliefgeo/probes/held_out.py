@@ -1,4 +1,4 @@
-"""Held-out scores: folds of whole subtrees of words, and what shuffled beliefs would score in the same way."""
+"""Held-out scores: each fold is made of whole subtrees of words."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,29 +13,30 @@ from beliefgeo.probes.weighted import as_reals, check_weights, drop_rounding, ex
 from beliefgeo.probes.windows import equivalent_window, shares_of, window_curve
 from beliefgeo.reading.rows import Rows
 
-# Folds are made of the subtrees below words of at least this many tokens; shorter prefixes only ever train. Several
-# subtrees a fold: with one alone, the few heavy prefixes near its root make even the mean a poor prediction.
+# Folds are made of the subtrees below words of at least this many tokens; shorter prefixes only ever train. A fold has
+# several subtrees: if it had one, the few heavy prefixes near the root would make even the mean a poor prediction.
 HELD_OUT_DEPTH = 3
 HELD_OUT_FOLDS = 9
 SUBTREES_A_FOLD = 3
 
 
-# (features [row, feature], targets [row, target], folds [row], weights [row]) -> predictions [row, target], each fold's
-# by a probe that never saw it, NaN in rows of no fold (-1), which are only ever trained on.
+# (features [row, feature], targets [row, target], folds [row], weights [row]) -> predictions [row, target]. A probe
+# that never saw a fold predicts it; NaN in rows of no fold (-1), which only ever train.
 Predict = Callable[[ArrayLike, ArrayLike, Int[np.ndarray, " row"], ArrayLike], Array]
 
 
 def nested(*, offset: bool = True, rconds: tuple[float, ...] = RCONDS) -> Predict:
-    """The linear probe, its cut-off chosen inside the training folds: see `cross_validate_probe`."""
+    """The linear probe whose cut-off is chosen inside the training folds: see `cross_validate_probe`."""
     return lambda features, targets, folds, weights: (
         cross_validate_probe(features, targets, folds, weights, offset=offset, rconds=rconds).predictions
     )
 
 
 class HeldOutScore(NamedTuple):
-    """Scores over the prefixes no shorter than the subtrees' roots; `mse_per_length[i]` after `length[i]` tokens.
+    """Scores over the prefixes no shorter than the subtrees' roots; `mse_per_length[i]` is after `length[i]` tokens.
 
-    R2 of targets without variance, beyond the rounding of their mean, is 1 if they are predicted within that, else 0.
+    Targets that vary by no more than the rounding of their mean have R2 1 if they are predicted to within that
+    rounding, else 0.
     """
 
     mse: float
@@ -43,17 +44,17 @@ class HeldOutScore(NamedTuple):
     unexplained: float
     """1 - R2: the fraction of the beliefs' variance that the probe leaves."""
     window: float
-    """The tokens of context of which the best function leaves as much (`windows.equivalent_window`)."""
+    """The number of tokens of context whose best function leaves as much (`windows.equivalent_window`)."""
     length: np.ndarray
     mse_per_length: np.ndarray
     """NaN at a length whose prefixes have no weight."""
 
 
 def held_out_folds(rows: Rows) -> Int[np.ndarray, " row"]:
-    """The fold of each prefix, whole subtrees dealt out in turn; -1 for those too short, which only ever train.
+    """The fold of each prefix: whole subtrees are dealt out in turn; -1 for shorter prefixes, which only ever train.
 
-    The roots are the words of the least depth, from 3 to half the context, that gives three subtrees a fold (3 tokens
-    in Mess3, 5 in RRXOR, of fewer words), else those of 3 tokens.
+    The roots are all words of one depth: the least depth, from 3 to half the context, that gives three subtrees a fold
+    (3 tokens in Mess3; 5 in RRXOR, which has fewer words). If no depth does, it is 3 tokens.
 
     Raises:
         ValueError: words of fewer than 3 tokens.
@@ -81,14 +82,14 @@ def held_out(
     Args:
         features: `[row, feature]`, activations of each prefix.
         rows: from `reading.rows`.
-        weights: `[row]`, `rows.counts` (every word and position alike) or `rows.probabilities`.
-        targets: `[row, state]`, other targets than the beliefs, such as shuffled ones.
-        score: how left-out rows are predicted; default `nested()`, the affine probe of which cut-offs are chosen inside
+        weights: `[row]`, `rows.counts` (which counts every word and position equally) or `rows.probabilities`.
+        targets: `[row, state]`, other targets than the beliefs, such as shuffled beliefs.
+        score: how left-out rows are predicted; default `nested()`, the affine probe whose cut-offs are chosen inside
             the training folds. `by_folds(fit)` takes any other probe.
 
     Raises:
-        ValueError: mismatched rows, NaN, weights that are negative or leave a fold nothing to be predicted from, words
-            of fewer than 3 tokens or of fewer than 3 subtrees.
+        ValueError: mismatched rows, NaN, weights that are negative, weights that leave nothing to predict a fold from,
+            words of fewer than 3 tokens, or words of fewer than 3 subtrees.
     """
     folds, given = held_out_folds(rows), rows.beliefs if targets is None else targets
     weights = np.asarray(check_weights(weights, len(folds)))
@@ -108,16 +109,16 @@ def held_out(
 
 
 def held_out_curve(rows: Rows, weights: ArrayLike) -> Float[np.ndarray, " window"]:
-    """`window_curve` of the prefixes that a held-out score counts: what `equivalent_window` compares it with."""
+    """`window_curve` of the prefixes that a held-out score counts: `equivalent_window` compares the score with it."""
     return window_curve(rows, weights, held_out_folds(rows) >= 0)
 
 
 def by_folds(fit: Callable[[Array, Array, Array], Callable[[Array], Any]]) -> Predict:
-    """Any probe, held out: fitted on all folds but one, it predicts that one.
+    """Any probe, held out: the probe that is fitted on all other folds predicts a fold.
 
     Args:
         fit: (features `[row, feature]`, targets `[row, target]`, weights `[row]`) -> a function from features to
-            predicted targets. Whatever it has to choose it chooses on these rows.
+            predicted targets. It must make all its choices on these rows.
 
     >>> mean = lambda features, targets, weights: lambda left_out: jnp.zeros((len(left_out), 1)) + targets.mean(0)
     >>> by_folds(mean)(np.zeros((4, 2)), np.array([[0.0], [2.0], [4.0], [7.0]]), np.array([0, 1, 1, -1]), np.ones(4))

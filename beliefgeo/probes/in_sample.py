@@ -1,7 +1,7 @@
-"""Probes scored on the very rows they were fitted to, as papers do: for comparison with their numbers only.
+"""Probes scored on the very rows they were fitted to, as in papers: only for comparison with the papers' numbers.
 
-The cut-off is chosen by cross-validation, yet over folds of random rows, so that each is predicted by a probe that saw
-its kin. For what a network holds take `held_out`.
+Cross-validation chooses the cut-off, but over folds of random rows: a probe that saw related rows predicts each row. To
+learn what a network holds, use `held_out`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from beliefgeo.probes.statistic import ProbeStatistic, merge_statistics, probe_s
 
 
 class Seen(NamedTuple):
-    """What an affine probe of a few components sees of some targets, and its R2 on the rows of the fit and held out."""
+    """What an affine probe of a few components sees of its targets, and its R2 on the rows of the fit and held out."""
 
     seen: Float[Array, "row target"]
     r2: Float[Array, ""]
@@ -34,20 +34,20 @@ def read_components(
     folds: Int[np.ndarray, " row"],
     count: int,
 ) -> dict[str, Seen]:
-    """Read several targets from the first principal components of the features, rows counted equally.
+    """Probe several targets from the first principal components of the features; all rows count equally.
 
-    The components are those of all rows, held out or not; they do not depend on the targets.
+    The components are fitted to all rows, held out or not; they do not depend on the targets.
 
     Args:
         features: activations.
-        targets: of one shape, by name.
+        targets: arrays of one shape, by name.
         folds: as `cross_validate_probe` takes them, such as `held_out_folds`.
-        count: of components.
+        count: the number of components.
 
     Raises:
-        ValueError: fewer features than `count`; as `principal_components` and `cross_validate_probe`.
+        ValueError: fewer features than `count`; or as `principal_components` and `cross_validate_probe`.
 
-    Source: the constrained beliefs of Piotrowski et al. 2502.01954, read from three components.
+    Source: Piotrowski et al. 2502.01954 probe constrained beliefs from three components.
     """
     components = principal_components(features)
     if not 1 <= count <= len(components.directions):
@@ -66,19 +66,19 @@ def fit_probe_by_folds(
     folds: Sequence[Int[np.ndarray, " _"]],
     weights: ArrayLike | None = None,
 ) -> Probe:
-    """The affine probe of all rows, its cut-off the one that predicts left-out folds best.
+    """The affine probe of all rows, with the cut-off that predicts left-out folds best.
 
-    Least over the cut-offs: the mean over folds of each fold's weighted mean squared error, predicted by the probe of
-    all other folds. A sum over rows would let the fold of the likeliest prefix decide alone.
+    The probe of all other folds predicts each fold. The chosen cut-off has the least mean, over folds, of a fold's
+    weighted mean squared error. A sum over rows would let the fold of the likeliest prefix decide alone.
 
     Args:
         features: `[row, feature]`.
         targets: `[row, target]`.
-        folds: the rows of each, such as `np.array_split(np.random.default_rng(0).permutation(n_rows), 10)`.
+        folds: the rows of each fold, such as `np.array_split(np.random.default_rng(0).permutation(n_rows), 10)`.
         weights: `[row]`; default equal.
 
     Raises:
-        ValueError: mismatched rows, NaN, weights that are negative or all zero, fewer than two folds, one without
+        ValueError: mismatched rows, NaN, weights that are negative or all zero, fewer than two folds, a fold without
             weight, or folds that do not hold each row once.
 
     Source: the probes of Riechers, Elliott, Shai 2025 (2507.07432); how they weigh their folds is not known.
@@ -107,9 +107,9 @@ class InSample(NamedTuple):
     rmse: Float[Array, ""]
     r2: Float[Array, ""]
     cosine_r2: Float[Array, ""]
-    """Of vectors from zero."""
+    """The cosine R2 of vectors from zero."""
     centred_cosine_r2: Float[Array, ""]
-    """Of vectors from the means."""
+    """The cosine R2 of vectors from the means."""
 
 
 def in_sample_scores(
@@ -120,27 +120,28 @@ def in_sample_scores(
     *,
     pairs: int = 200_000,
 ) -> InSample:
-    """RMSE, R2 and cosine R2 of probed beliefs: `compare_cosines` from zero, and again from the means.
+    """RMSE, R2 and cosine R2 of probed beliefs; `compare_cosines` takes vectors from zero, and again from the means.
 
     Args:
         key: draws the pairs of rows, the same for both cosines.
         seen: `[row, target]`, what a probe sees.
         targets: `[row, target]`, the beliefs it was fitted to.
         weights: `[row]`, at any scale.
-        pairs: at most so many pairs of rows are compared: all, counted by weight, where they fit, else drawn by weight.
+        pairs: the largest number of pairs of rows to compare. If all pairs fit, all count by weight; else pairs are
+            drawn by weight.
 
     Raises:
         ValueError: as `score_probe` and `compare_cosines`.
     """
     score = score_predictions(seen, targets, weights)
-    # One key: both compare the same pairs.
+    # With one key both calls compare the same pairs.
     cosines = partial(compare_cosines, key, seen, targets, pairs=pairs, weights=weights)
     return InSample(score.rmse, score.r2, cosines(centred=False), cosines(centred=True))
 
 
 @jax.jit
 def _errors(others: ProbeStatistic, features: Array, targets: Array, weights: Array) -> Float[Array, " cut_off"]:
-    """The mean squared error on one fold of the probe of all others, for each cut-off."""
+    """The mean squared error, on one fold, of the probe of all other folds, for each cut-off."""
     statistic, shares = merge_statistics(others), weights / weights.sum()
     probe = lambda rcond: solve_probe(statistic, features.shape[1], offset=True, rcond=rcond)
     error = lambda rcond: contract("r,rk->", shares, (probe(rcond)(features) - targets) ** 2)

@@ -1,7 +1,7 @@
 """Linear probes in closed form: weighted, held out, and of least norm.
 
-They are solved from the `statistic` of the rows, whose columns are constant or at unit variance. `jnp.linalg.lstsq` by
-default drops every direction under eps * N of the largest: at 100,000 float32 rows, 1.2%.
+They are solved from the `statistic` of the rows, with each column that varies scaled to unit variance. By default
+`jnp.linalg.lstsq` drops every direction under eps * N of the largest: at 100,000 float32 rows, 1.2%.
 """
 
 from functools import partial
@@ -40,9 +40,10 @@ class Probe(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Weighted squared error and explained fraction of the variance, over all targets and of each one.
+    """Weighted squared error and explained fraction of the variance, over all targets and for each target.
 
-    R2 of what has no variance, beyond the rounding of its mean, is 1 if it is predicted within that, else 0.
+    A target that varies by no more than the rounding of its mean has R2 1 if it is predicted to within that rounding,
+    else 0.
     """
 
     mse: Float[Array, ""]
@@ -68,16 +69,17 @@ def fit_probe(
     """Weighted least squares: the (K, b) that minimise sum_i w_i |y_i - x_i K - b|^2, of least norm.
 
     A feature whose standard deviation is no more than the rounding of its mean, 2 eps |mean|, is constant: beside an
-    offset it counts for nothing, and its kernel is 0. In float32 at least, solved in float64.
+    offset it counts for nothing, and its kernel is 0. The probe is in float32 at least, and solved in float64.
 
     Args:
-        features: X `[row, feature]`; of no features b is the mean.
+        features: X `[row, feature]`; without features b is the mean.
         targets: Y `[row, target]`.
         weights: `[row]`, nonnegative, at any scale; default equal. Rows of no weight may hold NaN.
-        offset: fit b; else b = 0.
-        rcond: directions whose singular value is below rcond times the largest are dropped, measured after each
-            feature is scaled to unit variance; default: `features * eps` of the dtype, a matter of rounding only.
-            Never less than `4 sqrt(features) * eps`, below which a direction is rounding of the rows.
+        offset: whether to fit b; else b = 0.
+        rcond: the cut-off. The fit drops directions whose singular value is below rcond times the largest singular
+            value, after each feature is scaled to unit variance. The default, `features * eps` of the dtype, drops
+            only rounding. The fit uses at least `4 sqrt(features) * eps`, because a direction below that is rounding
+            of the rows.
 
     Raises:
         ValueError: other than two axes, mismatched rows, NaN, weights that are negative or all zero, or fewer rows
@@ -99,7 +101,7 @@ def fit_probe(
 
 @partial(jax.jit, static_argnames="offset")
 def _fit(features: Array, targets: Array, weights: Array, rcond: jax.typing.ArrayLike, offset: bool) -> Probe:
-    # Below this a direction is rounding of the rows, and its kernel anything.
+    # A direction below this is rounding of the rows, and its kernel could be anything.
     least = 4 * features.shape[1] ** 0.5 * float(jnp.finfo(features.dtype).eps)
     return _probe(features, targets, weights, jnp.maximum(rcond, least), offset)
 
@@ -122,7 +124,7 @@ def _solved(features: Array, targets: Array, weights: Array, rcond: Array, offse
 
 
 def _solved_in_float64(features: Array, targets: Array, weights: Array, rcond: Array, offset: bool) -> Probe:
-    """Means and kernel keep twice the digits until the offset, a difference of large numbers, is taken."""
+    """The means and the kernel keep twice the digits until they give the offset, a difference of large numbers."""
 
     @jax.custom_batching.sequential_vmap  # where float32 is the rule, jax can neither batch nor differentiate float64
     def solved(features: Array, targets: Array, weights: Array, rcond: Array) -> Probe:
@@ -137,11 +139,11 @@ def _solved_in_float64(features: Array, targets: Array, weights: Array, rcond: A
 def score_probe(probe: Probe, features: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Score:
     """Weighted MSE (mean over targets) and R2 = 1 - summed residual / summed variance over all targets.
 
-    R2 of targets without variance: see `Score`.
+    `Score` defines R2 for targets without variance.
 
     Raises:
-        ValueError: other than two axes, mismatched rows, NaN, weights that are negative or all zero, or another number
-            of features or targets than the probe's.
+        ValueError: other than two axes, mismatched rows, NaN, weights that are negative or all zero, or a number of
+            features or targets that is not the probe's.
 
     >>> score = score_probe(Probe(jnp.array([[1.0]]), jnp.zeros(1)), [[0.0], [2.0]], [[0.0], [1.0]])
     >>> float(score.mse), float(score.r2)
@@ -152,7 +154,7 @@ def score_probe(probe: Probe, features: ArrayLike, targets: ArrayLike, weights: 
 
 
 def score_predictions(predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> Score:
-    """`score_probe` of predictions already made; the variance is that of the targets under the same weights."""
+    """`score_probe` for predictions already made; the variance of the targets is under the same weights."""
     columns = {"predictions [row, target]": predictions, "targets [row, target]": targets}
     predictions, targets, weights = weighted_rows(columns, weights)
     if predictions.shape != targets.shape or not targets.size:
@@ -176,7 +178,7 @@ def _score(
     about: Float[Array, "row target"],
     mean: Float[Array, " target"],
 ) -> Score:
-    """Of sums over rows, of squares in units of about the largest: those of small targets would be 0."""
+    """The score from weighted sums of squares, in units of about the largest value: small squares would round to 0."""
     unit = power_of_two(jnp.maximum(abs(errors).max(0), abs(about).max(0)))
     residual, variance = (contract("r,rk->k", shares, (one / unit[None]) ** 2) for one in (errors, about))
     left, spread = drop_rounding(residual, variance, mean / unit)
@@ -187,10 +189,10 @@ def _score(
 
 
 def solve_probe(statistic: ProbeStatistic, n_features: int, *, offset: bool, rcond: jax.typing.ArrayLike) -> Probe:
-    """The least-squares probe of a statistic; see `fit_probe`. NaN for one without weight."""
+    """The least-squares probe of a statistic; see `fit_probe`. A statistic without weight gives NaN."""
     mean = jnp.where(statistic.weight > 0, statistic.mean, jnp.nan)
     mean_x, mean_y = mean[:n_features], mean[n_features:]
-    # The scatter about 0 is that about the mean plus weight * mean^2.
+    # The scatter about 0 is the scatter about the mean plus weight * mean^2.
     zero = jnp.sqrt(statistic.weight) * mean[None]
     factor = statistic.factor if offset else jnp.concatenate([statistic.factor, zero])
     over_x, over_y = factor[:, :n_features], factor[:, n_features:]
@@ -204,7 +206,7 @@ def solve_probe(statistic: ProbeStatistic, n_features: int, *, offset: bool, rco
 def _least_norm(
     rows: Float[Array, "row feature"], targets: Float[Array, "row target"], rcond: jax.typing.ArrayLike
 ) -> Float[Array, "feature target"]:
-    """rows^+ targets, directions below rcond of the largest left out; no fewer rows than features."""
+    """rows^+ targets without the directions below rcond of the largest; there are no fewer rows than features."""
     if not rows.shape[1]:
         return jnp.zeros((0, targets.shape[1]), targets.dtype)
     left, right, sizes, kept = _directions(rows, rcond)
@@ -219,7 +221,10 @@ def _directions(rows: Array, rcond: jax.typing.ArrayLike) -> tuple[Array, Array,
 
 @_least_norm.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """The derivative of the pseudo-inverse of what is kept: that of each singular vector divides by their distances."""
+    """The derivative of the pseudo-inverse of the kept directions.
+
+    It has no derivative of a single singular vector, which would divide by the gaps between singular values.
+    """
     (rows, targets, rcond), (moved, targets_moved, _), kernel = primals, tangents, _least_norm(*primals)
     if not rows.shape[1]:
         return kernel, kernel
@@ -227,7 +232,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     both, either = kept[:, None] & kept[None], kept[:, None] ^ kept[None]
     large, small = (extreme(sizes[:, None], sizes[None]) for extreme in (jnp.maximum, jnp.minimum))
     turned = contract("ir,ij,sj->rs", left, moved, right)
-    # A direction that is kept turns towards one that is not, and the more the nearer their sizes.
+    # A kept direction turns towards a dropped direction, and turns more the nearer their sizes are.
     gap = jnp.where(either, large**2 - small**2, 1)
     turned_of_kept = jnp.where(both, turned, jnp.where(either, large * (large * turned + small * turned.T) / gap, 0))
     beyond = moved - contract("ir,jr,jk->ik", left, left, moved)
@@ -244,7 +249,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
 
 @jax.jit
 def score_statistic(probe: Probe, statistic: ProbeStatistic) -> Score:
-    """`score_probe` on the rows that a statistic sums up, without the rows."""
+    """`score_probe` on the rows that a statistic sums up; the rows are not needed."""
     n_features = probe.kernel.shape[0]
     over_x, over_y = statistic.factor[:, :n_features], statistic.factor[:, n_features:]
     mean_x, mean_y = statistic.mean[:n_features], statistic.mean[n_features:]
@@ -255,7 +260,7 @@ def score_statistic(probe: Probe, statistic: ProbeStatistic) -> Score:
 
 
 def check_regression(features: ArrayLike, targets: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, Array]:
-    """Features, targets and weights in one dtype, as `weighted_rows` has them; raises unless there is a target."""
+    """Features, targets and weights in one dtype, as `weighted_rows` gives them; raises unless there is a target."""
     rows = weighted_rows({"features [row, feature]": features, "targets [row, target]": targets}, weights)
     if not rows[1].shape[1]:
         raise ValueError(f"targets [row, target] must have one target or more; got shape {rows[1].shape}")

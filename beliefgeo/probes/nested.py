@@ -1,7 +1,8 @@
-"""Probes scored on folds they never saw, the cut-off chosen inside the others, for many sets of targets at once.
+"""Probes scored on folds they never saw, with the cut-off chosen inside the other folds, for many sets of targets.
 
-A fit is linear in its targets: features are decomposed once for all cut-offs and sets of targets. What two folds are
-both left out of serves each of them in turn, so F folds cost F (F + 1) / 2 fits.
+A fit is linear in its targets, so the features are decomposed once for all cut-offs and sets of targets. A fit without
+two folds serves twice: each of the two may be held out while the other chooses the cut-off. So F folds cost
+F (F + 1) / 2 fits.
 """
 
 from functools import partial
@@ -26,22 +27,22 @@ from beliefgeo.probes.weighted import (
     weighted_mean,
 )
 
-# Cut-offs tried by cross-validation; 2 is above every singular value: no direction is worth keeping.
+# The cut-offs that cross-validation tries. 2 is above every singular value and keeps no direction.
 RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)
 
 
 class CrossValidated(NamedTuple):
-    """Each fold's rows predicted by a probe that never saw their subtree; NaN for rows of no fold."""
+    """Predictions of each fold's rows by a probe that never saw their fold; NaN for rows of no fold."""
 
     predictions: Float[Array, "row target"]
     rcond: Float[Array, " fold"]
 
 
 class _Parts(NamedTuple):
-    """What a fit needs of the rows [X, Y] of each fold, and of those of no fold (the last part, only trained on).
+    """What a fit needs of the rows [X, Y] of each fold, and of the rows of no fold (the last part, which only trains).
 
-    `rows` are the weighted rows about the part's own mean, turned so that no more are left than X has columns;
-    `outside` is the squared length of what the turn cuts off Y, which no fit can reach.
+    `rows_x` and `rows_y` are the weighted rows about the part's own mean, turned so that no more rows are left than X
+    has columns. `outside` is the squared length of the part of Y that the turn cuts off, which no fit can reach.
     """
 
     weight: Float[Array, " part"]
@@ -53,7 +54,7 @@ class _Parts(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """All cut-offs at once: directions kept above one, x -> (x - centre) @ basis[:, kept] @ projected[kept]."""
+    """The fits at all cut-offs, x -> (x - centre) @ basis[:, kept] @ projected[kept]; kept: directions above it."""
 
     centre_x: Float[Array, " feature"]
     centre_y: Float[Array, " target"]
@@ -71,22 +72,22 @@ def cross_validate_probe(
     offset: bool = True,
     rconds: tuple[float, ...] = RCONDS,
 ) -> CrossValidated:
-    """Predict every fold by a probe fitted on all the others, its cut-off chosen inside them.
+    """Predict every fold by a probe fitted on all other folds, with a cut-off chosen inside those.
 
-    Nested: for each held-out fold, every cut-off is scored by holding out each remaining fold in turn, and the best
-    is fitted on all of them.
+    The cross-validation is nested: for each held-out fold, every cut-off is scored by holding out each remaining fold
+    in turn, and the probe with the best cut-off is fitted on all remaining folds.
 
     Args:
         features: `[row, feature]`.
         targets: `[row, target]`.
-        folds: `[row]` integers 0..F-1, at least 3 folds; rows with -1 are only ever trained on.
+        folds: `[row]` integers 0..F-1, at least 3 folds; rows with -1 only ever train.
         weights: `[row]`; default equal.
-        offset: fit an offset.
+        offset: whether to fit an offset.
         rconds: the cut-offs to choose from; see `fit_probe`.
 
     Raises:
-        ValueError: mismatched rows, NaN, weights that are negative, all zero, or all in two folds, fewer than 3 folds
-            or an empty one.
+        ValueError: mismatched rows, NaN, weights that are negative, all zero, or all in two folds, fewer than 3 folds,
+            or an empty fold.
     """
     rows = check_regression(features, targets, weights)
     labels, n_folds = check_folds(folds, rows[-1])
@@ -96,9 +97,10 @@ def cross_validate_probe(
 def cross_validated_r2(
     features: ArrayLike, targets: ArrayLike, folds: ArrayLike, weights: ArrayLike | None = None
 ) -> Float[Array, " set"]:
-    """R2 over all folds of each set of targets, its own cut-offs chosen as by `cross_validate_probe`.
+    """R2 over all folds for each set of targets; each set has its own cut-offs, chosen as by `cross_validate_probe`.
 
-    Of targets without variance, beyond the rounding of their mean: 1 if they are predicted within that, else 0.
+    Targets that vary by no more than the rounding of their mean have R2 1 if they are predicted to within that
+    rounding, else 0.
 
     Args:
         features: `[row, feature]`.
@@ -133,7 +135,7 @@ def _predict(
     rconds: tuple[float, ...],
     offset: bool | Bool[Array, ""],
 ) -> CrossValidated:
-    unit = power_of_two(abs(targets).max())  # in which squares neither vanish nor overflow
+    unit = power_of_two(abs(targets).max())  # squares in this unit neither vanish nor overflow
     parts = _parts(features, targets / unit, weights, members)
     chosen = _choose(parts, n_folds, 1, rconds, offset)[:, 0]
 
@@ -178,7 +180,7 @@ def _score_sets(
 def _choose(
     parts: _Parts, n_folds: int, n_sets: int, rconds: tuple[float, ...], offset: bool | Bool[Array, ""]
 ) -> Float[Array, "fold set"]:
-    """For each held-out fold and set of targets, the cut-off with the least error over the other folds."""
+    """The cut-off with the least error over the other folds, for each held-out fold and set of targets."""
     pairs, candidates = jnp.array(list(combinations(range(n_folds), 2))), jnp.array(rconds, parts.weight.dtype)
 
     def errors(pair):
@@ -196,7 +198,7 @@ def _choose(
 def _parts(
     features: Array, targets: Array, weights: Array, members: Int[Array | np.ndarray, "part part_row"]
 ) -> _Parts:
-    features = jnp.pad(features, ((0, 0), (0, not features.shape[1])))  # of no features the mean is left
+    features = jnp.pad(features, ((0, 0), (0, not features.shape[1])))  # without features the mean is left
 
     def part(rows):
         mass = jnp.where(rows >= 0, weights[rows], 0)
@@ -221,9 +223,9 @@ def _centred(shares: Float[Array, " row"], array: Float[Array, "row column"]) ->
 def _fit(
     parts: _Parts, left_out: Int[Array, " left_out"], rconds: tuple[float, ...], offset: bool | Bool[Array, ""]
 ) -> _Fit:
-    """The fit to all parts but some, from the singular vectors of the features, each at unit variance."""
+    """The fit to all parts but those left out, from the singular vectors of the features at unit variance."""
     number = jnp.arange(len(parts.weight))
-    # How many parts stay is fixed, which ones is traced: those left out are sorted to the end and cut off.
+    # The number of parts that stay is fixed, but their choice is traced: left-out parts are sorted last and cut off.
     order = jnp.argsort(jnp.isin(number, left_out), stable=True)[: len(number) - len(left_out)]
     some = jax.tree.map(lambda leaf: leaf[order], parts)
     centre_x, centre_y = (offset * _mean(some.weight, mean) for mean in (some.mean_x, some.mean_y))
@@ -243,7 +245,7 @@ def _above(fit: _Fit, rcond: Float[Array, " target"]) -> Bool[Array, "direction 
 
 
 def _seen_from(fit: _Fit, parts: _Parts, fold: Int[Array, ""]) -> tuple[Array, Array, Array]:
-    """A fold's rows about the centre of a fit: along its directions, of the targets, and what lies outside."""
+    """A fold's rows about the centre of a fit: their coordinates along its directions, their targets, and the rest."""
     one = jax.tree.map(lambda leaf: leaf[fold][None], parts)
     x = _about(fit.centre_x, one.weight, one.mean_x, one.rows_x)
     y = _about(fit.centre_y, one.weight, one.mean_y, one.rows_y)
@@ -251,19 +253,19 @@ def _seen_from(fit: _Fit, parts: _Parts, fold: Int[Array, ""]) -> tuple[Array, A
 
 
 def _scatter(fit: _Fit, fold: tuple[Array, Array, Array], rcond: Float[Array, " _"]) -> Float[Array, " target"]:
-    """sum_i w_i (y_i - prediction_i)^2 of each target at its cut-off, over a fold as `_seen_from` gives it."""
+    """sum_i w_i (y_i - prediction_i)^2 for each target at its cut-off, over a fold that `_seen_from` gives."""
     along, y, outside = fold
     predicted = contract("nr,rk->nk", along, _above(fit, rcond) * fit.projected)
     return ((y - predicted) ** 2).sum(0) + outside
 
 
 def _mean(weight: Float[Array, " part"], mean: Float[Array, "part column"]) -> Float[Array, " column"]:
-    near = mean[weight.argmax()]  # measured from there, a column that is the same everywhere keeps its last digit
+    near = mean[weight.argmax()]  # measured from here, a constant column keeps its last digit
     return near + contract("p,pc->c", weight / weight.sum(), mean - near[None])
 
 
 def _without_rounding(rows: Float[Array, "row column"], size: Float[Array, " column"]) -> Float[Array, "row column"]:
-    """Zeros for columns that only rounding of their mean tells from a constant: at unit scale they would be noise."""
+    """The rows, with zeros in columns that vary only by rounding of their mean: at unit scale they would be noise."""
     return jnp.where(only_rounding(lengths(rows, 0), size)[None], 0, rows)
 
 
@@ -273,6 +275,6 @@ def _about(
     mean: Float[Array, "part column"],
     rows: Float[Array, "part row column"],
 ) -> Float[Array, "all_rows column"]:
-    """The rows of several parts about a centre: each about its part's mean, and one for each mean about the centre."""
+    """The rows of several parts about a centre: the rows about their part's mean, and each mean about the centre."""
     between = jnp.sqrt(weight)[:, None] * (mean - centre[None])
     return jnp.concatenate([rows.reshape(-1, rows.shape[-1]), between])

@@ -1,4 +1,4 @@
-"""One network with all its controls: what linear probes find at every site, and what that is worth."""
+"""All scores of one network beside their controls: what linear probes find at every site, and what chance finds."""
 
 from collections import OrderedDict
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from beliefgeo.reading.losses import Losses, losses
 from beliefgeo.reading.read import Reading, concatenated
 from beliefgeo.reading.rows import Rows
 
-# In-sample fits may have as many features as rows: directions below this are the rounding of float32.
+# In-sample fits may have as many features as rows. Directions below this are rounding of float32.
 _RCOND = 1e-5
 
 ALL = "all sites"
@@ -25,58 +25,58 @@ class SiteScore(NamedTuple):
     """Affine probes of the beliefs from one site, under one weighting."""
 
     mse: float
-    """In sample: on the very rows of the fit, as papers score."""
+    """MSE in sample: on the very rows of the fit, as in papers."""
     r2: float
-    """In sample."""
+    """R2 in sample."""
     window: float
-    """In sample: the tokens of context that explain as much (`equivalent_window`)."""
+    """The number of tokens of context that explain as much, in sample (`equivalent_window`)."""
     held_out: float
-    """R2 of rows whose subtree the probe never saw, its cut-off chosen inside the others."""
+    """R2 on rows whose fold of subtrees the probe never saw, with the cut-off chosen inside the other folds."""
     held_out_window: float
-    """The tokens of context that explain as much, of the same rows."""
+    """The number of tokens of context that explain as much of the same rows."""
     mse_per_length: Float[np.ndarray, " length"]
-    """Held out, after each number of tokens read, from 3 on."""
+    """The held-out MSE after each number of tokens read, from 3 on."""
 
 
 class Weighted(NamedTuple):
     """A score under both weightings."""
 
     by_count: SiteScore
-    """Every word and position equally."""
+    """The score where every word and position counts equally."""
     by_probability: SiteScore
-    """Prefixes by their probability."""
+    """The score where prefixes count by their probability."""
 
 
 class LawAlone(NamedTuple):
-    """How far the exact next-token law goes: what a network that knew no more would hold."""
+    """Scores of the exact next-token law: what a network that knew no more than the law would reach."""
 
     rank: Rank
     scores: Weighted
 
 
 class Shuffled(NamedTuple):
-    """Held-out R2, every word and position equally, of other targets than the beliefs."""
+    """Held-out R2 of other targets than the beliefs, where every word and position counts equally."""
 
     r2: float
-    """Mean over shuffles."""
+    """The mean R2 over shuffles."""
     largest: float
     p_value: float
-    """How often a shuffle does as well as the beliefs: (1 + that many) / (1 + shuffles)."""
+    """How often a shuffle does as well as the beliefs: (1 + number of shuffles that do) / (1 + number of shuffles)."""
 
 
 class Scorecard(NamedTuple):
-    """Every score of one network with every control; prints as a table, `plots.scores.scorecard` draws it."""
+    """Every score of one network with every control. It prints as a table, and `plots.scores.scorecard` draws it."""
 
     losses: Losses
     sites: dict[str, Weighted]
-    """Every site that was read, and where there are several all of them side by side, last."""
+    """The scores of every site that was read. Where there are several, the last entry is all sites side by side."""
     untrained: dict[str, Weighted] | None
-    """The same sites of the untrained network, where one was given."""
+    """The scores of the same sites of the untrained network, where it was given."""
     law: LawAlone
     shuffled: Shuffled
-    """Beliefs permuted within each position, at the last site."""
+    """The scores of beliefs permuted within each position, at the last site."""
     unseen: Shuffled | None
-    """Only what the next-token law cannot see permuted, at the last site; None where it sees all."""
+    """The scores where only what the next-token law cannot see is permuted, at the last site; None if it sees all."""
 
     def __str__(self) -> str:
         """A table."""
@@ -86,14 +86,14 @@ class Scorecard(NamedTuple):
 def scorecard(
     reading: Reading, rows: Rows, *, untrained: Reading | None = None, key: PRNGKeyArray, shuffles: int = 20
 ) -> Scorecard:
-    """Probes of every site and of all of them together, in sample and held out, in both weightings, with controls.
+    """Probes of every site and of all sites together, in sample and held out, under both weightings, with controls.
 
     Args:
-        reading: of one network; from `read`, or `of_arrays` for a network of any framework.
-        rows: that it was read on.
+        reading: the reading of one network, from `read`, or from `of_arrays` for a network of any framework.
+        rows: the rows that the network was read on.
         untrained: the reading of the same network before training.
         key: draws the shuffles.
-        shuffles: permutations in each control.
+        shuffles: the number of permutations in each control.
 
     Raises:
         ValueError: no sites, features that are not `[row, width]`, other sites in `untrained`, words of fewer than 3
@@ -117,8 +117,8 @@ def scorecard(
 
 
 def score_sites(reading: Reading, rows: Rows) -> dict[str, Weighted]:
-    """The scores of every site, and of several side by side, without controls."""
-    # Ordered: JAX sorts the names of a dict where it maps over seeds.
+    """The scores of every site, and of all sites side by side if there are several, without controls."""
+    # An OrderedDict keeps its order: JAX sorts the names of a dict where it maps over seeds.
     return OrderedDict((site, _weighted(features, rows)) for site, features in _together(reading).items())
 
 
@@ -149,7 +149,7 @@ def _shuffled(control: Control, features: Array, rows: Rows) -> Shuffled:
 
 
 def window_curves(rows: Rows) -> dict[str, Float[np.ndarray, " window"]]:
-    """What windows of 0, 1, 2, ... tokens leave unexplained of the rows that held-out scores count, by weighting."""
+    """The fraction that windows of 0, 1, 2, ... tokens leave unexplained, on held-out rows, under each weighting."""
     return {
         "every word and position equally": held_out_curve(rows, rows.counts),
         "by probability": held_out_curve(rows, rows.probabilities),
@@ -157,7 +157,7 @@ def window_curves(rows: Rows) -> dict[str, Float[np.ndarray, " window"]]:
 
 
 def _table(card: Scorecard) -> str:
-    """The scores of every site beside their controls, R2 in sample and held out, windows in tokens."""
+    """The scores of every site beside their controls: R2 in sample and held out, and windows in tokens."""
     from rich.console import Console
     from rich.table import Table
 

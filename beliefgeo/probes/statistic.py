@@ -1,11 +1,11 @@
-"""The sufficient statistic of weighted rows, which merges without them.
+"""The sufficient statistic of weighted rows; two statistics merge without their rows.
 
-A factor R with R^T R = the scatter of [X, Y] about their mean, and this mean, hold all that a least-squares fit needs.
-Stacking two factors and taking QR merges two data sets, so streams and devices never meet the data again. Normal
-equations lose half the digits: R comes from QR, or for float32 rows from their scatter in float64, which has twice as
-many, in a fraction of the time.
+The mean of [X, Y] and a factor R, with R^T R = the scatter of [X, Y] about that mean, hold all that a least-squares fit
+needs. Stacking two factors and taking QR merges two data sets, so streams and devices never need the data again. Normal
+equations lose half the digits. So R comes from QR, or, for float32 rows, from their scatter in float64: that has twice
+as many digits and takes a fraction of the time.
 
-A column whose scatter is only rounding of its mean is 0 in R: to standardise it would blow the rounding up.
+A column whose scatter is only rounding of its mean is 0 in R: standardising it would blow the rounding up.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from beliefgeo.arrays import contract
 from beliefgeo.probes.weighted import lengths, only_rounding
 
-_BLOCK = 4096  # rows summed at a time: a few megabytes, which stay in the cache
+_BLOCK = 4096  # the number of rows summed at a time: a few megabytes, which stay in the cache
 
 
 class ProbeStatistic(NamedTuple):
@@ -33,7 +33,7 @@ class ProbeStatistic(NamedTuple):
 def probe_statistic(
     features: Float[Array, "row feature"], targets: Float[Array, "row target"], weights: Float[Array, " row"]
 ) -> ProbeStatistic:
-    """The sufficient statistic of weighted rows, in the precision of the features, float32 at least."""
+    """The sufficient statistic of weighted rows, in the precision of the features, but at least float32."""
     dtype = jnp.result_type(features, jnp.float32)
     data = weights.astype(dtype), features.astype(dtype), targets.astype(dtype)
     return ProbeStatistic(data[0].sum(), *_mean_and_factor(*data))
@@ -42,11 +42,11 @@ def probe_statistic(
 def merge_statistics(statistics: ProbeStatistic) -> ProbeStatistic:
     """The statistic of the union of several parts, stacked on a leading axis."""
     weight = statistics.weight.sum()
-    # Measured from a part's own mean: a column that is the same everywhere keeps its value to the last digit.
+    # Measured from a part's own mean, a column that is the same everywhere keeps its value to the last digit.
     near = statistics.mean[statistics.weight.argmax()]
     between = statistics.mean - near[None]
     shift = contract("p,pc->c", statistics.weight / jnp.where(weight > 0, weight, 1), between)
-    # Safe under differentiation by the weights: a part without any has a mean of its own, but no part in the scatter.
+    # Safe under differentiation by the weights: a part of weight 0 has a mean of its own, but no share in the scatter.
     root = jnp.where(statistics.weight > 0, jnp.sqrt(jnp.where(statistics.weight > 0, statistics.weight, 1)), 0)
     between = root[:, None] * (between - shift[None])
     factor = _triangular_factor(jnp.concatenate([statistics.factor.reshape(-1, len(near)), between]))
@@ -54,21 +54,21 @@ def merge_statistics(statistics: ProbeStatistic) -> ProbeStatistic:
 
 
 def uses_float64(dtype: DTypeLike) -> bool:
-    """Whether rows of a dtype are summed in float64: not on a TPU, which has no eigenvectors in float64."""
+    """Whether rows of a dtype are summed in float64; never on a TPU, which has no eigenvectors in float64."""
     return dtype == jnp.float32 and jax.default_backend() != "tpu"
 
 
 def statistic_in_float64(
     weights: Float[Array, " row"], features: Float[Array, "row feature"], targets: Float[Array, "row target"]
 ) -> ProbeStatistic:
-    """The statistic of float32 rows in float64, for code under `jax.enable_x64`; as singular as the rows are."""
+    """The statistic of float32 rows in float64, for code under `jax.enable_x64`; it is as singular as the rows are."""
     origin = _origin(weights, features, targets)
     scatter = _scatter(origin, weights, features, targets)
     weight = scatter[0, 0]
     shift = scatter[0, 1:] / jnp.where(weight > 0, weight, 1)
     mean = jnp.concatenate(origin).astype(jnp.float64) + shift
     about = scatter[1:, 1:] - weight * shift[:, None] * shift[None]
-    # Eigenvalues are right to eps of the largest: each column at unit scale, lest a large one drown the others.
+    # Eigenvalues are right to eps of the largest, so each column is at unit scale: a large one would drown the others.
     scale = jnp.sqrt(jnp.maximum(about.diagonal(), 0))
     scale = jnp.where(only_rounding(scale, jnp.sqrt(weight) * mean, features.dtype), 0, scale)
     unit = jnp.where(scale == 0, 0, 1 / jnp.where(scale == 0, 1, scale))
@@ -77,7 +77,7 @@ def statistic_in_float64(
 
 
 def _scatter(origin: list[Array], *data: Array) -> Float[Array, "column column"]:
-    """sum_r w_r [1, X_r, Y_r]^T [1, X_r, Y_r] in float64, X and Y measured from the origin."""
+    """sum_r w_r [1, X_r, Y_r]^T [1, X_r, Y_r] in float64, with X and Y measured from the origin."""
     size = min(_BLOCK, len(data[0]))
     n_blocks, rest = divmod(len(data[0]), size)
 
@@ -85,20 +85,20 @@ def _scatter(origin: list[Array], *data: Array) -> Float[Array, "column column"]
         rows = _rows(origin, *(jax.lax.dynamic_slice_in_dim(array, start, size) for array in data))
         return contract("ri,rj->ij", *2 * [rows.astype(jnp.float64)])
 
-    # Block after block: a copy of all rows would take longer than their sum.
+    # The rows are summed block after block: a copy of all rows would take longer than their sum.
     add = lambda total, start: (total + of_rows(start, size), None)
     return jax.lax.scan(add, of_rows(n_blocks * size, rest), jnp.arange(n_blocks) * size)[0]
 
 
 def _origin(weights: Array, *columns: Array) -> list[Array]:
-    """A point near the mean: measured from 0, a large offset would take the digits of all else."""
+    """A point near the mean: measured from 0, a large offset would take all the digits."""
     weight = weights.sum()
     shares = weights / jnp.where(weight > 0, weight, 1)
     return [contract("r,rc->c", shares, values) for values in columns]
 
 
 def _rows(origin: list[Array], weights: Array, *columns: Array) -> Float[Array, "row column"]:
-    """sqrt(w) [1, X, Y], X and Y measured from the origin."""
+    """sqrt(w) [1, X, Y], with X and Y measured from the origin."""
     centred = [values - zero[None] for values, zero in zip(columns, origin, strict=True)]
     return jnp.sqrt(weights)[:, None] * jnp.concatenate([jnp.ones_like(weights)[:, None], *centred], 1)
 
@@ -131,7 +131,7 @@ def _without_rounding(
 
 @_mean_and_factor.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """R is one of many for the scatter G = sum_r w_r z_r^T z_r, z about the mean; `_moved` picks a smooth change."""
+    """Many R have the scatter G = sum_r w_r z_r^T z_r, z about the mean; `_moved` picks a smooth change of R."""
     (weights, *columns), (reweighted, *moves) = primals, tangents
     mean, factor = _mean_and_factor(*primals)
     weight = jnp.where(weights.sum() > 0, weights.sum(), 1)
@@ -152,7 +152,7 @@ def _triangular_factor(rows: Float[Array, "row column"]) -> Float[Array, "column
 
 @_triangular_factor.defjvp
 def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    """That of QR divides by R, which is singular where a column is constant."""
+    """JAX's derivative of QR divides by R, which is singular where a column is constant."""
     factor = _triangular_factor(*primals)
     inverse = _inverse(factor)
     crossed = contract("ri,ij,rk->jk", primals[0], inverse, tangents[0])
@@ -160,7 +160,7 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
 
 
 def _inverse(factor: Float[Array, "column column"]) -> Float[Array, "column column"]:
-    """R^- with R R^- R = R, what is below rounding left out, each column at unit scale."""
+    """R^- with R R^- R = R, without the directions below rounding; each column is at unit scale."""
     scale = lengths(factor, 0)
     scale = jnp.where(scale > 0, scale, 1)
     left, sizes, right = jnp.linalg.svd(factor / scale[None], full_matrices=False)
@@ -169,9 +169,9 @@ def _inverse(factor: Float[Array, "column column"]) -> Float[Array, "column colu
 
 
 def _moved(factor: Array, inverse: Array, crossed: Array, twice: Array) -> Float[Array, "column column"]:
-    """A dR with R^T dR + dR^T R = dG, where R^-T dG = crossed + R's own part; see the callers for `crossed`.
+    """A dR with R^T dR + dR^T R = dG, where R^-T dG = crossed + R's own part; the callers define `crossed`.
 
-    dR = 1/2 (R^-T dG R^-) R + (R^-T dG) (1 - R^- R): the first term moves what R sees, the second what it does not.
+    dR = 1/2 (R^-T dG R^-) R + (R^-T dG) (1 - R^- R): the first term moves what R sees, the second the rest.
     """
     inside = contract("ij,jk->ik", crossed, inverse)
     onto = contract("ij,jk->ik", inverse, factor)

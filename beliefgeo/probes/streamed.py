@@ -1,9 +1,9 @@
-"""Reading over more words than fit in memory: in chunks, of each of which sums and probe statistics stay.
+"""Read a network on more words than fit in memory: in chunks, keeping only sums and probe statistics of each chunk.
 
     sum over words = sum over chunks of the sum over the words of the chunk
 
-A prefix shared by several chunks counts in each with the share of its words there, so that everything adds up: losses,
-because they are sums over prefixes; probes, because the statistics of two sets of rows merge into that of their union.
+A prefix that several chunks share counts in each chunk with the share of its words there. So losses add up, because
+they are sums over prefixes. Probes add up, because the statistics of two sets of rows merge into that of their union.
 """
 
 from collections.abc import Callable
@@ -24,18 +24,18 @@ from beliefgeo.reading.rows import Rows, rows_of
 
 
 class Totals(NamedTuple):
-    """What is left of all words of a length."""
+    """The sums and statistics over all words of one length."""
 
     words: int
-    """How many."""
+    """The number of words."""
     gap: Float[np.ndarray, " length"]
     """`loss_gap`: nats above the optimum after each number of tokens read."""
     optimal: Float[np.ndarray, " length"]
     """`optimal_loss` after each number of tokens read. Nats."""
     by_count: Any
-    """Activations and beliefs, every word and position equally: a `ProbeStatistic` for each that was selected."""
+    """A `ProbeStatistic` of activations and beliefs for each selected site; every word and position counts equally."""
     by_probability: Any
-    """The same weighted by the probability of the prefix."""
+    """The same statistics weighted by the probability of the prefix."""
 
 
 def stream_words(
@@ -48,22 +48,23 @@ def stream_words(
     bos: int | None = None,
     select: Callable[[dict[str, Array]], Any] = lambda activations: activations["resid_post"][-1],
 ) -> Totals:
-    """Read all words of a length, those that share their first `depth` tokens at a time.
+    """Read a network on all words of one length, in chunks of words that share their first `depth` tokens.
 
     `solve_probe(totals.by_count, n_features, offset=True, rcond=...)` is the probe of all rows, and `score_statistic`
     scores it.
 
     Args:
         network: as in `read`.
-        params: of one network.
-        process: whose words.
-        length: of the words.
-        depth: tokens that the words of a chunk share: memory holds the words of length - depth tokens.
-        bos: the token that the network reads first, if it was trained with one.
-        select: which activations, any pytree of `[time, width]`; default: the last block's output.
+        params: the params of one network.
+        process: the process that emits the words.
+        length: the length of the words.
+        depth: the number of tokens that the words of a chunk share; memory holds as many words as there are of
+            length - depth tokens.
+        bos: the token that the network reads first, if it was trained with a BOS.
+        select: the activations to use, any pytree of `[time, width]`; default: the last block's output.
 
     Raises:
-        ValueError: unless 0 <= depth <= length; or a chunk does not fit in memory.
+        ValueError: unless 0 <= depth <= length; or if a chunk does not fit in memory.
     """
 
     @jax.jit
@@ -85,13 +86,13 @@ def stream_words(
 
 
 def add_totals(one: Totals, other: Totals) -> Totals:
-    """The totals of two sets of words that have none in common."""
+    """The totals of two sets of words without a common word."""
     statistics = (_merge(a, b) for a, b in zip(one[3:], other[3:], strict=True))
     return Totals(one.words + other.words, one.gap + other.gap, one.optimal + other.optimal, *statistics)
 
 
 @jax.jit
 def _merge(one: Any, other: Any) -> Any:
-    """Site by site."""
+    """Merge the statistics site by site."""
     merge = lambda *parts: merge_statistics(jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts))
     return jax.tree.map(merge, one, other, is_leaf=lambda node: isinstance(node, ProbeStatistic))

@@ -1,7 +1,7 @@
 """How many dimensions activations fill, and which of them belong to one factor.
 
-Source: Shai et al. 2602.02385: N factors with beliefs in d_n dimensions need sum_n d_n of them if each has a
-subspace of its own, and prod_n (d_n + 1) - 1 for a joint belief.
+Source: Shai et al. 2602.02385. N factors with beliefs in d_n dimensions need sum_n d_n dimensions if each factor has a
+subspace of its own, and prod_n (d_n + 1) - 1 dimensions for a joint belief.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def effective_dimension(features: ArrayLike, weights: ArrayLike | None = None, *
 def principal_subspace(
     features: ArrayLike, weights: ArrayLike | None = None, *, fraction: float = 0.95
 ) -> Float[Array, "component feature"]:
-    """The orthonormal directions of largest variance that together hold this fraction of it; none if there is none.
+    """The orthonormal directions of largest variance that together hold this fraction of it; empty without variance.
 
     Args:
         features: `[row, feature]`; `deviations(...)` for the subspace of one factor.
@@ -54,21 +54,22 @@ def principal_subspace(
 def vary_one(
     key: PRNGKeyArray, digits: ArrayLike, contexts: int, varied: int
 ) -> Int[Array, "factor varying context sample time"]:
-    """Words in which all factors but one are frozen, and that one reads another word, drawn like the frozen one.
+    """Words in which one factor varies and all other factors are frozen.
 
-    So the factor that varies does so as it does by itself.
+    The digits of the varying factor come from other words than the frozen digits, drawn in the same way: so the factor
+    varies as it does by itself.
 
     Args:
-        key: chooses the words, each once.
-        digits: `[factor, word, time]`, what each factor reads in some words: `Product.split_token` of them.
-        contexts: words that are frozen.
-        varied: words of which the factor that varies reads its part, the same in every context.
+        key: chooses the words, each word once.
+        digits: `[factor, word, time]`, the digits of each factor in the words: `Product.split_token` of the words.
+        contexts: the number of words that are frozen.
+        varied: the number of words that give the varying factor its digits, the same words in every context.
 
     Returns:
-        What each factor reads where factor `varying` varies; `Product.join_tokens` makes words of it.
+        The digits of each factor where factor `varying` varies; `Product.join_tokens` makes words of them.
 
     Raises:
-        ValueError: fewer words than contexts + varied, none of either, or digits of other axes.
+        ValueError: fewer words than contexts + varied, no contexts, no varied words, or digits of other axes.
 
     >>> digits = vary_one(jax.random.key(0), [[[0], [1], [2]], [[5], [6], [7]]], 1, 2)
     >>> digits[0, 0, 0].ravel().tolist(), digits[1, 0, 0].ravel().tolist()
@@ -88,17 +89,18 @@ def vary_one(
 
 
 def deviations(features: ArrayLike) -> Float[Array, "row feature"]:
-    """Activations about the mean of their frozen context: what the factor that varies alone moves.
+    """Activations about the mean of their frozen context: what the varying factor alone moves.
 
-    0 where a feature scatters by no more than the rounding of that mean: it does not move, and has no dimension.
+    A deviation is 0 where a feature scatters by no more than the rounding of that mean: the feature does not move, and
+    has no dimension.
 
     Args:
         features: `[context, sample, ..., feature]`: in each context all factors but one are frozen. Axes in between,
             such as positions, have means of their own: a context is a frozen word up to a position.
 
     Returns:
-        All rows. Their `principal_subspace` is that of the factor; the `effective_dimension` of the deviations of all
-        factors, concatenated, is that of the union of their subspaces.
+        The deviations of all rows. Their `principal_subspace` is the subspace of the factor. The `effective_dimension`
+        of the concatenated deviations of all factors is the dimension of the union of their subspaces.
 
     Raises:
         ValueError: features of fewer than three axes.
@@ -110,7 +112,7 @@ def deviations(features: ArrayLike) -> Float[Array, "row feature"]:
     if features.ndim < 3 or 0 in features.shape:
         raise ValueError(f"deviations needs features [context, sample, ..., feature]; got shape {features.shape}")
     near = features.mean(1, keepdims=True)
-    mean = near + (features - near).mean(1, keepdims=True)  # of equal values exactly that value
+    mean = near + (features - near).mean(1, keepdims=True)  # the mean of equal values is exactly that value
     moved = features - mean
     still = only_rounding(jnp.sqrt((moved**2).mean(1, keepdims=True)), mean)
     return jnp.where(still, 0, moved).reshape(-1, features.shape[-1])
@@ -119,14 +121,14 @@ def deviations(features: ArrayLike) -> Float[Array, "row feature"]:
 def subspace_overlap(left: ArrayLike, right: ArrayLike) -> Float[Array, ""]:
     """|V1 V2^T|_F^2 / k, k the smaller dimension: 1 where one subspace holds the other, 0 where they are orthogonal.
 
-    0 also where one has no dimension, and so nothing in common with any.
+    The overlap is also 0 where a subspace has no dimension.
 
     Args:
         left: V1 `[component, feature]`, orthonormal rows; its first k rows for the overlap of leading directions.
         right: V2 `[component, feature]`, orthonormal rows.
 
     Raises:
-        ValueError: rows of different features, or not orthonormal.
+        ValueError: subspaces of different features, or rows that are not orthonormal.
 
     >>> float(subspace_overlap([[1.0, 0.0]], [[0.6, 0.8]]))
     0.36
@@ -142,23 +144,23 @@ def subspace_overlap(left: ArrayLike, right: ArrayLike) -> Float[Array, ""]:
 
 
 class Overlaps(NamedTuple):
-    """`subspace_overlap` of each factor with each."""
+    """`subspace_overlap` of each factor with each factor."""
 
     mean: float
-    """Over pairs, NaN for one factor."""
+    """The mean over pairs; NaN for one factor."""
     matrix: Float[np.ndarray, "factor factor"]
 
 
 class Subspaces(NamedTuple):
-    """Dimensions of what each factor moves alone and of all of it, and the overlaps of factors."""
+    """The dimensions that each factor moves alone and that all factors move, and the overlaps of factors."""
 
     dimensions: Int[np.ndarray, " factor"]
     sum: int
     union: int
     leading: Overlaps
-    """Of the directions of largest variance."""
+    """The overlaps of the directions of largest variance."""
     whole: Overlaps
-    """Of the whole subspaces."""
+    """The overlaps of the whole subspaces."""
 
 
 def factor_subspaces(features: ArrayLike) -> Subspaces:

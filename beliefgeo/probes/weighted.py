@@ -1,8 +1,8 @@
-"""Weighted rows: the one door by which every analysis takes them, and what of their scatter is only rounding.
+"""Weighted rows: every analysis takes them through this module, which also says when their scatter is only rounding.
 
-Rows come as anyone has them: integers, half precision, weights at any scale. Inside they are float32 at least, with
-weights of which the largest is about 1. Their numbers are known to a rounding: a column that scatters by no more than
-that is constant, and nothing is ever divided by its scatter.
+Callers may pass integers, half precision, and weights at any scale. Inside, rows are float32 at least, and the largest
+weight is about 1. Numbers are known up to rounding: a column that scatters by no more than rounding is constant, and
+nothing is ever divided by its scatter.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from jaxtyping import Array, Bool, Float, Num
 
 from beliefgeo.arrays import ArrayLike, as_floats, concrete, contract, is_traced
 
-# Root-mean-square rounding of a column, in units of eps times its size: numbers that are typed are off by eps / 2 at
-# most, computed ones by a few times that.
+# Root-mean-square rounding of a column, in units of eps times its size. A number that is typed is off by eps / 2 at
+# most, a computed number by a few times that.
 _ROUNDING = 2
 
 Numbers = TypeVar("Numbers", Array, np.ndarray)
 
 
 def as_reals(name: str, values: ArrayLike) -> Array:
-    """A real array of at least float32, in which sums of squares and of a thousand shares keep their digits.
+    """A real array of at least float32, so that sums of squares and sums of a thousand shares keep their digits.
 
     Raises:
         ValueError: complex numbers.
@@ -37,17 +37,17 @@ def as_reals(name: str, values: ArrayLike) -> Array:
 
 
 def weighted_rows(columns: Mapping[str, ArrayLike], weights: ArrayLike | None) -> tuple[Array, ...]:
-    """Arrays `[row, column]` of the same rows, in one dtype of at least float32, and last their weights.
+    """Arrays `[row, column]` of the same rows, in one dtype of at least float32, and, last, the weights of the rows.
 
-    Rows of no weight count for nothing, whatever they hold: they come out as zeros.
+    Rows of no weight count for nothing, whatever they hold: they become zeros.
 
     Args:
-        columns: by name and axes, such as "features [row, feature]".
+        columns: arrays by name and axes, such as "features [row, feature]".
         weights: `[row]`; default equal.
 
     Raises:
-        ValueError: other than two axes, no rows, other rows in one than in another, NaN in a row of positive weight;
-            see `check_weights`.
+        ValueError: other than two axes, no rows, arrays of different rows, NaN in a row of positive weight; see
+            `check_weights`.
 
     >>> [array.tolist() for array in weighted_rows({"features [row, feature]": [[1], [float("nan")]]}, [4, 0])]
     [[[1.0], [0.0]], [0.5, 0.0]]
@@ -65,10 +65,10 @@ def check_weights(weights: ArrayLike | None, n_rows: int) -> Float[Array | np.nd
 
     A traced weight below 0 becomes NaN.
 
-    The one check of weights. Scaled before anything casts them: probabilities of long words vanish in float32.
+    All weights are checked here. They are scaled before any cast: probabilities of long words vanish in float32.
 
     Raises:
-        ValueError: another number of weights than rows, NaN, a negative one, or none that is positive.
+        ValueError: another number of weights than rows, NaN, a negative weight, or no positive weight.
 
     >>> (check_weights([2e-60, 1e-60], 2) / check_weights([2e-60, 1e-60], 2).sum()).round(4).tolist()
     [0.6667, 0.3333]
@@ -109,7 +109,7 @@ def _shape(values: ArrayLike) -> tuple[int, ...]:
 
 
 def _finite(name: str, array: Float[Array, "row column"], counted: Bool[Array, " row"] | None) -> Array:
-    """The array, zeros in the rows that do not count; raises for NaN in the others."""
+    """The array with zeros in the rows that do not count; raises for NaN in a row that counts."""
     if is_traced(array) or is_traced(counted):
         return array if counted is None else jnp.where(counted[:, None], array, 0)
     finite = np.isfinite(np.asarray(array))
@@ -125,9 +125,9 @@ def only_rounding(spread: Num[Numbers, "..."], size: Num[Numbers, "..."], precis
     """Whether a root-mean-square deviation is no more than the rounding of numbers of that size, 2 eps |size|.
 
     Args:
-        spread: root of a mean square.
-        size: of the numbers themselves, such as |mean|.
-        precision: the dtype the numbers were known in; default that of the spread.
+        spread: the root of a mean square.
+        size: the size of the numbers themselves, such as |mean|.
+        precision: the dtype in which the numbers were known; default the dtype of the spread.
 
     >>> only_rounding(np.array([1e-7, 1e-3]), np.array([1.0, 1.0]), np.float32).tolist()
     [True, False]
@@ -138,7 +138,7 @@ def only_rounding(spread: Num[Numbers, "..."], size: Num[Numbers, "..."], precis
 def drop_rounding(
     residual: Numbers, variance: Numbers, mean: Numbers, precision: object = None
 ) -> tuple[Numbers, Numbers]:
-    """Of targets with that mean: a variance that is only rounding becomes 0, and then so does such a residual."""
+    """Set to 0 a variance of targets that is only rounding of their mean, and then a residual that is only rounding."""
     numpy = residual.__array_namespace__()
     constant = only_rounding(numpy.sqrt(variance), mean, precision)
     nothing = constant & only_rounding(numpy.sqrt(residual), mean, precision)
@@ -146,26 +146,26 @@ def drop_rounding(
 
 
 def explained(residual: Numbers, variance: Numbers) -> Numbers:
-    """R2 = 1 - residual / variance. Of what has no variance: 1 where no residual is left either, else 0.
+    """R2 = 1 - residual / variance. Without variance it is 1 where the residual is 0 too, else 0.
 
-    So does scikit-learn, and so does every R2 here. `drop_rounding` first makes zeros of what is only rounding.
+    scikit-learn follows the same rule, and so does every R2 here. `drop_rounding` first sets rounding to 0.
 
     >>> explained(np.array([1.0, 0.0, 1.0]), np.array([4.0, 0.0, 0.0])).tolist()
     [0.75, 1.0, 0.0]
     """
     where, constant = residual.__array_namespace__().where, variance == 0
-    # Not 0 / 0 even where it is not taken: that would make NaN of gradients.
+    # Even a branch that is not taken must avoid 0 / 0: it would make gradients NaN.
     return where(constant, where(residual == 0, 1, 0 * residual), 1 - residual / where(constant, 1, variance))
 
 
 def weighted_mean(shares: Float[Array, " row"], values: Float[Array, "row column"]) -> Float[Array, " column"]:
-    """sum_r shares_r values_r by two passes: of a column of one value exactly this value, at any number of rows."""
+    """sum_r shares_r values_r in two passes; a column of one value gives exactly this value for any number of rows."""
     near = contract("r,rc->c", shares, values)
     return near + contract("r,rc->c", shares, values - near[None])
 
 
 def lengths(vectors: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
-    """Euclidean norms along an axis whose squares may leave the range of the dtype; gradient 0 at the vector 0.
+    """Euclidean norms along an axis, even if squares leave the range of the dtype; the gradient is 0 at the vector 0.
 
     >>> (lengths(jnp.array([[3e-30, 4e-30], [3e30, 4e30], [0.0, 0.0]]), 1) / jnp.array([1e-30, 1e30, 1.0])).tolist()
     [5.0, 5.0, 0.0]
@@ -177,7 +177,7 @@ def lengths(vectors: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
 
 
 def power_of_two(size: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The power of two just below a size: to divide by it rounds nothing. Constant under differentiation.
+    """The power of two just below a size: division by it rounds nothing. It is constant under differentiation.
 
     >>> power_of_two(jnp.array([3.0, 0.25, 0.0])).tolist()
     [2.0, 0.25, 1.0]

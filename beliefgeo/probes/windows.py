@@ -1,4 +1,4 @@
-"""How many tokens of context would explain as much: the best any function of the last tokens could do."""
+"""How many tokens of context explain as much as a probe: the best that any function of the last tokens could do."""
 
 from collections.abc import Iterator
 
@@ -10,16 +10,16 @@ from beliefgeo.arrays import ArrayLike, Number
 from beliefgeo.probes.weighted import check_weights, drop_rounding, explained
 from beliefgeo.reading.rows import Rows
 
-# An unexplained fraction that float32 cannot tell from 0: its R2 is 1 to the last digit or the one before.
+# An unexplained fraction that float32 cannot tell from 0: its R2 is 1 to the last digit or the digit before.
 _NOTHING = 2 * float(np.finfo(np.float32).eps)
 # A fraction of the variance of beliefs that their own rounding leaves.
 _ROUNDING = 1e-12
 
 
 def window_groups(rows: Rows) -> Iterator[Int[np.ndarray, " row"]]:
-    """For windows of 0, 1, 2, ... tokens: labels equal where the last tokens and the number read are equal.
+    """Labels for windows of 0, 1, 2, ... tokens: equal where the last tokens and the number of tokens read are equal.
 
-    The number read is known to a network with positions, so it is known to the window too.
+    A network with positions knows the number of tokens read, so the window knows it too.
     """
     _, group = np.unique(rows.length, return_inverse=True)
     yield group
@@ -36,16 +36,16 @@ def window_curve(
     """The unexplained fraction of the beliefs' variance for windows of 0, 1, 2, ... tokens; decreasing to 0.
 
     A window's best guess is the mean belief of all prefixes that look alike in it, E[belief | last tokens]; no
-    function of those tokens does better. Below 1e-12 it is rounding of the beliefs, and 0; so is all of it where
-    beliefs do not vary, as those of a coin.
+    function of those tokens does better. A fraction below 1e-12 is rounding of the beliefs and becomes 0. The whole
+    curve is 0 where the beliefs do not vary, as for a coin.
 
     Args:
         rows: from `reading.rows`.
         weights: `[row]`, such as `rows.counts` or `rows.probabilities`.
-        counted: the rows to count; give those that a held-out score counts. Default all.
+        counted: the rows to count, such as the rows that a held-out score counts; default all.
 
     Raises:
-        ValueError: weights of other rows, NaN, negative, or all zero on the rows to count.
+        ValueError: weights of other rows, or weights that are NaN, negative, or all zero on the rows to count.
     """
     weights = np.asarray(check_weights(weights, len(rows.beliefs)))
     shares = shares_of(weights if counted is None else np.where(counted, weights, 0))
@@ -58,7 +58,7 @@ def window_curve(
 
 
 def shares_of(weights: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
-    """Checked weights as shares of those that count; raises where these are all zero."""
+    """Checked weights divided by their sum; raises where all are zero."""
     if not weights.any():
         raise ValueError("weights must be positive in a row that counts; got zeros in all of them")
     return weights / weights.sum()
@@ -89,8 +89,9 @@ def _group_means(
 def explained_by(group: ArrayLike, values: ArrayLike, weights: ArrayLike) -> float:
     """The share of the variance of some values that the group of their row explains: Pearson's correlation ratio.
 
-    1 where rows of a group agree: the values are a function of the group, as an ideal observer's predictions are of
-    a sufficient statistic. 1 - E[Var(value | group)] / Var(value); 1 of values that do not vary.
+    It is 1 - E[Var(value | group)] / Var(value), and 1 if the values do not vary. It is 1 where all rows of a group
+    agree: the values are a function of the group, as an ideal observer's predictions are a function of a sufficient
+    statistic.
 
     Args:
         group: `[row]`, labels.
@@ -118,15 +119,15 @@ def explained_by(group: ArrayLike, values: ArrayLike, weights: ArrayLike) -> flo
 def equivalent_window(unexplained: Number, curve: ArrayLike) -> float:
     """The fewest tokens of context that leave the same fraction unexplained, interpolated on a log scale.
 
-    0 for a probe no better than the mean. Where the curve reaches 0, the shortest window that does explains
-    everything, and nothing is worth more. A probe counts as if it left nothing, below 2 eps of float32, 2.4e-7; there,
-    too, the scale ends on which a probe better than the last positive fraction lies between that window and the next.
-    Of a curve that ends above 0, one that leaves less than its end has at least the last window, which is returned.
-    NaN for a fraction that is not finite.
+    A probe that is no better than the mean gets 0. Where the curve reaches 0, the shortest window that reaches 0
+    explains everything, and no probe gets more. A probe that leaves less than 2 eps of float32, 2.4e-7, counts as if it
+    left nothing. The same number stands for 0 on the log scale, where a probe lies between the last window of a
+    positive fraction and the next window. Where the curve ends above 0, a probe that leaves less than the end of the
+    curve has at least the last window, and the last window is returned. A fraction that is not finite gives NaN.
 
     Args:
         unexplained: 1 - R2 of a probe.
-        curve: `[window]`, `window_curve` or other fractions left by windows of 0, 1, 2, ... tokens, that do not grow.
+        curve: `[window]`, `window_curve` or other fractions that windows of 0, 1, 2, ... tokens leave, not increasing.
 
     Raises:
         ValueError: an empty curve, or NaN in it.
