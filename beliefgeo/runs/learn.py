@@ -154,7 +154,7 @@ def _learn(
     }
     if optimizer or not follows_steps(budget):  # may be continued with more steps
         record["budget"] |= {"steps": "any", "snapshots": "any"}
-    where = Path(folder) if folder else Path(root) / digest([record, _code()])
+    where = Path(folder) if folder else _home(Path(root), record, budget.steps)
     _require_continued(where, record, budget)
     folder = open_run(where, record)
     made = optimizer[1] if optimizer else optimizer_of(budget)
@@ -181,6 +181,12 @@ def _learn(
         )
         for index, checkpoints in enumerate(by_process)
     ]
+
+
+def _home(root: Path, record: dict[str, Any], steps: int) -> Path:
+    """The folder that the record's digest names; another one where that has been trained further than these steps."""
+    home = root / digest([record, _code()])
+    return root / digest([record, _code(), steps]) if (resumable.reached(home) or 0) > steps else home
 
 
 def _require_continued(folder: Path, record: dict[str, Any], budget: Budget) -> None:

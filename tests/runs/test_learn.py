@@ -218,6 +218,11 @@ def test_networks_asked_for_twice_are_trained_once(tmp_path):
     assert call(bg.even()).reused and call(bg.even()).folder == first.folder
     others = [call(bg.golden_mean()), call(bg.even(), key=jax.random.key(1)), call(bg.even(), Budget(10, 16, chunk=10))]
     assert len({first.folder, *(other.folder for other in others)}) == 4 and not any(one.reused for one in others)
+    # Of a rate that stays, a longer training continues a shorter one; a shorter one afterwards is another.
+    steady = lambda steps: call(bg.even(), Budget(steps, 16, chunk=10, optimizer="sgd"))
+    ten, twenty, again = steady(10), steady(20), steady(10)
+    assert ten.folder == twenty.folder != again.folder and again.trained.tokens == 10 * 16 * 4
+    jax.tree.map(np.testing.assert_array_equal, ten.trained.params, again.trained.params)
 
 
 def test_training_goes_on_where_the_rate_stays(tmp_path):
