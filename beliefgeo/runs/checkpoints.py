@@ -1,4 +1,4 @@
-"""Checkpoints of a run (orbax), each with the checksums of its files, so that damage is found before it is used.
+"""Checkpoints of a run (orbax), each with the checksums of its files: damage is found before the checkpoint is used.
 
 checkpoints/1200/
   params/ rest/      the state: parameters; optimiser state, step and key
@@ -30,17 +30,20 @@ class DamagedCheckpoint(ValueError):
 
 
 def open_checkpoints(folder: Path, kept: Sequence[int]) -> ocp.CheckpointManager:
-    """To write: the steps `kept` and the latest two stay. A context manager; by one run, all its processes together."""
+    """Open the checkpoints to write them; the steps `kept` and the latest two stay.
+
+    The result is a context manager. One run opens it, with all its processes together.
+    """
     options = ocp.CheckpointManagerOptions(
         preservation_policy=AnyPreservationPolicy([LatestN(2), CustomSteps(list(kept))]),
         enable_async_checkpointing=False,
-        cleanup_tmp_directories=True,  # what a killed process had begun to write
+        cleanup_tmp_directories=True,  # removes what a killed process had begun to write
     )
     return ocp.CheckpointManager(folder.absolute(), options=options)
 
 
 def read_checkpoints(folder: Path) -> ocp.CheckpointManager:
-    """To read, while they may be written; a context manager. Of several processes each reads for itself."""
+    """Open the checkpoints to load them, even while a run writes them; every process opens them for itself."""
     alone = jax.process_index()
     options = ocp.CheckpointManagerOptions(
         create=False,
@@ -52,7 +55,10 @@ def read_checkpoints(folder: Path) -> ocp.CheckpointManager:
 
 
 def save_checkpoint(manager: ocp.CheckpointManager, state: TrainState, step: int, about: dict[str, Any]) -> None:
-    """Save everything a later step depends on, but the sources, what made it, and shapes; all processes take part."""
+    """Save everything a later step depends on except the sources, and what made it, and its shapes.
+
+    All processes take part.
+    """
     rest = {"optimizer": state.optimizer, "step": state.step, "key": jax.random.key_data(state.key)}
     save = ocp.args.StandardSave
     about = about | {"shapes": _shapes({"params": state.params, "optimizer": state.optimizer})}
@@ -62,10 +68,10 @@ def save_checkpoint(manager: ocp.CheckpointManager, state: TrainState, step: int
 
 
 def restore_checkpoint(manager: ocp.CheckpointManager, step: int, abstract: TrainState) -> TrainState:
-    """The state saved at `step`, shaped and sharded like `abstract`, on whatever devices; its source is left out.
+    """The state saved at `step`, shaped and sharded like `abstract`, on any devices; its source is left out.
 
     Raises:
-        ValueError: damaged, of a newer format, or of other shapes.
+        ValueError: a checkpoint that is damaged, of a newer format, or of other shapes.
     """
     check_files(Path(manager.directory) / str(step))
     _require_shapes(Path(manager.directory) / str(step), params=abstract.params, optimizer=abstract.optimizer)
@@ -87,14 +93,14 @@ def restore_params(manager: ocp.CheckpointManager, step: int, abstract: Any) -> 
 
 
 def read_about(folder: Path, step: int) -> dict[str, Any]:
-    """What made the checkpoint, and the shapes of its arrays."""
+    """The record of what made the checkpoint, and the shapes of its arrays."""
     return json.loads((folder / str(step) / "about" / "metadata").read_text())
 
 
 def _require_shapes(checkpoint: Path, **asked: Any) -> None:
-    """Raise ValueError where arrays of the checkpoint are not those asked for."""
+    """Raise ValueError where an array of the checkpoint has another shape than the array asked for."""
     held = read_about(checkpoint.parent, int(checkpoint.name)).get("shapes")
-    if held is None:  # saved when shapes were not
+    if held is None:  # saved by a version that did not save shapes
         return
     held = {name: shape for name, shape in held.items() if name.split(".")[0] in asked}
     found = _shapes(asked)
@@ -112,12 +118,12 @@ def _shapes(tree: Any) -> dict[str, list[int]]:
 
 
 def remove_damaged(folder: Path) -> None:
-    """Fall back: remove checkpoints that are damaged, from the latest back to the first that is whole, and say so.
+    """Remove damaged checkpoints, from the latest back to the first that is whole, and say so.
 
-    What they held is trained again, bit for bit.
+    Training repeats their steps, bit for bit.
 
     Raises:
-        ValueError: the latest is of a newer format.
+        ValueError: the latest checkpoint is of a newer format.
     """
     for step in sorted((int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit()), reverse=True):
         try:

@@ -1,4 +1,4 @@
-"""Claims: one list that the terminal's table, the page's table and the test that pages tell the truth are made of."""
+"""Claims: one list makes the terminal's table, the page's table, and the test that pages tell the truth."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _BEGIN, _END = "<!-- claims -->", "<!-- end of claims -->"
 
 
 class Claim(NamedTuple):
-    """A number of an experiment beside the published one.
+    """A number of an experiment beside the published number.
 
     >>> Claim("loss above the optimum (nats)", "losses/gap", "1.6e-4", ".1e").told({"losses": {"gap": 2e-4}})["ours"]
     '2.0e-04'
@@ -22,10 +22,10 @@ class Claim(NamedTuple):
 
     label: str
     path: str
-    """Where the results hold it: names of fields or keys, and indices, parted by slashes."""
+    """Where the results hold the number: names of fields or keys, and indices, separated by slashes."""
     published: str = ""
     form: str = ".3g"
-    """How numbers are written, as by `format`."""
+    """How numbers are written, as in `format`."""
 
     def told(self, results: Any) -> dict[str, Any] | None:
         """The line of claims.json: label, published, ours, seeds, interval; None where the results lack it."""
@@ -42,14 +42,14 @@ class Claim(NamedTuple):
         return line
 
     def _written(self, value: Any) -> str:
-        """A number, or several in a row; what says itself how it is written, as a rank, in its own words."""
+        """A number, or several in a row, in this format; a record with its own text, such as a rank, as that text."""
         if isinstance(value, (str, tuple)):
             return str(value)
         return " ".join(format(float(number), self.form) for number in np.ravel(value))
 
 
 def look_up(results: Any, path: str) -> Any:
-    """What the results hold at a path; None where they do not, as those of a preset that leaves a part out."""
+    """What the results hold at a path; None where they lack it, as for a preset that leaves a part out."""
     for name in path.split("/"):
         if isinstance(results, Mapping):
             keys = {str(key): key for key in results}
@@ -66,17 +66,17 @@ def look_up(results: Any, path: str) -> Any:
 
 
 def tell(claims: Sequence[Claim], results: Any) -> list[dict[str, Any]]:
-    """The lines of all claims of which the results tell."""
+    """The lines of all claims whose numbers the results hold."""
     return [line for claim in claims if (line := claim.told(results)) is not None]
 
 
 def write_claims(path: Path, lines: list[dict[str, Any]], made: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Write claims.json, a line a claim; those that another command made stay.
+    """Write claims.json with one line for each claim; lines that another command made stay.
 
     Args:
-        path: of claims.json.
-        lines: of `tell`.
-        made: what they were made by: the command, the commit, the device.
+        path: the path of claims.json.
+        lines: the lines from `tell`.
+        made: what made the lines: the command, the commit, the device.
 
     Returns:
         All lines of the file.
@@ -89,7 +89,7 @@ def write_claims(path: Path, lines: list[dict[str, Any]], made: Mapping[str, Any
 
 
 def markdown(lines: list[dict[str, Any]]) -> str:
-    """The tables of a page, one for each command."""
+    """The tables of a page, a table for each command."""
     tables = []
     for command in dict.fromkeys(line["command"] for line in lines):
         of_command = [line for line in lines if line["command"] == command]
@@ -117,6 +117,6 @@ def write_table(page: Path, lines: list[dict[str, Any]]) -> None:
 
 
 def table_of(page: Path) -> str:
-    """What stands between the page's marks: the test of a page compares it with `markdown` of its claims.json."""
+    """The text between the page's marks: the test of a page compares it with `markdown` of its claims.json."""
     text = page.read_text()
     return text[text.index(_BEGIN) + len(_BEGIN) : text.index(_END)].strip()

@@ -1,4 +1,4 @@
-"""`beliefgeo run my_process.json`: a network trained on anybody's process, its scorecard and figures; and sweeps."""
+"""`beliefgeo run my_process.json` trains a network on your process and makes its scorecard and figures; and sweeps."""
 
 import sys
 from collections.abc import Sequence
@@ -46,31 +46,31 @@ class Config:
     """A process, a network, and how to train and read it."""
 
     process: str
-    """File of the process."""
+    """The file of the process."""
     network: Literal["transformer", "rnn", "gru", "lstm"] = "transformer"
-    """What learns."""
+    """The kind of network."""
     context: int = 8
-    """Tokens that it reads, a BOS included."""
+    """The number of tokens that the network reads, a BOS included."""
     bos: bool = False
-    """Read a BOS before the first token, and predict that one too."""
+    """Whether the network reads a BOS before the first token, and so predicts the first token too."""
     layers: int = 2
-    """Blocks or recurrent layers."""
+    """The number of blocks or recurrent layers."""
     width: int = 32
-    """Of the residual stream, or of a recurrent layer."""
+    """The width of the residual stream, or of a recurrent layer."""
     heads: int = 1
-    """Attention heads in a block, each of width / heads."""
+    """The number of attention heads in a block; each has width / heads."""
     budget: Budget = Budget(snapshots=8)
     """How long to train, and how."""
     words: int = 10_000
-    """At most so many words are read: all, or drawn ones where there are more."""
+    """The largest number of words to read: all words, or, if there are more, drawn words."""
     shuffles: int = 20
-    """Permutations in each control."""
+    """The number of permutations in each control."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 class Results(NamedTuple):
-    """What `beliefgeo run` finds; the clouds are those of the first seed."""
+    """What `beliefgeo run` finds; the clouds are of the first seed."""
 
     rank: probes.Rank
     tokens: list[int]
@@ -119,7 +119,7 @@ def main(run: Run, config: Config) -> Results:
 
 
 def network_of(config: Config, vocab_size: int) -> TransformerConfig | RecurrentConfig:
-    """The sizes of the network that is asked for.
+    """The sizes of the network that the config asks for.
 
     Raises:
         ValueError: a width that the heads do not divide.
@@ -133,13 +133,13 @@ def network_of(config: Config, vocab_size: int) -> TransformerConfig | Recurrent
 
 
 def _seen(network: reading.Reading, site: str, rows: reading.Rows) -> np.ndarray:
-    """The beliefs that an affine probe of a site, or of all together, sees."""
+    """The beliefs that an affine probe sees at a site, or at all sites together."""
     features = network.features[site] if site in network.features else reading.concatenated(network.features)
     return np.asarray(probes.fit_probe(features, rows.beliefs, rows.counts, rcond=1e-5)(features))
 
 
 def draw(results: Results) -> dict[str, Any]:
-    """The scorecard, beliefs exact and probed, the loss over training."""
+    """Draw the scorecard, the exact and the probed beliefs, and the loss over training."""
     from beliefgeo.plots import clouds, curves, scores
 
     card = results.trained._replace(untrained=results.untrained)
@@ -157,10 +157,10 @@ def draw(results: Results) -> dict[str, Any]:
 
 
 def command(args: Sequence[str] | None = None) -> None:
-    """The console script.
+    """Run the console script.
 
     Raises:
-        SystemExit: no such command, no process, a mistake in a field.
+        SystemExit: an unknown command, no process, or a mistake in a field.
     """
     words = list(sys.argv[1:] if args is None else args)
     if words[:1] not in (["run"], ["sweep"]) or len(words) < 2 or words[1].startswith("-"):
@@ -181,10 +181,10 @@ def _run(process: str, fields: Sequence[str]) -> Results:
 
 
 def sweep(process: str, fields: Sequence[str]) -> None:
-    """Every combination of the listed values, one run each, and a table of all.
+    """Run every combination of the listed values, and print a table of all runs.
 
     Raises:
-        SystemExit: values without a field before them; as `run`.
+        SystemExit: values without a field before them; or as `run`.
     """
     listed = _listed(fields)
     varied = [name for name, values in listed.items() if len(values) > 1]

@@ -1,4 +1,4 @@
-"""How a program that trains sets up JAX: compiled programs are kept, and each core of a CPU is a device."""
+"""How a program that trains sets up JAX: JAX keeps compiled programs, and each core of a CPU is a device."""
 
 import os
 import warnings
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-# Of a batch of 64, each then still has eight sequences.
+# With eight devices, each still has eight sequences of a batch of 64.
 _MOST_DEVICES = 8
 
 
@@ -18,14 +18,14 @@ def cache_compilation() -> None:
         jax.config.update("jax_compilation_cache_dir", str(Path(caches) / "beliefgeo"))
         jax.config.update("jax_compilation_cache_max_size", 2**30)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        # An entry that a killed process left half written is compiled again: not worth a warning at every start.
+        # JAX compiles an entry again that a killed process left half written; this needs no warning at every start.
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
 
 
 def one_device_per_core() -> None:
-    """Each core of a CPU, up to eight, becomes a device, unless the user says otherwise: XLA splits small work badly.
+    """Make each core of a CPU, up to eight, a device, unless the user says otherwise: XLA splits small work badly.
 
-    With several processes each keeps one device.
+    With several processes each process keeps one device.
     """
     chosen = {"JAX_NUM_CPU_DEVICES", "JAX_NUM_PROCESSES"} & set(os.environ)
     if chosen or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):

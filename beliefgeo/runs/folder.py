@@ -1,7 +1,7 @@
-"""A run folder: the configuration, entered again only by its own.
+"""A run folder: it holds the configuration, and only a run of the same configuration may enter it again.
 
 folder/
-  config.json      what was asked for
+  config.json      the configuration
   checkpoints/     the latest two states, and log-spaced snapshots for studying emergence
   history.jsonl    loss and excess of every chunk of steps
   lock             held by the process that trains
@@ -18,7 +18,7 @@ from beliefgeo.runs.outputs import plain, write_json
 
 
 def digest(record: Any) -> str:
-    """Eight letters: equal for equal records, as `plain` writes them."""
+    """Eight letters that are equal for equal records, as `plain` writes them."""
     return hashlib.sha256(json.dumps(plain(record), sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -26,7 +26,7 @@ def run_folder(root: str | Path, preset: str, config: Any) -> Path:
     """root/preset-digest, where equal configurations (dataclasses) have equal digests.
 
     Raises:
-        ValueError: a preset that is no plain name, and might lead out of root.
+        ValueError: a preset that is not a plain name, and so might lead out of root.
     """
     if not re.fullmatch(r"\w[\w.-]*", preset):
         raise ValueError(f"the name of a run must be letters, digits, '_', '-' and '.'; got {preset!r}")
@@ -37,11 +37,11 @@ def open_run(folder: str | Path, config: Any) -> Path:
     """Make the folder for this configuration, or enter it again.
 
     Args:
-        folder: of this run alone.
+        folder: a folder for this run alone.
         config: a dataclass, or nested dictionaries of what JSON can say.
 
     Raises:
-        ValueError: the folder holds a run of another configuration (nothing is touched), or cannot be written.
+        ValueError: the folder holds a run of another configuration (then nothing changes), or cannot be written.
     """
     folder, asked = Path(folder), json.loads(json.dumps(plain(config)))
     hosts.by_first(lambda: _enter(folder, asked))
@@ -55,7 +55,7 @@ def _enter(folder: Path, asked: dict[str, Any]) -> None:
             _require_same(folder, read_config(folder), asked)
             return
         folder.mkdir(parents=True, exist_ok=True)
-        if any(path.name != "config.partial" for path in folder.iterdir()):  # which a killed process may leave
+        if any(path.name != "config.partial" for path in folder.iterdir()):  # a killed process may leave this file
             raise ValueError(f"{folder} is not empty and holds no run (no config.json): choose another folder")
         write_json(recorded, asked)
     except OSError as error:
@@ -73,7 +73,7 @@ def _require_same(folder: Path, held: dict[str, Any], asked: dict[str, Any]) -> 
 
 
 def differences(held: dict[str, Any], asked: dict[str, Any]) -> str:
-    """What two records say of the same fields, the first four that differ; empty where none does.
+    """The first four fields whose values differ between two records, with both values; empty where none differs.
 
     >>> differences({"network": {"width": 8}, "steps": 10}, {"network": {"width": 16}, "steps": 10})
     'network.width is 8, asked for 16'
@@ -85,7 +85,7 @@ def differences(held: dict[str, Any], asked: dict[str, Any]) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What was asked for in this folder.
+    """The configuration of this folder.
 
     Raises:
         ValueError: `config.json` is damaged.

@@ -1,4 +1,4 @@
-"""A run is alone in its folder, and an interrupt waits for the steps under way."""
+"""A run is alone in its folder, and an interrupt waits for the running steps to end."""
 
 import os
 import signal
@@ -15,7 +15,10 @@ from beliefgeo.runs import hosts
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold the folder, the first process for all; the system lets go of it when that process ends, however it ends."""
+    """Lock the folder; the first process holds the lock for all.
+
+    The operating system releases the lock when that process ends, however it ends.
+    """
     held = FileLock(folder / "lock", blocking=False)
 
     def acquire() -> None:
@@ -33,7 +36,7 @@ def lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def interruption() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; a second one does what it always does."""
+    """An event that the first Ctrl-C or SIGTERM sets; a second signal acts as usual."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
         yield asked

@@ -1,7 +1,7 @@
-"""What a value is, as texts that a record can hold: its types and fields, and a digest of each array.
+"""The identity of a value, as texts that a record can hold: its types, its fields, and a digest of each array.
 
-Equal values have equal texts, in every session and on every device; what differs in a number, a dtype, a shape, a field
-or a type has others, and what cannot be told from another is refused. Code counts by its name.
+Equal values have equal texts, in every session and on every device. Values that differ in a number, a dtype, a shape, a
+field or a type have different texts. A value whose content does not show is refused. Code counts by its name only.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 def identity(value: Any, name: str = "value") -> dict[str, Any] | str:
-    """The text of an array, a number or a string; of what has parts the "class" and the texts of all parts.
+    """The text of an array, a number or a string; for a value with parts its "class" and the texts of all parts.
 
     Args:
-        value: arrays, keys, numbers, strings, containers and objects of Python classes that hold such, static fields
-            included.
-        name: what a complaint calls it.
+        value: arrays, keys, numbers, strings, and containers and objects of Python classes that hold these; static
+            fields count.
+        name: the name of the value in an error message.
 
     Raises:
         TypeError: a part that does not show what it holds, such as a function.
@@ -44,7 +44,7 @@ def _parts(value: Any, name: str) -> dict[str, Any]:
         return {str(index): part for index, part in enumerate(value)}
     if isinstance(value, dict):
         return {repr(key): part for key, part in value.items()}
-    # What is not made in Python may hold more than its fields, as functions, files and generators do.
+    # An object that is not made in Python, such as a function, a file or a generator, may hold more than its fields.
     new = type(value).__new__
     if not hasattr(value, "__dict__") or not (new is object.__new__ or isinstance(new, FunctionType)):
         raise TypeError(

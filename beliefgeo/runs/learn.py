@@ -1,4 +1,4 @@
-"""Networks learn a process: data, optimiser and folder in one call; the same call later continues, or only loads."""
+"""Networks learn a process: data, optimiser and folder in one call; the same call later continues or only loads."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,29 +27,29 @@ from beliefgeo.runs.identity import identity
 from beliefgeo.runs.load import History, history
 from beliefgeo.runs.outputs import plain
 
-# Networks that are trained once for all who ask for them.
+# The folder of networks that are trained once for every caller that asks for them.
 NETWORKS = Path("runs/networks")
 
-# The code that training runs through: another version of it trains another network.
+# The code that training runs: another version of this code trains another network.
 _CODE = ("arrays.py", "processes", "networks", "learning")
 
 AnyNetwork = TransformerConfig | RecurrentConfig | Network
-# A name for the record, and the transformation.
+# The name for the record, and the transformation.
 NamedOptimizer = tuple[str, optax.GradientTransformation]
 
 
 class Learned(NamedTuple):
-    """Networks that learnt one process, and how."""
+    """Networks that learnt one process, and the record of their training."""
 
     network: Network
     checkpoints: list[Checkpoint]
-    """Untrained, log-spaced snapshots, trained; params `[seed, ...]`."""
+    """The untrained networks, log-spaced snapshots, the trained networks; params `[seed, ...]`."""
     history: History
     tokens: Int[np.ndarray, " chunk"]
-    """Training tokens of one network after each chunk."""
+    """The number of training tokens of one network after each chunk."""
     folder: Path
     reused: bool
-    """The folder held the finished training already."""
+    """Whether the folder already held the finished training."""
 
     @property
     def trained(self) -> Checkpoint:
@@ -74,26 +74,26 @@ def learn(
     folder: str | Path | None = None,
     root: str | Path = NETWORKS,
 ) -> Learned:
-    """Train networks to predict the next token; continue, or only load, where the folder holds the same training.
+    """Train networks to predict the next token; continue, or only load, if the folder holds the same training.
 
     Args:
-        key: gives every seed its own.
-        process: what they are trained on. The record tells it from others by the digests of its arrays, its fields and
-            types (their code by name alone).
-        network: sizes of one of ours, or anything with `init` and `apply` (see `networks.network`), which the record
-            tells from others by its class, its plain fields and the shapes of its params.
-        budget: how long, how many seeds.
-        context: predictions scored in each sequence. Without BOS the network reads tokens 1..context and predicts
-            2..context + 1; with it, BOS and 1..context - 1, and predicts 1..context.
-        bos: prepend the token V, one beyond the vocabulary of the process.
+        key: gives every seed a key of its own.
+        process: the process to learn. The record identifies it by the digests of its arrays, its fields and its types
+            (their code by name only).
+        network: the sizes of one of our networks, or anything with `init` and `apply` (see `networks.network`), which
+            the record identifies by its class, its plain fields and the shapes of its params.
+        budget: how long to train, and how many seeds.
+        context: the number of predictions scored in each sequence. Without a BOS the network reads tokens 1..context
+            and predicts 2..context + 1; with a BOS it reads the BOS and 1..context - 1, and predicts 1..context.
+        bos: whether to prepend the token V, one beyond the vocabulary of the process.
         optimizer: (name, any optax transformation), instead of the budget's; the record keeps the name.
-        folder: of this training alone; default: one in `root` named by a digest of all of the above and of the code
-            that trains, so that whoever asks for the same networks trains them once.
-        root: of such folders.
+        folder: a folder for this training alone. Default: a folder in `root` named by a digest of all of the above and
+            of the code that trains, so that callers that ask for the same networks train them once.
+        root: the folder of these folders.
 
     Raises:
-        ValueError: the folder holds another training; the vocabulary of network and process differ; no such budget.
-        TypeError: a process that cannot be told from another; a network that is none.
+        ValueError: the folder holds another training; the vocabularies of network and process differ; no such budget.
+        TypeError: a process whose content cannot be recorded; a network without `init` and `apply`.
     """
     (learned,) = _learn(key, [process], network, budget, context, bos, optimizer, folder, root)
     return learned
@@ -111,10 +111,10 @@ def learn_several(
     folder: str | Path | None = None,
     root: str | Path = NETWORKS,
 ) -> list[Learned]:
-    """`learn` for several processes of one shape, all in one program, each with `budget.seeds` networks of its own.
+    """`learn` for several processes of one shape in one program; each process has `budget.seeds` networks of its own.
 
     Raises:
-        ValueError: as `learn`; no processes, or processes not of one shape.
+        ValueError: as `learn`; or no processes, or processes of different shapes.
     """
     if not processes:
         raise ValueError("learn_several needs a process or more; got none")
@@ -133,7 +133,7 @@ def _learn(
     root: str | Path,
 ) -> list[Learned]:
     built, alone, lanes = _built(network), len(processes) == 1, len(processes) * budget.seeds
-    # A process learnt alone is a constant of the program; several are its arguments, one a lane.
+    # A single process is a constant of the program; several processes are its arguments, a process for each network.
     sources = None if alone else _side_by_side(processes, budget.seeds)
     draw = batches(processes[0] if alone else None, budget, context=context, bos=bos)
     one = jax.eval_shape(draw, key, jax.tree.map(lambda leaf: leaf[0], sources), jnp.int32(0)).tokens
@@ -152,7 +152,7 @@ def _learn(
         "seeds": lanes,
         "key": identity(key),
     }
-    if optimizer or not follows_steps(budget):  # may be continued with more steps
+    if optimizer or not follows_steps(budget):  # more steps may continue this training
         record["budget"] |= {"steps": "any", "snapshots": "any"}
     where = Path(folder) if folder else _home(Path(root), record, budget.steps)
     _require_continued(where, record, budget)
@@ -184,13 +184,13 @@ def _learn(
 
 
 def _home(root: Path, record: dict[str, Any], steps: int) -> Path:
-    """The folder that the record's digest names; another one where that has been trained further than these steps."""
+    """The folder that the record's digest names; another folder if that one holds a longer training."""
     home = root / digest([record, _code()])
     return root / digest([record, _code(), steps]) if (resumable.reached(home) or 0) > steps else home
 
 
 def _require_continued(folder: Path, record: dict[str, Any], budget: Budget) -> None:
-    """Raise where the folder holds the same training but for its number of steps, which its schedule follows."""
+    """Raise if the folder holds the same training with another number of steps, and the schedule depends on it."""
     if not (folder / "config.json").exists() or not isinstance(record["budget"]["steps"], int):
         return
     held = read_config(folder)
@@ -218,7 +218,7 @@ def _built(network: AnyNetwork) -> Network:
 
 
 def _record(network: AnyNetwork, params: Any) -> Any:
-    """What tells a network from others: the sizes of ours; class, shapes and plain fields of a stranger's."""
+    """What identifies a network: the sizes of our own; the class, shapes and plain fields of any other."""
     if isinstance(network, TransformerConfig | RecurrentConfig):
         return plain(network)
     shapes = {
@@ -227,13 +227,13 @@ def _record(network: AnyNetwork, params: Any) -> Any:
     }
     try:
         told = identity(network, "network")
-    except TypeError:  # it holds functions, of which no more than the name is known
+    except TypeError:  # the network holds functions, and only their names are known
         told = f"{type(network).__module__}.{type(network).__qualname__}"
     return {"class": told, "params": shapes}
 
 
 def _side_by_side(processes: Sequence[Observer], seeds: int) -> Any:
-    """The processes as one, each leaf `[process * seed, ...]`."""
+    """The processes stacked, each leaf `[process * seed, ...]`."""
     shapes = [(jax.tree.structure(one), [np.shape(leaf) for leaf in jax.tree.leaves(one)]) for one in processes]
     for index, one in enumerate(processes):
         opaque = not all(isinstance(leaf, jax.typing.ArrayLike) for leaf in jax.tree.leaves(one))

@@ -20,7 +20,7 @@ from beliefgeo.runs.folder import read_config
 class LoadedRun(NamedTuple):
     """A trained network: call it with tokens `[time]` for `(logits, activations)`.
 
-    Raises ValueError or TypeError for tokens that are not integers of its vocabulary, unless they are traced.
+    It raises ValueError or TypeError for tokens that are not integers of its vocabulary, unless they are traced.
     """
 
     config: dict[str, Any]
@@ -36,13 +36,13 @@ class LoadedRun(NamedTuple):
 
 
 class History(NamedTuple):
-    """What was written down after every chunk of steps, averaged over it."""
+    """The numbers written after every chunk of steps, averaged over the chunk."""
 
     step: Int[np.ndarray, " chunk"]
     loss: Float[np.ndarray, "chunk seed"]
-    """Nats per token."""
+    """The loss, in nats per token."""
     excess: Float[np.ndarray, "chunk seed"]
-    """Above the best possible on the same tokens."""
+    """The loss above the best possible loss on the same tokens."""
     seconds: Float[np.ndarray, " chunk"]
 
 
@@ -55,20 +55,20 @@ def history(folder: Path) -> History:
 def load_run(
     folder: str | Path, network: Network | None = None, *, seed: int = 0, step: int | None = None
 ) -> LoadedRun:
-    """The network of a folder that `learn` trained in, at its last step or at a snapshot.
+    """The network of a folder in which `learn` trained it, at its last step or at a snapshot.
 
     Args:
-        folder: that an experiment or `learn` printed.
-        network: the object that was trained, where it is not one of ours, which the folder alone rebuilds.
-        seed: which of the networks trained side by side.
-        step: of a snapshot; default: the last.
+        folder: the folder that an experiment or `learn` printed.
+        network: the object that was trained, if it is not a network of beliefgeo; the folder alone rebuilds those.
+        seed: the number of the network among those trained side by side.
+        step: the step of a snapshot; default: the last step.
 
     >>> run = load_run("runs/networks/12345678")  # doctest: +SKIP
     >>> logits, activations = run(jnp.array([0, 1, 2, 0]))  # doctest: +SKIP
 
     Raises:
-        ValueError: no network there, one that the folder cannot rebuild or another one, no such step or seed, or a
-            damaged checkpoint.
+        ValueError: a folder without a network, a network that the folder cannot rebuild, another network than the
+            folder's, no such step or seed, or a damaged checkpoint.
     """
     folder = Path(folder)
     if not (folder / "config.json").exists():
@@ -84,7 +84,7 @@ def load_run(
         seeds = config["seeds"]
         if not 0 <= seed < seeds:
             raise ValueError(f"{folder} has seeds 0..{seeds - 1}; got seed={seed}")
-        # Shapes alone: nothing is drawn.
+        # Only shapes are needed: nothing is drawn.
         one = jax.eval_shape(network.init, jax.eval_shape(jax.random.key, 0), _sequence(config))
         every = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((seeds, *leaf.shape), leaf.dtype), one)
         params = restore_params(manager, step, every)
@@ -99,7 +99,7 @@ def network_of(sizes: dict[str, Any]) -> Any:
 
 
 def _sequence(config: dict[str, Any]) -> jax.ShapeDtypeStruct:
-    """What the network was made for; ours are the same for sequences of any length."""
+    """The shape of the sequences that the network was made for; our networks are the same for any length."""
     return jax.ShapeDtypeStruct((config.get("context", 1),), jnp.int32)
 
 

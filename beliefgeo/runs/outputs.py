@@ -1,4 +1,4 @@
-"""What a run leaves on disk: results as JSON and arrays, figures, movies; and what they were made with."""
+"""What a run leaves on disk: results as JSON and arrays, figures, movies, and the versions and device behind them."""
 
 import dataclasses
 import importlib.metadata
@@ -15,16 +15,16 @@ import numpy as np
 from beliefgeo.reading.seeds import Seeds
 from beliefgeo.runs import hosts
 
-if TYPE_CHECKING:  # which takes a while to import: only those who draw wait for it
+if TYPE_CHECKING:  # matplotlib takes a while to import: only callers that draw wait for it
     from matplotlib.animation import FuncAnimation
     from matplotlib.figure import Figure
 
-# Arrays of more numbers go to arrays.npz: JSON is for what people read.
+# Arrays of more numbers than this go to arrays.npz: JSON is for people.
 _MOST_NUMBERS = 2000
 
 
 def plain(value: Any) -> Any:
-    """Records, `Seeds`, NumPy and JAX arrays as what JSON can say: dictionaries, lists, numbers, strings.
+    """Records, `Seeds`, NumPy and JAX arrays in the terms of JSON: dictionaries, lists, numbers, strings.
 
     Raises:
         TypeError: anything else, such as a function.
@@ -50,9 +50,9 @@ def plain(value: Any) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write whole or not at all, so that an interrupt leaves the old file.
+    """Write the whole file or nothing, so that an interrupt leaves the old file.
 
-    This, `write_results`, `save_figure` and `save_movie` do nothing in any process but the first.
+    Only the first process writes; the same holds for `write_results`, `save_figure` and `save_movie`.
     """
     if not hosts.first():
         return
@@ -62,7 +62,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_results(folder: Path, results: Any) -> None:
-    """Numbers to results.json, each array of more than 2,000 to arrays.npz, by its path in the results."""
+    """Write results.json, and each array of more than 2,000 numbers to arrays.npz under its path in the results."""
     arrays: dict[str, np.ndarray] = {}
     write_json(folder / "results.json", _without_arrays(results, "", arrays))
     if hosts.first() and arrays:
@@ -70,7 +70,7 @@ def write_results(folder: Path, results: Any) -> None:
 
 
 def _without_arrays(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
-    """The results with a name in place of each large array, which is put into `arrays`."""
+    """The results with a name in place of each large array; the array goes into `arrays`."""
     if isinstance(value, (np.ndarray, jax.Array)) and value.size > _MOST_NUMBERS:
         arrays[path] = np.asarray(value)
         return f"arrays.npz: {path}"
@@ -86,20 +86,20 @@ def _without_arrays(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any
 
 
 def versions() -> dict[str, str]:
-    """The versions a result depends on."""
+    """The versions that a result depends on."""
     names = ("beliefgeo", "jax", "jaxlib", "flax", "optax", "equinox", "numpy", "orbax-checkpoint")
     return {name: importlib.metadata.version(name) for name in names}
 
 
 def device() -> str:
-    """What the numbers were computed on."""
+    """The device that computed the numbers."""
     first = jax.devices()[0]
     count = f"{os.cpu_count()} cores" if first.platform == "cpu" else f"{jax.device_count()} devices"
     return f"{first.device_kind}, {count}"
 
 
 def commit(folder: Path) -> str | None:
-    """The commit of the checkout that holds the folder, with a plus where files differ from it; None outside of one."""
+    """The commit of the checkout that holds the folder, with a plus if files differ from it; None if there is none."""
 
     def git(*words: str) -> str | None:
         try:
@@ -113,13 +113,13 @@ def commit(folder: Path) -> str | None:
 
 
 def save_figure(path: Path, figure: "Figure") -> None:
-    """Write a figure; the suffix says in which format."""
+    """Write a figure; the suffix of the path chooses the format."""
     if hosts.first():
         figure.savefig(path)
 
 
 def save_movie(path: Path, movie: "FuncAnimation", *, frames_per_second: int = 2) -> Path:
-    """Write an animation as MP4 where ffmpeg exists, else as GIF; the suffix says which."""
+    """Write an animation as MP4 if ffmpeg exists, else as GIF; return the path, whose suffix says which."""
     from matplotlib.animation import writers
 
     mp4 = writers.is_available("ffmpeg")

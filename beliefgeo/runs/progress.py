@@ -19,15 +19,15 @@ class Plan:
     """
 
     steps: int
-    """Optimiser steps in all, a multiple of `chunk`."""
+    """The total number of optimiser steps, a multiple of `chunk`."""
     chunk: int
-    """Steps of one `advance`."""
+    """The number of steps in one `advance`."""
     tokens_per_step: int
-    """Predictions made in one step by one network."""
+    """The number of predictions that one network makes in one step."""
     snapshots: int
-    """About how many log-spaced snapshots to keep, besides the untrained network."""
+    """The approximate number of log-spaced snapshots to keep, besides the untrained network."""
     seeds: int = 1
-    """Networks trained side by side in one program."""
+    """The number of networks trained side by side in one program."""
 
     def __post_init__(self) -> None:  # noqa: D105
         for name, value in dataclasses.asdict(self).items():
@@ -38,16 +38,16 @@ class Plan:
             raise ValueError(f"steps must be a multiple of chunk ({self.chunk}); got {self.steps}: try {near}")
 
     def snapshot_steps(self) -> list[int]:
-        """0 and log-spaced multiples of the chunk up to the last step, which is always one of them."""
+        """0 and log-spaced multiples of the chunk, up to and including the last step."""
         spaced = np.geomspace(self.steps, self.chunk, self.snapshots)
         return [0, *np.unique((spaced / self.chunk).round().astype(int) * self.chunk).tolist()]
 
 
 class Reporter:
-    """Progress: a live bar on a terminal, a line every tenth of the way elsewhere."""
+    """Progress: a live bar on a terminal; elsewhere a line after every tenth of the steps."""
 
     def __init__(self, plan: Plan, start: int):
-        """Of training by `plan`, from step `start`."""
+        """Report a training by `plan`, from step `start`."""
         self.plan, self.start = plan, start
         self.console = Console()
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
@@ -65,7 +65,7 @@ class Reporter:
         self.progress.stop()
 
     def __call__(self, step: int, metrics: Metrics) -> None:
-        """Report a chunk that ended at `step`."""
+        """Report the chunk that ended at `step`."""
         if self.began is None:  # the first chunk is mostly compilation: start the clock after it
             self.began, self.start = time.perf_counter(), step
         seconds = time.perf_counter() - self.began

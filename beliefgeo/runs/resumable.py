@@ -1,4 +1,4 @@
-"""Training that may be stopped at any moment: every step once, whatever the interruptions."""
+"""Training that may stop at any moment: every step counts once, whatever the interruptions."""
 
 import json
 import time
@@ -33,7 +33,7 @@ from beliefgeo.runs.outputs import versions
 from beliefgeo.runs.progress import Plan as Plan
 from beliefgeo.runs.progress import Reporter
 
-# A network that does ten times worse than untrained has diverged.
+# A network whose loss is ten times that of the untrained network has diverged.
 _DIVERGED = 10
 
 
@@ -48,32 +48,32 @@ def train(
 ) -> TrainState:
     """Train to the end of the plan, all seeds in one program; continue where an earlier call stopped.
 
-    On all devices of all processes (see `networks.sharding`); an earlier call may have had others.
+    Training runs on all devices of all processes (see `learning.sharding`); an earlier call may have had other devices.
 
-    Ends with the same parameters bit for bit whether or not it was interrupted: chunks begin at multiples of
-    `plan.chunk`, and a checkpoint holds everything a later step depends on, but the sources. Where the latest
-    checkpoint is damaged, that is said and the one before it taken. Ctrl-C (or SIGTERM) finishes the chunk and saves; a
-    second one stops at once.
+    It ends with the same parameters, bit for bit, whether or not it was interrupted: chunks begin at multiples of
+    `plan.chunk`, and a checkpoint holds everything a later step depends on, except the sources. If the latest
+    checkpoint is damaged, `train` says so and continues from the checkpoint before it. Ctrl-C (or SIGTERM) finishes the
+    chunk and saves; a second signal stops at once.
 
     Args:
         folder: from `open_run`.
-        training: from `training`, the same every call: what its functions compute is recorded nowhere.
-        key: gives every seed its own.
-        plan: how far.
+        training: from `training`, the same in every call: no record says what its functions compute.
+        key: gives every seed a key of its own.
+        plan: how far to train.
         sources: what each seed's data are drawn from, seeds on a leading axis of every leaf.
-        shard_params: spread parameters and optimiser state over the devices, where they are too large for each.
+        shard_params: spread parameters and optimiser state over the devices, if they are too large for one device.
 
     Returns:
         The last state, its leaves `[seed, ...]` spread over the devices; `snapshots` gives parameters in one place.
 
     Raises:
-        FloatingPointError: the loss or a parameter is no longer finite, or the loss ten times that of the start; the
-            last good checkpoint stays.
-        KeyboardInterrupt: when interrupted, after saving.
+        FloatingPointError: the loss or a parameter is no longer finite, or the loss is ten times the loss at the start;
+            the last good checkpoint stays.
+        KeyboardInterrupt: an interrupt, after saving.
         OSError: the folder can no longer be written; the last good checkpoint stays.
-        ValueError: another process trains in this folder, or a newer beliefgeo has; the folder was trained with another
-            key, sources, network or optimiser, or further than or between the chunks of this plan; chunks of another
-            length.
+        ValueError: another process trains in this folder; a newer beliefgeo has trained in it; it was trained with
+            another key, sources, network or optimiser; it was trained further than this plan, or to a step between its
+            chunks; or chunks of another length.
     """
     given = {"key": identity(key), "sources": identity(sources)}
     kept, keys = plan.snapshot_steps(), _seed_keys(key, plan)
@@ -108,7 +108,7 @@ def train(
                     seconds = time.perf_counter() - began
                     hosts.by_first(partial(_append_history, folder, step, metrics, seconds))
                     stop = hosts.any_of(interrupted.is_set())
-                    # Twenty chances to resume, beside the snapshots.
+                    # Training can resume at twenty steps, besides the snapshots.
                     twentieth = plan.chunk * max(1, plan.steps // plan.chunk // 20)
                     if step in kept or step == plan.steps or step % twentieth == 0 or stop:
                         _save(manager, state, step, folder, good, given)
@@ -119,7 +119,7 @@ def train(
 
 
 def reached(folder: Path) -> int | None:
-    """The last step that is saved there; None where nothing is."""
+    """The last step that is saved in the folder; None if no step is saved."""
     if not (folder / "checkpoints").exists():
         return None
     with read_checkpoints(folder / "checkpoints") as manager:
@@ -129,9 +129,9 @@ def reached(folder: Path) -> int | None:
 def snapshots(
     folder: Path, training: Training, key: PRNGKeyArray, plan: Plan, sources: Any = None
 ) -> Iterator[tuple[int, Any]]:
-    """(step, params with a leading seed axis) of each snapshot, the untrained one first; arguments as in `train`.
+    """(step, params with a leading seed axis) of each snapshot, the untrained network first; arguments as in `train`.
 
-    Where a training was continued by a longer plan, of the steps before only those are there that its plan kept.
+    If a longer plan continued a training, only the snapshots that the earlier plan kept exist for the earlier steps.
     """
     abstract = jax.eval_shape(jax.vmap(training.init), _seed_keys(key, plan), sources).params
     given = {"key": identity(key), "sources": identity(sources)}
@@ -150,7 +150,7 @@ def snapshots(
 
 
 def _seed_keys(key: PRNGKeyArray, plan: Plan) -> Key[Array, " seed"]:
-    """One key a seed, the same for a seed however many there are."""
+    """A key for each seed; a seed's key does not depend on the number of seeds."""
     return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.seeds))
 
 
@@ -190,7 +190,7 @@ def _save(
     about = {"config": read_config(folder), "versions": versions(), **given}
     try:
         save_checkpoint(manager, state, step, about)
-    except (OSError, ValueError) as error:  # which of them depends on the library that failed to write
+    except (OSError, ValueError) as error:  # the type depends on the library that failed to write
         kept = "nothing was saved before" if good is None else f"the last good checkpoint, step {good}, is intact"
         reason = str(error).splitlines()[0][:200]
         raise OSError(
@@ -200,7 +200,7 @@ def _save(
 
 
 def _require_learning(state: TrainState, metrics: Metrics, last: int, good: int, folder: Path) -> None:
-    """Stop before anything bad is saved; a finite loss may still leave parameters that are not finite."""
+    """Stop before a bad state is saved; a finite loss may still leave parameters that are not finite."""
     loss = np.asarray(metrics.loss)
     kept = f"the last good checkpoint, step {good}, stays in {folder}: lower the learning rate"
     bad = ~np.isfinite(loss)
@@ -230,7 +230,7 @@ def _append_history(folder: Path, step: int, metrics: Metrics, seconds: float) -
 
 
 def _truncate_history(folder: Path, step: int) -> None:
-    """Forget chunks after the checkpoint, the last line perhaps half written: they will be trained again."""
+    """Remove the lines after the checkpoint (the last may be half written): those chunks will be trained again."""
     path, incomplete = folder / "history.jsonl", folder / "history.partial"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     whole = [line for line in lines if line.endswith("\n")]

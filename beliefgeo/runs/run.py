@@ -1,4 +1,4 @@
-"""What an experiment needs of the world: keys by name, networks that are trained once, and a clock."""
+"""What an experiment needs from its surroundings: keys by name, networks that are trained once, and a clock."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -25,15 +25,15 @@ class Run:
     """
 
     root: Path
-    """All that is written lies in it: networks in a folder of their own."""
+    """The folder for everything that is written; networks have a folder of their own in it."""
     seed: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
-    """What the time went into, by stage; compilation apart."""
+    """The seconds of each stage, without compilation."""
     networks: dict[str, bool] = field(default_factory=dict)
-    """Folders of the networks it asked for -> whether they had been trained before."""
+    """For each folder of networks that the run asked for, whether they had been trained before."""
 
     def key(self, name: str) -> PRNGKeyArray:
-        """The key of one use, the same in every call; none that training uses."""
+        """The key for one use: the same in every call, and never a key of training."""
         return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(name.encode()))
 
     def learn(
@@ -46,7 +46,7 @@ class Run:
         bos: bool = False,
         optimizer: NamedOptimizer | None = None,
     ) -> Learned:
-        """`runs.learn` in this run's folder of networks: what was trained before, for any claim, is only loaded."""
+        """`runs.learn` in this run's folder of networks: it only loads what was trained before, for any claim."""
         return self._timed([process], network, budget, context, bos, optimizer)[0]
 
     def learn_several(
@@ -85,6 +85,6 @@ class Run:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the seconds of the block, but those of compilation, as `name`."""
+        """Count the seconds of the block, except compilation, as `name`."""
         with stage(self.seconds, name):
             yield

@@ -1,4 +1,4 @@
-"""An experiment from its command line to its figures: all that is not the method, once for every claim."""
+"""An experiment from its command line to its figures: everything but the method, once for all claims."""
 
 import contextlib
 import json
@@ -39,26 +39,26 @@ def start(
 ) -> Any:
     """Call `main(run, config) -> results` as the command line says: `[preset] [--field value ...] [--out folder]`.
 
-    Then write the results, print the claims beside the published numbers, draw. The claim is named by the folder that
-    main's file lies in; its docstring is what --help shows. The same command, started once a process with the variables
-    of `hosts.join`, is one run of them all.
+    Then write the results, print the claims beside the published numbers, and draw. The folder of main's file names the
+    claim, and --help shows the docstring of that file. To run several processes as one run, start the same command once
+    for each process with the variables of `hosts.join`.
 
     Args:
         main: the method; its config has a `seed`.
-        presets: name -> dataclass with every field set; "default" is used where none is named.
-        claims: lines of the table.
-        draw: results -> figures and movies by name.
+        presets: a dataclass with every field set for each name; "default" is used if the command line names none.
+        claims: the lines of the table.
+        draw: a function from results to figures and movies by name.
         args: what the user typed; default: the command line.
-        name: of the claim; default: that of the folder that main's file lies in.
-        said: the whole command, for the record; default: that which starts a claim's folder.
+        name: the name of the claim; default: the name of the folder of main's file.
+        said: the whole command, for the record; default: the command that starts a claim's folder.
 
     Returns:
         The results.
 
     Raises:
-        SystemExit: an unknown preset or field, any ValueError, FloatingPointError or OSError of the experiment (their
-            message alone is printed), or an interrupt (status 130). Where one of several processes fails, the others
-            end within a minute: with a message too, or by JAX (status 134).
+        SystemExit: an unknown preset or field; any ValueError, FloatingPointError or OSError of the experiment (only
+            its message is printed); or an interrupt (status 130). If a process of several fails, the others end within
+            a minute: with a message too, or by JAX (status 134).
     """
     args = list(sys.argv[1:] if args is None else args)
     preset = args.pop(0) if args and not args[0].startswith("-") else "default"
@@ -84,7 +84,7 @@ def start(
             results = _conduct(main, claim, preset, config, out, claims, draw, record)
             if publish != "nothing" and hosts.first():
                 _publish(home, out, claim, preset, config, pictures=publish == "all")
-            hosts.any_of(False)  # nobody leaves while the first still draws
+            hosts.any_of(False)  # no process leaves while the first still draws
             return results
 
     cache_compilation()
@@ -114,7 +114,7 @@ def _conduct(
         pictures = [_save(folder, name, picture) for name, picture in (draw(results) if draw else {}).items()]
     lines = tell(claims, results)
     made = {"command": said, "commit": commit(Path(main.__code__.co_filename).parent), "device": device()}
-    # All that was neither training, drawing nor compiling.
+    # Measuring is everything that was neither training, drawing nor compiling.
     seconds = run.seconds | {"compile": compiled_seconds() - compiled}
     seconds = {"measure": time.perf_counter() - began - sum(seconds.values()), **seconds}
     write_results(folder, results)
@@ -138,7 +138,7 @@ def _save(folder: Path, name: str, picture: Any) -> Path:
 
 
 def _kept(args: Sequence[str]) -> list[str]:
-    """What of a command line tells one result from another."""
+    """The part of a command line that can change the results."""
     words, kept = iter(args), []
     for word in words:
         if word in ("--publish", "--out"):
@@ -149,7 +149,7 @@ def _kept(args: Sequence[str]) -> list[str]:
 
 
 def _publish(home: Path, out: Path, claim: str, preset: str, config: Any, *, pictures: bool) -> None:
-    """What the run left, beside its code: claims, the page's table, pictures where they are asked for."""
+    """Copy what the run left to the folder of its code: the claims, the page's table, and pictures if asked for."""
     folder = run_folder(out / claim, preset, config)
     lines = json.loads((folder / "claims.json").read_text())
     for picture in [path for path in folder.iterdir() if pictures and path.suffix in (".png", ".gif", ".mp4")]:
@@ -158,7 +158,7 @@ def _publish(home: Path, out: Path, claim: str, preset: str, config: Any, *, pic
 
 
 def print_claims(title: str, lines: list[dict[str, Any]]) -> None:
-    """The claims as a table on the terminal."""
+    """Print the claims as a table on the terminal."""
     table = Table("", "published", "ours", "95% interval", title=title, title_justify="left")
     for line in lines:
         table.add_row(line["label"], line["published"], line["ours"], line.get("interval", ""))
@@ -166,7 +166,7 @@ def print_claims(title: str, lines: list[dict[str, Any]]) -> None:
 
 
 def _require_writable(out: Path) -> None:
-    """Raise before anything is computed where nothing could be kept."""
+    """Raise, before anything is computed, if the results could not be written."""
     nearest = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ValueError(
@@ -176,7 +176,7 @@ def _require_writable(out: Path) -> None:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Errors that a person can mend end the program with their message alone."""
+    """End the program with only the message of an error that a person can mend."""
     try:
         yield
     except (ValueError, FloatingPointError, OSError) as error:
@@ -195,4 +195,4 @@ def _told() -> Iterator[None]:
             file=sys.stderr,
             flush=True,
         )
-        os._exit(1)  # to leave in order is to wait for the others, one of which is probably gone
+        os._exit(1)  # an orderly exit would wait for the other processes, and one of them has probably ended

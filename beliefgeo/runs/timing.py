@@ -1,4 +1,4 @@
-"""Where the time goes, and times of several calls measured side by side."""
+"""Where the time goes, and the times of several calls measured side by side."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-_COMPILED = {"seconds": 0.0}  # by XLA in this process, or spent on reading what it compiled earlier
+_COMPILED = {"seconds": 0.0}  # spent on compiling in this process, or on loading earlier compilations
 
 
 def _add_compilation(event: str, duration_secs: float, **kwargs: str | int) -> None:
@@ -21,13 +21,13 @@ jax.monitoring.register_event_duration_secs_listener(_add_compilation)
 
 
 def compiled_seconds() -> float:
-    """Seconds that this process has spent on compiling, or on reading what was compiled earlier."""
+    """Seconds that this process has spent on compiling, or on loading earlier compilations."""
     return _COMPILED["seconds"]
 
 
 @contextmanager
 def stage(spent: dict[str, float], name: str) -> Iterator[None]:
-    """Add the seconds of the block to `spent[name]`, but those of compilation.
+    """Add the seconds of the block, except compilation, to `spent[name]`.
 
     >>> spent = {}
     >>> with stage(spent, "draw"):
@@ -44,7 +44,7 @@ def stage(spent: dict[str, float], name: str) -> Iterator[None]:
 
 
 def interleaved_seconds(calls: dict[str, Callable[[], Any]], repetitions: int) -> dict[str, Float[np.ndarray, " call"]]:
-    """Seconds of each call, after one to compile; in turns, so that a slow moment of the machine hits all alike.
+    """Seconds of each call after a first call that compiles; in turns, so a slow moment of the machine hits all alike.
 
     >>> {name: len(seconds) for name, seconds in interleaved_seconds({"sum": lambda: sum(range(9))}, 3).items()}
     {'sum': 3}
