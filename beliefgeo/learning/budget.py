@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# What networks learn from, by `Budget.data`. Published numbers are of drawn tokens: who sets ours beside them says so.
+# What networks learn from, by `Budget.data`. Published numbers are of drawn tokens: a comparison must name ours.
 TARGETS = {
     "samples": "drawn tokens",
     "quasirandom": "quasirandom tokens",
@@ -17,20 +17,21 @@ class Budget:
     """How long to train, and how."""
 
     steps: int = 3000
-    """Optimiser steps, a multiple of `chunk`."""
+    """The number of optimiser steps, a multiple of `chunk`."""
     batch: int = 64
-    """Sequences in a step."""
+    """The number of sequences in a step."""
     learning_rate: float = 2e-3
-    """Peak learning rate."""
+    """The peak learning rate."""
     optimizer: Literal["nadam", "adam", "adamw", "sgd"] = "nadam"
-    """nadam warms up over a twentieth of the steps and decays to zero along a cosine; the others keep their rate."""
+    """nadam warms up over a twentieth of the steps and decays to zero along a cosine; the others keep a fixed rate."""
     data: Literal["samples", "quasirandom", "laws", "words"] = "samples"
-    """samples: fresh ones in every step. quasirandom: of the same law, and together spread evenly over the words: less
-    noise. laws: fresh samples, whose targets are the exact laws of the next token: on average the same gradient,
-    without the noise of the token drawn. words: in every step all words, weighted by their exact probabilities."""
+    """samples: every step draws fresh sequences. quasirandom: sequences of the same law that together are spread evenly
+    over the words, with less noise. laws: fresh sequences whose targets are the exact laws of the next token, with the
+    same gradient on average but without the noise of the drawn token. words: every step uses all words, weighted by
+    their exact probabilities."""
     chunk: int = 100
-    """Steps in one compiled call; reports and checkpoints fall between them."""
+    """The number of steps in one compiled call; reports and checkpoints come between calls."""
     snapshots: int = 2
-    """About how many log-spaced checkpoints to study, besides the untrained network."""
+    """The approximate number of log-spaced checkpoints to study, besides the untrained network."""
     seeds: int = 1
-    """Networks trained side by side in one program."""
+    """The number of networks trained side by side in one program."""

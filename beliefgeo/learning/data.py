@@ -16,24 +16,24 @@ from beliefgeo.processes.process import Observer, vocabulary
 from beliefgeo.processes.quasirandom import sample_quasirandom
 from beliefgeo.processes.sampling import Sample, sample
 
-# (key, source, step) -> Batch; the source is the process of a network, where networks side by side differ in it.
+# (key, source, step) -> Batch; the source is the process of a network, if networks side by side have different ones.
 Draw = Callable[..., Batch]
 
 
 def batches(process: Observer | None, budget: Budget, *, context: int, bos: bool = False) -> Draw:
     """Batches of `budget.batch` sequences, for `training(..., numbered=True)`.
 
-    Without BOS the network reads tokens 1..context and predicts 2..context + 1; with it, BOS and 1..context - 1, and
-    predicts 1..context. BOS is the token V, one beyond the vocabulary of the process.
+    Without a BOS the network reads tokens 1..context and predicts 2..context + 1; with a BOS it reads the BOS and
+    1..context - 1, and predicts 1..context. The BOS is the token V, one beyond the vocabulary of the process.
 
     Args:
-        process: what is drawn from; None for the source of each network.
-        budget: its `batch` and `data`.
-        context: predictions scored in each sequence.
-        bos: prepend a BOS.
+        process: the process to draw from; None draws from the source of each network.
+        budget: its `batch` and `data` are used.
+        context: the number of predictions scored in each sequence.
+        bos: whether to prepend a BOS.
 
     Raises:
-        ValueError: all words, or quasirandom ones, of several processes.
+        ValueError: all words, or quasirandom sequences, of several processes.
     """
     length = context + (not bos)
     if budget.data == "words":
@@ -58,7 +58,7 @@ def batches(process: Observer | None, budget: Budget, *, context: int, bos: bool
 
 
 def _drawn(drawn: Sample, process: Observer, bos: bool) -> Batch:
-    # Without BOS nothing has been read before the first token, which is not predicted.
+    # Without a BOS the network has read nothing before the first token, so it does not predict that token.
     return Batch(_read(drawn.tokens, process, bos), -drawn.log_probabilities[:, not bos :].mean())
 
 

@@ -1,4 +1,4 @@
-"""The optimisers that a budget names; any other optax transformation does as well."""
+"""The optimisers that a budget names; any other optax transformation works too."""
 
 import optax
 
@@ -6,7 +6,7 @@ from beliefgeo.learning.budget import Budget
 
 
 def optimizer_of(budget: Budget) -> optax.GradientTransformation:
-    """What `Budget.optimizer` names, with its schedule."""
+    """The optimiser that `Budget.optimizer` names, with its schedule."""
     if budget.optimizer == "nadam":
         rate = optax.warmup_cosine_decay_schedule(0, budget.learning_rate, budget.steps // 20, budget.steps)
         return optax.nadam(rate)
@@ -14,5 +14,5 @@ def optimizer_of(budget: Budget) -> optax.GradientTransformation:
 
 
 def follows_steps(budget: Budget) -> bool:
-    """Whether the schedule depends on the number of steps, so that no longer training continues a shorter one."""
+    """Whether the schedule depends on the number of steps, so that a longer training cannot continue a shorter one."""
     return budget.optimizer == "nadam"

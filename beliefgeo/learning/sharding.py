@@ -2,8 +2,8 @@
 
     devices = seed axis * batch axis,    seed axis = gcd(seeds, devices)
 
-Each row of the mesh trains its share of the seeds; its devices share each step's sequences, and their gradients are
-summed by the all-reduce that XLA puts where the mean over the batch is.
+Each row of the mesh trains its share of the seeds. The devices of a row share each step's sequences, and the all-reduce
+that XLA inserts for the mean over the batch sums their gradients.
 """
 
 import math
@@ -18,7 +18,7 @@ from beliefgeo.learning.training import Metrics, Training, TrainState
 
 
 class Spread(NamedTuple):
-    """`init(keys, sources)` and `advance(state)` of all seeds at once, compiled for all devices present."""
+    """`init(keys, sources)` and `advance(state)` for all seeds at once, compiled for all devices present."""
 
     init: Any
     advance: Any
@@ -40,14 +40,14 @@ def mesh(seeds: int) -> Mesh:
 def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: bool = False) -> Spread:
     """Training of all seeds, each leaf of the state `[seed, ...]`, over all devices present.
 
-    Any number of sequences does: where the devices of a row do not divide it, the last of them have less to do.
+    Any number of sequences works: if the devices of a row do not divide it, the last devices have less to do.
 
     Args:
-        training: of one seed.
+        training: the training of one seed.
         keys: `[seed]`.
         sources: what each seed's data are drawn from, seeds on a leading axis of every leaf.
-        shard_params: hold each parameter, and what the optimiser keeps of it, in slices of its widest axis that the
-            devices of a row divide evenly, instead of whole on each device.
+        shard_params: split each parameter, and what the optimiser keeps of it, over the devices of a row instead of
+            holding it whole on each device; the split is along the widest axis that the devices divide evenly.
     """
     devices = mesh(len(keys))
     slices = devices.shape["batch"] if shard_params else 1
@@ -63,7 +63,7 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
     advance = jax.jit(advance, in_shardings=(placed,), out_shardings=(placed, everywhere))
 
     def under_mesh(state: TrainState) -> tuple[TrainState, Metrics]:
-        with jax.set_mesh(devices):  # where `training` finds the axis to split its batch over
+        with jax.set_mesh(devices):  # here `training` finds the axis over which it splits its batch
             return advance(state)
 
     describe = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
@@ -71,9 +71,9 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
 
 
 def _side_by_side(advance: Any, rows: int) -> Any:
-    """`advance` of all seeds, each row of the mesh its share: at once, or on CPUs one after the other.
+    """`advance` for all seeds: each row of the mesh takes its share at once, or on CPUs one network after the other.
 
-    One network after the other stays in the cache: sixteen of the paper's train a third faster so.
+    One network at a time stays in the cache: sixteen of the paper's networks train a third faster in this way.
     """
     one_row = partial(jax.lax.map, advance) if jax.default_backend() == "cpu" else jax.vmap(advance)
     divide = lambda leaf: leaf.reshape(rows, -1, *leaf.shape[1:])
@@ -86,7 +86,10 @@ def _side_by_side(advance: Any, rows: int) -> Any:
 
 
 def _slices(shape: tuple[int, ...], count: int) -> list[str | None]:
-    """The widest axis that `count` divides goes over the row of the mesh; where there is none, or one slice, none."""
+    """The sharding of a shape: the widest axis that `count` divides is split over the row of the mesh, if there is one.
+
+    With one slice no axis is split.
+    """
     widths = [width if width % count == 0 else 0 for width in shape]
     if count == 1 or not any(widths):
         return []

@@ -16,14 +16,14 @@ from beliefgeo.networks.network import Network
 class Batch(NamedTuple):
     """Token sequences to learn, and the loss that the best possible predictor has on these very tokens.
 
-    Weights sum to 1 over the sequences, such as the probabilities of all words; by default every sequence counts alike.
+    Weights sum to 1 over the sequences, such as the probabilities of all words; by default all sequences count equally.
     """
 
     tokens: Int[Array, "batch time_plus_1"]
     floor: Float[Array, ""]
     weights: Float[Array, " batch"] | None = None
     laws: Float[Array, "batch time vocab"] | None = None
-    """The exact law of each token given those before it: the target, where given, instead of the token drawn."""
+    """The exact law of each token given the tokens before it; if given, it is the target instead of the drawn token."""
 
 
 class TrainState(NamedTuple):
@@ -34,13 +34,13 @@ class TrainState(NamedTuple):
     step: Int[Array, ""]
     key: PRNGKeyArray
     source: Any = None
-    """What the data are drawn from, where it differs between networks trained side by side."""
+    """What the data are drawn from, if it differs between networks trained side by side."""
 
 
 class Metrics(NamedTuple):
-    """Per step: mean cross-entropy in nats per token, and how far it lies above the floor of the same tokens.
+    """The mean cross-entropy of each step in nats per token, and its excess above the floor of the same tokens.
 
-    The excess has far less noise than the loss: what luck the tokens bring moves both the loss and the floor.
+    The excess has far less noise than the loss: lucky tokens move both the loss and the floor.
     """
 
     loss: Float[Array, " step"]
@@ -48,7 +48,7 @@ class Metrics(NamedTuple):
 
 
 class Training(NamedTuple):
-    """`init(key, source)` -> `TrainState`, `advance(state) -> (TrainState, Metrics)`, pure: jit and vmap them."""
+    """`init(key, source) -> TrainState` and `advance(state) -> (TrainState, Metrics)`, both pure: jit and vmap them."""
 
     init: Callable[..., TrainState]
     advance: Callable[[TrainState], tuple[TrainState, Metrics]]
@@ -66,19 +66,20 @@ def training(
     """Next-token training of a network on data drawn inside the step.
 
     Args:
-        network: reads tokens `[time]`, returns `(logits [time, vocab], activations)`: a Linen module, what
-            `from_equinox` or `from_nnx` gives, or any other pair of `init` and `apply`.
+        network: it reads tokens `[time]` and returns `(logits [time, vocab], activations)`. It is a Linen module, the
+            result of `from_equinox` or `from_nnx`, or any other pair of `init` and `apply`.
         optimizer: any optax optimiser, its schedule included.
         draw: (key, source) -> `Batch`; a sequence of time + 1 tokens gives time predictions. The source is whatever
             `init(key, source)` was given, such as the process of one of several settings trained in one program.
-        steps: optimiser steps in one `advance` (one compiled scan).
-        microbatch: sequences that a device reads at once, their gradients added up; default: its whole share of the
-            batch. Fewer need less memory, and on CPUs less time where they fit into the cache (32 of ten tokens).
-        numbered: call `draw(key, source, step)` instead, with one key for all steps: for data that the steps share
-            out among them, as `sample_quasirandom` does.
+        steps: the number of optimiser steps in one `advance` (one compiled scan).
+        microbatch: the number of sequences that a device reads at once; their gradients are added up. Default: the
+            device's whole share of the batch. A smaller number needs less memory, and on CPUs less time if the
+            sequences fit into the cache (32 sequences of ten tokens).
+        numbered: call `draw(key, source, step)` instead, with one key for all steps, for data that are divided among
+            the steps, as with `sample_quasirandom`.
 
     Raises:
-        ValueError: a microbatch without a sequence.
+        ValueError: a microbatch below 1.
 
     >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
     >>> draw = lambda key, _: Batch(jax.random.randint(key, (8, 6), 0, 2), jnp.log(2.0))
@@ -96,7 +97,7 @@ def training(
 
     def init(key: PRNGKeyArray, source: Any = None) -> TrainState:
         params_key, data_key = jax.random.split(key)
-        drawn = jax.eval_shape(draw_step, data_key, source, jnp.int32(0)).tokens  # only its shape: nothing is drawn
+        drawn = jax.eval_shape(draw_step, data_key, source, jnp.int32(0)).tokens  # only the shape: nothing is drawn
         params = network.init(params_key, jnp.zeros(drawn.shape[1] - 1, drawn.dtype))
         return TrainState(params, optimizer.init(params), jnp.int32(0), data_key, source)
 
@@ -109,7 +110,7 @@ def training(
         return weights @ losses.mean(1)
 
     def of_device(params: Any, pieces: tuple) -> tuple[Float[Array, ""], Any]:
-        """Sums of loss and gradient over the pieces, one after the other."""
+        """The sums of loss and gradient over the pieces, taken one after the other."""
         add = lambda total, piece: (jax.tree.map(jnp.add, total, jax.value_and_grad(loss)(params, *piece)), None)
         return jax.lax.scan(add, (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)), pieces)[0]
 
@@ -129,9 +130,9 @@ def training(
 
 
 def _shares(batch: Batch, microbatch: int | None) -> tuple[Array, Array, Array | None]:
-    """Tokens, weights and laws as `[device, piece, microbatch, ...]`, filled up with sequences of weight 0.
+    """Tokens, weights and laws as `[device, piece, microbatch, ...]`, padded with sequences of weight 0.
 
-    Each device gets its share where a mesh with an axis "batch" is set (see `sharding`).
+    Each device gets its share if a mesh with an axis "batch" is set (see `sharding`).
     """
     count, devices = len(batch.tokens), jax.sharding.get_abstract_mesh().shape.get("batch")
     share = -(-count // (devices or 1))
@@ -152,6 +153,6 @@ def _sum_over_devices(by_device: Any) -> Any:
     """The sum over the leading axis of every leaf."""
     if jax.default_backend() != "cpu":
         return jax.tree.map(lambda leaf: leaf.sum(0), by_device)
-    # Devices of a CPU meet once for every array, 70 microseconds each: they exchange all as one.
+    # The devices of a CPU synchronise for every array, which takes 70 microseconds: so they exchange one long array.
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], by_device))
     return unravel(jax.vmap(lambda leaves: ravel_pytree(leaves)[0])(by_device).sum(0))
