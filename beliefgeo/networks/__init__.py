@@ -1,4 +1,4 @@
-"""What can learn: the contract of a network, two of our own, and adapters for those of other libraries."""
+"""What can learn: the contract of a network, two networks of our own, and adapters for networks of other libraries."""
 
 from beliefgeo.networks.network import Network as Network
 from beliefgeo.networks.network import from_equinox as from_equinox

@@ -1,7 +1,7 @@
-"""What a network is, to everything that trains, reads or edits one; and the adapters of equinox and nnx modules.
+"""The contract of a network for all code that trains, reads or edits it; and the adapters of equinox and nnx modules.
 
 A network is a pair of pure functions, like an optax optimiser; a Linen module that returns logits and activations is
-one already. Tokens are one sequence `[time]`; batches and seeds are by `jax.vmap`.
+already a network. Tokens are one sequence `[time]`; `jax.vmap` makes batches and seeds.
 """
 
 import inspect
@@ -18,20 +18,20 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from beliefgeo.arrays import ArrayLike, is_traced
 from beliefgeo.beliefs.windows import rectangular
 
-if TYPE_CHECKING:  # nnx takes a quarter of a second to import: only those who adapt such a module wait for it
+if TYPE_CHECKING:  # nnx takes a quarter of a second to import: only callers that adapt an nnx module wait for it
     from flax import nnx
 
-# By site name: `[time, width]`, or `[layer, time, width]`; an attention pattern `[layer, head, time, time]`.
+# Arrays by site name: `[time, width]`, or `[layer, time, width]`; an attention pattern `[layer, head, time, time]`.
 Activations = dict[str, Array]
 
-# (site, layer, value) -> value, pure, of the same shape; layers count from 0, None at a site outside the layers.
-# Steering, patching and ablation are edits. Under jit, close over it: a function is no argument of a compiled one.
+# (site, layer, value) -> value, a pure function that keeps the shape; layers count from 0, None outside the layers.
+# Steering, patching and ablation are edits. Under jit, close over an edit: a compiled function takes no functions.
 Edit = Callable[[str, int | None, Array], Array]
 
 
 @runtime_checkable
 class Network(Protocol):
-    """Anything with these two functions: `isinstance(network, Network)` sees that both are there.
+    """Anything with these two functions: `isinstance(network, Network)` checks that both exist.
 
     >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
     >>> isinstance(Transformer(TransformerConfig()), Network), isinstance("a name", Network)
@@ -39,23 +39,23 @@ class Network(Protocol):
     """
 
     def init(self, key: PRNGKeyArray, tokens: Int[Array, " time"], /) -> Any:
-        """Parameters drawn by the key, any pytree of floating arrays; of the tokens only the shape matters."""
+        """Parameters drawn by the key, any pytree of floating arrays; only the shape of the tokens matters."""
         ...
 
     def apply(
         self, params: Any, tokens: Int[Array, " time"], /, edit: Edit | None = None
     ) -> tuple[Float[Array, "time vocab"], Activations]:
-        """Logits of the token after each one read, and activations; an edit changes what later computation reads."""
+        """Logits of the token after each token read, and activations; an edit changes what later computation gets."""
         ...
 
 
 def predicted_tokens(network: Network, params: Any, tokens: Any) -> int:
-    """How many tokens the network predicts, the width of its logits; nothing is computed.
+    """The number of tokens that the network predicts, the width of its logits; nothing is computed.
 
     Args:
-        network: what is asked.
-        params: of one seed.
-        tokens: a sequence that it can read, or its `jax.ShapeDtypeStruct`.
+        network: the network.
+        params: the params of one seed.
+        tokens: a sequence that the network can read, or its `jax.ShapeDtypeStruct`.
 
     >>> from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
     >>> network, tokens = Recurrent(RecurrentConfig(vocab_size=5)), jnp.array([0, 1])
@@ -66,7 +66,7 @@ def predicted_tokens(network: Network, params: Any, tokens: Any) -> int:
 
 
 def check_read(vocab_size: int, tokens: ArrayLike) -> Int[Array, "*batch time"]:
-    """Tokens as a network of this vocabulary reads them: int32, and traced ones outside it V.
+    """Tokens as a network of this vocabulary reads them, in int32; traced tokens outside the vocabulary become V.
 
     Raises:
         TypeError: (concrete values only) tokens that are not integers.
@@ -86,10 +86,10 @@ def check_read(vocab_size: int, tokens: ArrayLike) -> Int[Array, "*batch time"]:
 
 
 def edited(edit: Edit | None, layer: int | None, site: str, value: Array) -> Array:
-    """What the rest of a network reads at a site: what the edit makes of the value, in the value's precision.
+    """The value that the rest of a network gets at a site: the edit's result, in the precision of the value.
 
     Raises:
-        ValueError: the edit gives another shape, or nothing.
+        ValueError: the edit returns another shape, or nothing.
     """
     if edit is None:
         return value
@@ -106,7 +106,7 @@ def edited(edit: Edit | None, layer: int | None, site: str, value: Array) -> Arr
 def nan_outside_vocabulary(
     tokens: Int[Array, " time"], vectors: Float[Array, "time width"], vocab_size: int
 ) -> Float[Array, "time width"]:
-    """The vectors of the tokens, NaN for one outside the vocabulary: gathers wrap -1 to the last token.
+    """The vectors of the tokens, NaN for a token outside the vocabulary: gathers wrap -1 to the last token.
 
     Raises:
         ValueError: (concrete tokens only) a token outside the vocabulary.
@@ -118,18 +118,18 @@ def nan_outside_vocabulary(
 
 
 def from_equinox(make: Callable[[PRNGKeyArray], eqx.Module]) -> Network:
-    """An equinox module as a network; its params are its inexact arrays, in the place of the module.
+    """An equinox module as a network; its params are the module's inexact arrays.
 
     Called with tokens `[time]`, the module returns logits `[time, vocab]` or `(logits, activations)`; logits alone mean
-    that there are no activations. Where its `__call__` has an argument `edit`, it is given the edit.
+    that there are no activations. If its `__call__` has an argument `edit`, it gets the edit.
 
     Two adapters of the same `make` are equal.
 
     Args:
-        make: key -> module. All but its inexact arrays is that of one key, for all seeds.
+        make: key -> module. All seeds share everything but the inexact arrays, made with one key.
 
     Raises:
-        TypeError: make gives no equinox module that can be called.
+        TypeError: `make` does not return an equinox module that can be called.
         ValueError: (in apply) a return of another form, or an edit for a module that takes none.
 
     >>> class Bigram(eqx.Module):
@@ -152,16 +152,16 @@ def from_nnx(make: Callable[["nnx.Rngs"], "nnx.Module"]) -> Network:
     """An nnx module as a network; its params are the `nnx.State` of its `nnx.Param`.
 
     Called with tokens `[time]`, the module returns logits `[time, vocab]` or `(logits, activations)`; logits alone mean
-    that there are no activations. Where its `__call__` has an argument `edit`, it is given the edit.
+    that there are no activations. If its `__call__` has an argument `edit`, it gets the edit.
 
     Two adapters of the same `make` are equal.
 
     Args:
-        make: `nnx.Rngs` -> module. All but its params is that of one key, for all seeds and calls: what a call changes
-            in it, such as counts of random numbers drawn, is forgotten.
+        make: `nnx.Rngs` -> module. All seeds and calls share everything but the params, made with one key. What a call
+            changes there, such as the count of drawn random numbers, is forgotten.
 
     Raises:
-        TypeError: make gives no nnx module that can be called.
+        TypeError: `make` does not return an nnx module that can be called.
         ValueError: (in apply) a return of another form, or an edit for a module that takes none.
 
     >>> from flax import nnx
@@ -246,7 +246,7 @@ def _call(
 
 
 def _require_contract(name: str, logits: Any, activations: Any, n_read: int) -> None:
-    """Raise ValueError unless there is a row of logits, and of each activation, for each token read."""
+    """Raise ValueError unless the logits and each activation have a row for each token read."""
     if not isinstance(logits, jax.Array) or logits.ndim != 2 or len(logits) != n_read:
         raise ValueError(
             f"{name} must give logits [time, vocab], a row for each of the {n_read} tokens read, or (logits, "

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 class LayerNorm(nn.Module):
     """(x - mean) / sqrt(variance + 1e-6) * scale + bias, over the width.
 
-    Means, and their way back to the width, are products with a column and a row: the sums over the width that a
-    gradient otherwise needs take a fifth of a training step on CPUs.
+    Means, and their broadcast back to the width, are products with a column and with a row. Otherwise a gradient needs
+    sums over the width, which take a fifth of a training step on CPUs.
 
     >>> import jax
     >>> x = jnp.array([[1.0, 3.0]])

@@ -15,24 +15,24 @@ _CELLS = {"rnn": nn.SimpleCell, "gru": nn.GRUCell, "lstm": nn.OptimizedLSTMCell}
 
 @dataclass(frozen=True)
 class RecurrentConfig:
-    """Sizes of a stack of recurrent layers; the defaults are those of Riechers, Elliott, Shai 2507.07432."""
+    """Sizes of a stack of recurrent layers; the defaults are from Riechers, Elliott, Shai 2507.07432."""
 
     vocab_size: int = 3
-    """Number of tokens it reads, one-hot, and predicts."""
+    """The number of tokens that the network reads, as one-hot vectors, and predicts."""
     cell: Literal["rnn", "gru", "lstm"] = "lstm"
     """A vanilla RNN (tanh), a gated recurrent unit, or long short-term memory."""
     layers: int = 4
-    """Layers, each reading the outputs of the one below."""
+    """The number of layers; each takes the outputs of the layer below."""
     width: int = 64
-    """Hidden width of each layer."""
+    """The hidden width of each layer."""
 
 
 class Recurrent(nn.Module):
     """Tokens `[time]`, any number of them, to `(logits [time, vocab], activations)`.
 
-    Activations by site, named as the transformer's so that every analysis reads them: `embed [time, vocab]`, the
+    Activations have the transformer's site names, so that every analysis accepts them: `embed [time, vocab]`, the
     one-hot tokens; `resid_post [layer, time, width]`, the hidden outputs of each layer (an LSTM's h, not its cell);
-    `final_norm [time, width]`, what the unembedding reads: the last layer's output, which is not normalised.
+    `final_norm [time, width]`, the input of the unembedding: the last layer's output, which is not normalised.
 
     >>> network = Recurrent(RecurrentConfig(cell="gru"))
     >>> tokens = jnp.array([0, 1, 2])
@@ -51,9 +51,9 @@ class Recurrent(nn.Module):
 
         Args:
             tokens: any number.
-            edit: called at every site above, `resid_post` once a layer with that layer's outputs `[time, width]`, the
-                others with layer None. It changes what the next layer reads; the recurrence inside a layer, from one
-                token to the next, is not edited.
+            edit: called at every site above: at `resid_post` once for each layer, with the layer's outputs
+                `[time, width]`; at the other sites with layer None. It changes the input of the next layer; it does not
+                change the recurrence inside a layer, from one token to the next.
 
         Raises:
             ValueError: tokens is not one sequence; (concrete tokens only) a token outside the vocabulary; an edit that

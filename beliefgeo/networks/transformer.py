@@ -19,35 +19,35 @@ _AtSite = Callable[[str, Array], Array]
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Sizes of a decoder-only transformer, pre-LayerNorm or none; the defaults are those of Shai et al. 2405.15943."""
+    """Sizes of a decoder-only transformer, with pre-LayerNorm or none; the defaults are from Shai et al. 2405.15943."""
 
     vocab_size: int = 3
-    """Number of tokens it reads and predicts."""
+    """The number of tokens that the network reads and predicts."""
     context: int = 10
-    """Longest sequence it reads (learned positions)."""
+    """The longest sequence that the network reads (positions are learned)."""
     layers: int = 4
-    """Number of blocks."""
+    """The number of blocks."""
     width: int = 64
-    """Width of the residual stream."""
+    """The width of the residual stream."""
     heads: int = 1
-    """Attention heads per block."""
+    """The number of attention heads in each block."""
     head_width: int = 8
-    """Width of each head, independent of the model's width."""
+    """The width of each head, independent of the model's width."""
     mlp_width: int = 256
-    """Hidden width of each block's MLP; 0 for blocks of attention only."""
+    """The hidden width of each block's MLP; 0 for blocks of attention only."""
     activation: Literal["relu", "gelu"] = "relu"
-    """Nonlinearity of the MLP."""
+    """The nonlinearity of the MLP."""
     layer_norm: bool = True
-    """Normalise what each attention, each MLP and the unembedding read; without, they read the residual itself."""
+    """Whether the inputs of each attention, each MLP and the unembedding are normalised; else they are the residual."""
 
 
 class Transformer(nn.Module):
     """Tokens `[time]` to `(logits [time, vocab], activations)`.
 
     Activations by site: `embed [time, width]`; `resid_pre`, `resid_mid`, `resid_post [layer, time, width]`;
-    `attn_pattern [layer, head, time, time]` (row: reader, column: read); `final_norm [time, width]`. Sites a caller
-    does not use are never computed under jit. In blocks without an MLP `resid_post` is `resid_mid`; without LayerNorm
-    `final_norm` is the last `resid_post`.
+    `attn_pattern [layer, head, time, time]` (row: the position that attends, column: the position attended to);
+    `final_norm [time, width]`. Under jit, sites that a caller does not use are never computed. In blocks without an MLP
+    `resid_post` is `resid_mid`; without LayerNorm `final_norm` is the last `resid_post`.
 
     >>> network = Transformer(TransformerConfig())
     >>> tokens = jnp.array([0, 1, 2])
@@ -62,12 +62,12 @@ class Transformer(nn.Module):
     def __call__(
         self, tokens: Int[Array, "..."], edit: Edit | None = None
     ) -> tuple[Float[Array, "time vocab"], Activations]:
-        """Read one sequence; a traced token outside the vocabulary makes every logit of it NaN.
+        """Read one sequence; a traced token outside the vocabulary makes every logit of the sequence NaN.
 
         Args:
-            tokens: at most as many as the context.
-            edit: called at every site above, `embed` and `final_norm` with layer None, the others once a layer with
-                that layer's value, such as `[time, width]`. What follows reads the value it returns.
+            tokens: no more tokens than the context.
+            edit: called at every site above: at `embed` and `final_norm` with layer None, at the other sites once for
+                each layer with the layer's value, such as `[time, width]`. What follows gets the value it returns.
 
         Raises:
             ValueError: tokens is not one sequence, or is longer than the context; (concrete tokens only) a token
