@@ -1,4 +1,4 @@
-"""The ground all stand on: array-likes, concrete or traced, and products at full precision."""
+"""The base of all rooms: array-likes, concrete or traced, and products at full precision."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -18,16 +18,16 @@ Number = jax.typing.ArrayLike
 
 
 def as_floats(values: ArrayLike) -> Array:
-    """Any array-like as a floating array of its own precision (the default one for integers and lists)."""
+    """Any array-like as a floating array of its own precision (the default precision for integers and lists)."""
     array = jnp.asarray(values)
     return array.astype(jnp.result_type(array.dtype, float))
 
 
 def as_integers(name: str, values: ArrayLike, ragged: str = "give one at a time") -> Array | np.ndarray:
-    """An array of integers as it is given, not yet cast: int32 would read 2^32 + 1 as 1.
+    """An array of integers as it is given, not yet cast: a cast to int32 would make 2^32 + 1 into 1.
 
     Args:
-        name: what they are.
+        name: the name of the integers in error messages.
         values: integers.
         ragged: what to do with rows of different lengths.
 
@@ -48,12 +48,12 @@ def as_integers(name: str, values: ArrayLike, ragged: str = "give one at a time"
 
 
 def concrete(values: ArrayLike) -> np.ndarray | None:
-    """The values in float64 where they are known now, None while they are traced (and not to be checked)."""
+    """The values in float64 if they are known now; None if they are traced (and so cannot be checked)."""
     return None if is_traced(values) else np.asarray(values, np.float64)
 
 
 def is_traced(values: Any) -> bool:
-    """Whether any number of an array-like or process is traced, and so not to be checked."""
+    """Whether any number of an array-like or process is traced, and so cannot be checked."""
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 

@@ -1,7 +1,7 @@
-"""Processes alike in states, tokens and readout, of which something known at each step chooses one.
+"""Processes alike in states, tokens and readout; something known at each step chooses among them.
 
-Given the choice, a belief moves linearly, by the chosen matrices; that is what lets `chain`, `factor_tree`, the
-conditional compositions and `time_varying` stay exact.
+Given the choice, a belief moves linearly, by the chosen matrices. This is why `chain`, `factor_tree`, the conditional
+compositions and `time_varying` stay exact.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from beliefgeo.arrays import concrete, take
 from beliefgeo.processes.factored import require_process
 from beliefgeo.processes.process import Observer, Process
 
-# A shared initial belief or readout may be rounded differently in each; the first one counts.
+# A shared initial belief or readout may be rounded differently in each process; the first process's counts.
 _SAME = {"float32": 1e-5, "float64": 1e-10}
 
 Alternatives = tuple[Process, ...]
@@ -27,18 +27,18 @@ def alternatives(
     per: str,
     shared: Sequence[str] = ("initial", "readout"),
 ) -> Alternatives:
-    """The processes, checked to be alike, with the first one's initial belief and readout.
+    """The processes, checked to be alike, with the first process's initial belief and readout.
 
     Args:
-        what: whose they are, such as "factor 1 of chain".
-        processes: compositions count as their joint.
-        count: how many there must be.
-        per: what there is one process for, such as "token of the factor before".
-        shared: which of initial and readout they must have in common.
+        what: what the processes belong to, such as "factor 1 of chain".
+        processes: the processes; compositions count as their joint.
+        count: the required number of processes.
+        per: what each process is for, such as "token of the factor before".
+        shared: which of initial and readout the processes must share.
 
     Raises:
-        ValueError: a wrong number of processes, or processes not alike.
-        TypeError: what is neither a process nor made of processes.
+        ValueError: a wrong number of processes, or processes that are not alike.
+        TypeError: an object that is neither a process nor made of processes.
     """
     if isinstance(processes, Observer) or len(processes) != count:
         got = "a single process" if isinstance(processes, Observer) else len(processes)
@@ -46,7 +46,7 @@ def alternatives(
     joints = [require_process(what, process) for process in processes]
     for number, process in enumerate(joints):
         _check_alike(what, number, process, joints[0], shared)
-    # All generalised where one is, so that they stack.
+    # If one process is generalised, all count as generalised, so that they stack.
     generalised = any(process.generalised for process in joints)
     return tuple(Process(one.transitions, one.initial, joints[0].readout, generalised) for one in joints)
 
@@ -68,10 +68,10 @@ def _check_alike(what: str, number: int, process: Process, first: Process, share
 
 
 def stack(processes: Alternatives) -> Process:
-    """The processes as one whose arrays have a leading axis, the number of the alternative."""
+    """The processes as one process whose arrays have a leading axis, the number of the alternative."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *processes)
 
 
 def choose(processes: Alternatives, number: Int[Array, ""]) -> Process:
-    """The process of that number, NaN throughout where there is none."""
+    """The process of that number; NaN throughout if no process has that number."""
     return jax.tree.map(lambda leaf: take(leaf, number), stack(processes))

@@ -9,7 +9,10 @@ from beliefgeo.processes.process import Observer, Process, vocabulary
 
 
 class WithBos(eqx.Module):
-    """An observer after its first token; its belief is the inner one, zeros before, and then 1 before, 0 after."""
+    """A first token, then an observer.
+
+    Its belief is the inner belief and a last entry: zeros and 1 before the first token, the inner belief and 0 after.
+    """
 
     inner: Observer
 
@@ -24,20 +27,20 @@ class WithBos(eqx.Module):
         return vocabulary(self.inner) + 1
 
     def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
-        """The first token surely, the inner law after it."""
+        """The first token with probability 1, and the inner law after it."""
         law = self.inner.predict(self._inner_belief(belief))
         return jnp.append(jnp.where(belief[-1] == 1, 0, law), belief[-1])
 
     def update(self, belief: Float[Array, " state"], token: Int[Array, ""]) -> Float[Array, " state"]:
-        """The inner belief; the inner initial one after the first token, NaN after any other in its place."""
+        """The inner belief: the initial belief after the first token, NaN after another token in its place."""
         waiting, begun = belief[-1] == 1, token == self.vocab_size - 1
-        # The first token is none of the inner ones; another in its place keeps NaN out of the gradient.
+        # The inner observer has no such first token; another token in its place keeps NaN out of the gradient.
         moved = self.inner.update(self._inner_belief(belief), jnp.where(begun, 0, token))
         moved = jnp.where(waiting == begun, jnp.where(waiting, self.inner.initial, moved), jnp.nan)
         return join_beliefs([moved, jnp.zeros(1, moved.dtype)])
 
     def joint(self) -> Process:
-        """The same as one process."""
+        """The same observer as a `Process`."""
         return _start_state(joint(self.inner))
 
     def _inner_belief(self, belief: Float[Array, " state"]) -> Float[Array, " inner"]:
@@ -45,13 +48,14 @@ class WithBos(eqx.Module):
 
 
 def with_bos(process: Observer) -> Process | WithBos:
-    """Token V first, surely and never again, then the process from its initial belief.
+    """Token V comes first, with probability 1 and never again; then the process starts from its initial belief.
 
-    One belief entry more, the last: `beliefs[0]` is that one alone, `beliefs[t + 1]` the old `beliefs[t]` with a zero
-    added. A `Process` stays one, with one state more; any other observer is wrapped.
+    The belief has one more entry, the last. `beliefs[0]` has all its mass there; `beliefs[t + 1]` is the old
+    `beliefs[t]` with a zero appended. A `Process` stays a `Process`, with one more state; any other observer is
+    wrapped.
 
     Raises:
-        TypeError: what is no observer.
+        TypeError: an object that is not an observer.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> with_bos(golden_mean()).initial.tolist(), with_bos(golden_mean()).vocab_size

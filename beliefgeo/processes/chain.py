@@ -1,4 +1,4 @@
-"""Factors in a row, the token of each choosing how the next one moves: a `FactorTree` without branches.
+"""Factors in a row, where each factor's token chooses how the next factor moves: a `FactorTree` without branches.
 
 Source: Shai et al. 2602.02385.
 """
@@ -10,15 +10,16 @@ from beliefgeo.processes.process import Observer
 
 
 def chain(factors: Sequence[Observer | Sequence[Observer]]) -> FactorTree:
-    """Factors in a row: at each time step the token of each chooses the transitions of the next.
+    """Factors in a row: at each time step the token of each factor chooses the transitions of the next factor.
 
     Args:
-        factors: an observer, then for each later factor one process per token of the factor before, alike in states,
-            tokens, initial belief and readout (give them one `initial` where their stationary laws differ).
+        factors: an observer, then, for each later factor, one process per token of the factor before. These are alike
+            in states, tokens, initial belief and readout (give them the same `initial` if their stationary laws
+            differ).
 
     Raises:
-        ValueError: no factors; a later factor with the wrong number of processes, or with processes not alike.
-        TypeError: a first factor that is no observer.
+        ValueError: no factors; a later factor with the wrong number of processes, or with processes that are not alike.
+        TypeError: a first factor that is not an observer.
 
     >>> from beliefgeo.processes.classical import coin
     >>> two_coins = chain([coin(0.6), [coin(0.7), coin(0.2)]])

@@ -28,10 +28,10 @@ def coin(p: Number = 0.5) -> Process:
 
 
 def mess(x: Number = 0.05, alpha: Number = 0.85, n_states: int = 3) -> Process:
-    """A sticky ring of `n_states` whose *destination* state emits its own token with probability alpha.
+    """A sticky ring of `n_states` states whose *destination* state emits its own token with probability alpha.
 
     T^(o)[i, j] = M[i, j] E[j, o], M = 1 - (s-1)x on the diagonal and x off it, E = alpha on the diagonal and
-    (1 - alpha)/(s-1) off it. T has the eigenvalue 1 - s x, s - 1 times.
+    (1 - alpha)/(s-1) off it, s the number of states. T has the eigenvalue 1 - s x, s - 1 times.
 
     >>> mess(0.1, 0.9, 2).transitions.sum((0, 2)).round(4).tolist()
     [1.0, 1.0]
@@ -43,7 +43,7 @@ def mess(x: Number = 0.05, alpha: Number = 0.85, n_states: int = 3) -> Process:
 
 
 def mess3(x: Number = 0.05, alpha: Number = 0.85) -> Process:
-    """The three-state process whose beliefs form a fractal (Shai et al. 2405.15943; defaults are theirs).
+    """The three-state process whose beliefs form a fractal (Shai et al. 2405.15943, with its parameters as defaults).
 
     >>> mess3().transitions[0, 0].round(5).tolist()
     [0.765, 0.00375, 0.00375]
@@ -54,7 +54,7 @@ def mess3(x: Number = 0.05, alpha: Number = 0.85) -> Process:
 
 
 def _mess(x: Number, alpha: Number, n_states: int) -> Process:
-    # Uniform by symmetry, also at x = 0, where the chain is reducible.
+    # The initial law is uniform by symmetry, also at x = 0, where the chain is reducible.
     stay = _rest((n_states - 1) * x)
     return hmm(_mess_transitions(x, stay, alpha, index(n_states)), jnp.full(n_states, 1 / n_states))
 
@@ -68,23 +68,23 @@ def _mess_transitions(x: Number, stay: Number, alpha: Number, n_states: int) -> 
 
 
 def _rest(*shares: Number) -> Number:
-    """1 - the sum of shares, 0 exactly where that is within the rounding of shares that were meant to be all."""
+    """1 - the sum of shares; exactly 0 if the shares sum to 1 within their rounding."""
     if is_traced(shares):
         rest = 1 - sum(map(as_floats, shares))
         nothing = rest <= _rounding(rest)
-        return rest - jax.lax.stop_gradient(jnp.where(nothing, rest, 0))  # whose derivative stays
+        return rest - jax.lax.stop_gradient(jnp.where(nothing, rest, 0))  # the derivative stays
     rest = float(1 - sum(np.asarray(share, np.float64) for share in shares))
     return rest if rest > max(map(_rounding, shares)) else 0.0
 
 
 def _rounding(share: Number) -> float:
-    """How far a number near 1 may be off in the precision it is given in; that of Python's floats is float64."""
+    """How far a number near 1 may be off in its precision; the precision of Python's floats is float64."""
     dtype = getattr(share, "dtype", np.dtype(float))
     return float(jnp.finfo(dtype).eps) / 2 if jnp.issubdtype(dtype, jnp.floating) else 0.0
 
 
 def composite_mess3(xA: Number, aA: Number, xB: Number, aB: Number, eps: Number) -> Process:  # noqa: N803
-    """Two Mess3 processes A and B, switching between them with probability eps at each token.
+    """Two Mess3 processes A and B, with a switch between them with probability eps at each token.
 
     >>> composite_mess3(0.05, 0.85, 0.15, 0.6, 0.01).n_states
     6
@@ -93,7 +93,7 @@ def composite_mess3(xA: Number, aA: Number, xB: Number, aB: Number, eps: Number)
     a, b = mess3(xA, aA).transitions, mess3(xB, aB).transitions
     stay, leave = 1 - as_floats(eps), as_floats(eps)
     rows = [jnp.concatenate([stay * a, leave * a], 2), jnp.concatenate([leave * b, stay * b], 2)]
-    # By symmetry of the switching both blocks are equally likely, also at eps = 0.
+    # The switching is symmetric, so both blocks are equally likely, also at eps = 0.
     return hmm(jnp.concatenate(rows, 1), jnp.full(6, 1 / 6))
 
 
@@ -142,10 +142,10 @@ def leaky_rrxor(p1: Number, p2: Number, eps: Number) -> Process:
 
 
 def checksum(probs: ArrayLike) -> Process:
-    """n random letters (row i of `probs [n, m]` is the law of the i-th), then their sum modulo m, repeated.
+    """n random letters (row i of `probs [n, m]` is the law of letter i), then their sum modulo m, repeated.
 
-    State 0 is the seed; state 1 + (i-1)m + r holds the residue r after i letters. `checksum` of two fair bits is
-    `rrxor` relabelled.
+    State 0 is the start; state 1 + (i-1)m + r holds the residue r after i letters. `checksum` of two fair bits is
+    `rrxor` with other state names.
 
     >>> checksum([[0.5, 0.5], [0.5, 0.5]]).n_states
     5
@@ -181,7 +181,7 @@ def z1r(p: Number = 0.5) -> Process:
 
 
 def cycle(n: int, p: Number = 0.5) -> Process:
-    """A ring of n states, each emitting its own number, then one step up with probability p, else one down.
+    """A ring of n states: a state emits its own number, then moves one step up with probability p, else one step down.
 
     >>> cycle(4, 0.9).transitions[0, 0].round(4).tolist()
     [0.0, 0.9, 0.0, 0.1]
@@ -238,7 +238,7 @@ def mr_name(p: Number = 0.4, q: Number = 0.25) -> Process:
     require_between("mr_name", "p + q", p + q, 0, 1)
     stay = _rest(p, q)
     moves = jnp.array([[0, 0, 0, 1], [q, stay, p, 0], [q, p, stay, 0], [0, 0.5, 0.5, 0]])
-    # Stationary; also at q = 0, where nothing leads from Something and Blah, and at p = q = 0, where they part.
+    # This law is stationary, also at q = 0, where nothing leaves Something and Blah, and at p = q = 0, where they part.
     initial = jnp.array([q, 0.5, 0.5, q]) / (1 + 2 * q)
     return hmm(jnp.einsum("ij,jx->xij", moves, jnp.eye(4, dtype=moves.dtype)), initial)
 
@@ -247,7 +247,7 @@ def matching_parens(open_probs: ArrayLike) -> Process:
     """Balanced parentheses: at depth d open (token 0) with probability o_d, else close (token 1).
 
     Args:
-        open_probs: `[o_0, o_1, ...]` with o_0 = 1; at the depth after the last one only closing is possible.
+        open_probs: `[o_0, o_1, ...]` with o_0 = 1; at the depth after the last entry only closing is possible.
 
     >>> matching_parens([1.0, 0.5]).initial.round(4).tolist()
     [0.25, 0.5, 0.25]
@@ -278,8 +278,8 @@ def random_hmm(key: PRNGKeyArray, n_states: int, vocab_size: int, concentration:
     """Rows over (token, next_state) drawn from a symmetric Dirichlet law of the given concentration.
 
     Raises:
-        ValueError: parameters out of range; a draw without a unique stationary law, as a concentration far below 1 may
-            give: take another key.
+        ValueError: parameters out of range; a draw without a unique stationary law, which a concentration far below 1
+            may give: take another key.
 
     >>> random_hmm(jax.random.key(0), 4, 2).transitions.shape
     (2, 4, 4)

@@ -1,4 +1,4 @@
-"""What a belief of a `mixture` says: which component it is, and where that component is."""
+"""What a belief of a `mixture` says: which component emits, and the belief within that component."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -13,25 +13,26 @@ from beliefgeo.processes.process import Observer, normalise, zero_below_rounding
 
 
 class MixtureBelief(NamedTuple):
-    """The posterior of each component, and the belief within each, NaN where that component is excluded."""
+    """The posterior of each component, and the belief within each component; NaN where the component is excluded."""
 
     posterior: Float[Array, "*batch component"]
     beliefs: tuple[Float[Array, "*batch _"], ...]
 
 
 def split_mixture(processes: Sequence[Observer], belief: ArrayLike) -> MixtureBelief:
-    """The posterior over components, P(c | tokens) = belief_c @ readout_c, and belief_c / P(c | tokens) of each.
+    """The posterior over components, P(c | tokens) = belief_c @ readout_c, and belief_c / P(c | tokens) for each c.
 
-    belief_c is the block of component c. A component that the tokens exclude has posterior 0, and a belief within it is
-    undefined: NaN. (One of a generalised component, which excludes by cancellation, may be left with the rounding of
-    the filter, 1e-7 in float32.) The beliefs times their posteriors, side by side, are the belief again.
+    belief_c is the block of component c. A component that the tokens exclude has posterior 0, and the belief within it
+    is undefined: NaN. (A generalised component excludes tokens by cancellation, so its posterior may stay at the
+    rounding of the filter, 1e-7 in float32.) The beliefs times their posteriors, side by side, are the mixture's
+    belief.
 
     Args:
         processes: the components, as they were given to `mixture`; compositions count as their joint.
         belief: `[..., state]`, beliefs of the mixture, such as `filter_beliefs(mixture(...), tokens).beliefs`.
 
     Raises:
-        ValueError: no components; a belief of another number of entries than theirs together.
+        ValueError: no components; a belief whose number of entries is not that of all components together.
         TypeError: a component that is neither a process nor made of processes.
 
     >>> from beliefgeo.processes.classical import coin, golden_mean

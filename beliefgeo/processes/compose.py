@@ -1,8 +1,8 @@
-"""Processes made of processes: mixed, with noise, relabelled, driven through a machine, or cut to a short memory.
+"""Processes made of processes: mixed, with noise, relabelled, passed through a machine, or cut to a short memory.
 
-Everything here gives a `Process`, classical where what it is made of is. A composition of processes, such as a
-`product`, counts as its joint, which has to fit in memory. Compositions that never build theirs are observers of their
-own: `factored`, `factor_tree`, `noisy_product`, `conditional`, `time_varying`.
+Every function here gives a `Process`, which is classical if its parts are. A composition of processes, such as a
+`product`, counts as its joint, which must fit in memory. Some compositions never build their joint; these are
+observers of their own: `factored`, `factor_tree`, `noisy_product`, `conditional`, `time_varying`.
 """
 
 import dataclasses
@@ -23,24 +23,24 @@ from beliefgeo.processes.word_probabilities import allowed_words
 
 
 def _assemble(transitions: Array, initial: Array | None, readout: Array, *, generalised: bool) -> Process:
-    """A checked process, an HMM unless one of its parts is generalised."""
+    """A checked process; it is an HMM unless one of its parts is generalised."""
     return ghmm(transitions, initial, readout) if generalised else hmm(transitions, initial)
 
 
 def mixture(
     processes: Sequence[Observer], weights: ArrayLike, vocabularies: Sequence[Sequence[int]] | None = None
 ) -> Process:
-    """One of several processes, chosen once and for all: component c with probability weights[c].
+    """One process of several, chosen once at the start: component c with probability weights[c].
 
-    Transitions are block-diagonal and the initial belief is the concatenation of weights[c] * initial_c, so
-    `beliefs` hold the posterior of each component as the mass of its block: `split_mixture` takes them apart. Not
-    ergodic: T has a unit eigenvalue per component and no unique stationary law.
+    Transitions are block-diagonal and the initial belief is the concatenation of weights[c] * initial_c, so the mass of
+    a block of `beliefs` is the posterior of that component: `split_mixture` takes the blocks apart. A mixture is not
+    ergodic: T has a unit eigenvalue for each component and no unique stationary law.
 
     Args:
-        processes: the components, classical or generalised, or compositions of such.
-        weights: `[component]`, nonnegative, summing to 1 within 1e-5, by which they are divided.
-        vocabularies: for each component the token of the mixture that each of its own tokens becomes; default: the
-            same number.
+        processes: the components: classical or generalised processes, or compositions of processes.
+        weights: `[component]`, nonnegative, with a sum that is 1 within 1e-5; they are divided by their sum.
+        vocabularies: for each component, the tokens of the mixture that its own tokens become; default: the same
+            numbers.
 
     Raises:
         TypeError: a component that is neither a process nor made of processes.
@@ -100,9 +100,9 @@ def _check_mapping(what: str, mapping: ArrayLike, process: Process) -> np.ndarra
 
 
 def noisy(process: Observer, eps: Number) -> Process:
-    """With probability eps the token seen is a uniform one: (1 - eps) T^(x) + eps/V sum_y T^(y).
+    """With probability eps a uniform token replaces the true token: (1 - eps) T^(x) + eps/V sum_y T^(y).
 
-    For independent factors `noisy_product` does the same without their joint.
+    For independent factors `noisy_product` does the same without building their joint.
 
     Raises:
         TypeError: what is neither a process nor made of processes.
@@ -122,7 +122,7 @@ def noisy(process: Observer, eps: Number) -> Process:
 
 
 def relabel(process: Observer, mapping: ArrayLike) -> Process:
-    """Token x becomes mapping[x]; tokens sent to the same one merge: T'^(y) = sum over mapping[x] = y of T^(x).
+    """Token x becomes mapping[x]; tokens with the same image merge: T'^(y) = sum over mapping[x] = y of T^(x).
 
     Raises:
         TypeError: what is neither a process nor made of processes.
@@ -141,20 +141,20 @@ def relabel(process: Observer, mapping: ArrayLike) -> Process:
 
 
 def transduce(process: Observer, machine: ArrayLike, initial: ArrayLike | None = None) -> Process:
-    """What a machine with memory puts out when it reads the process: T'^(y) = sum_x T^(x) (x) M^(y|x).
+    """The output of a machine with memory whose input is the process: T'^(y) = sum_x T^(x) (x) M^(y|x).
 
     The joint state (i, k) of process and machine is i * K + k.
 
     Args:
         process: the input.
-        machine: M `[output, input, state, next_state]` = P(output, next_state | input, state), summing to 1 within
-            1e-5 for each input and state, by which it is divided.
+        machine: M `[output, input, state, next_state]` = P(output, next_state | input, state). For each input and
+            state the sum is 1 within 1e-5, and M is divided by it.
         initial: `[state]`, the law of the machine's state before the first token; default: the pair is stationary.
 
     Raises:
         TypeError: what is neither a process nor made of processes.
-        ValueError: (concrete values only) a wrong shape, a negative entry, an input and state whose entries do not
-            sum to 1; an initial law of the wrong length or sum, none where the stationary one is not unique.
+        ValueError: (concrete values only) a wrong shape; a negative entry; an input and state whose entries do not
+            sum to 1; an initial law of the wrong length or sum; no initial law if the stationary law is not unique.
 
     >>> from beliefgeo.processes.classical import coin
     >>> erase = [[[[0.8]], [[0.0]]], [[[0.0]], [[0.8]]], [[[0.2]], [[0.2]]]]
@@ -200,9 +200,10 @@ def _check_law(initial: ArrayLike, n_states: int) -> Float[Array, " state"]:
 def markov_approximation(process: Observer, order: int) -> Process:
     """The chain whose next token depends on the last `order` tokens only, as it does in the process on average.
 
-    States are the allowed words u of that length in lexicographic order, and u goes to its last tokens followed by x
-    with probability P(u x) / P(u). Words of up to order + 1 tokens keep their probabilities. Stationary: started at
-    the process's initial belief where that is invariant, else at its stationary one. Eager, in float64.
+    States are the allowed words u of that length in lexicographic order. State u moves to its last tokens followed by x
+    with probability P(u x) / P(u). Words of up to order + 1 tokens keep their probabilities. The chain is stationary:
+    it starts at the process's initial belief if that is invariant, else at the stationary belief. It is computed
+    eagerly, in float64.
 
     Raises:
         TypeError: a traced process; what is neither a process nor made of processes.
@@ -228,7 +229,7 @@ def markov_approximation(process: Observer, order: int) -> Process:
 
 
 def _started_in_its_stationary_law(process: Process) -> Process:
-    wide = as_float64(process)  # where an initial law that was stationary up to rounding is so
+    wide = as_float64(process)  # in float64 an initial law that was stationary up to rounding is stationary
     assert isinstance(wide, Process)
     initial = initial_float64(wide)
     if abs(initial @ np.asarray(wide.transitions).sum(0) - initial).max() <= 1e-12:

@@ -1,9 +1,9 @@
-"""Factors that read one another's tokens, both ways: how each moves, or also what it emits, depends on the others'.
+"""Factors that depend on one another's tokens: these choose how a factor moves, and in one composition what it emits.
 
-At the tokens x = (x_0, x_1, ...) of a time step factor n moves by T_n^(x_n | x_-n), x_-n the tokens of all the others.
-Once the tokens are known the factors' beliefs stay a product, so no joint is built. What differs is the law of the
-tokens: in `conditional_transitions` each factor emits by itself, in `fully_conditional` the law is a normalised product
-of conditionals. Source: the structures of these names in github.com/Astera-org/simplexity.
+At the tokens x = (x_0, x_1, ...) of a time step factor n moves by T_n^(x_n | x_-n), x_-n the tokens of all other
+factors. Given the tokens, the factors' beliefs stay a product, so no joint is built. The two compositions differ in the
+law of the tokens: in `conditional_transitions` each factor emits by itself; in `fully_conditional` the law is a
+normalised product of conditionals. Source: the structures of these names in github.com/Astera-org/simplexity.
 """
 
 import math
@@ -25,10 +25,10 @@ _PER = "combination of the others' tokens"
 
 
 class ConditionalTransitions(eqx.Module):
-    """Factors that emit by themselves and move as all tokens tell them; construct with `conditional_transitions`."""
+    """Factors that emit by themselves and move by the tokens of all; construct with `conditional_transitions`."""
 
     factors: tuple[Alternatives, ...]
-    """Of each factor its process after each combination of the others' tokens; all emit alike."""
+    """For each factor, its process after each combination of the others' tokens; these processes emit alike."""
 
     @property
     def initial(self) -> Float[Array, " state"]:
@@ -77,7 +77,7 @@ class FullyConditional(eqx.Module):
     """Factors whose laws and moves both depend on the others' tokens; construct with `fully_conditional`."""
 
     factors: tuple[Alternatives, ...]
-    """Of each factor its process after each combination of the others' tokens."""
+    """For each factor, its process after each combination of the others' tokens."""
 
     @property
     def initial(self) -> Float[Array, " state"]:
@@ -121,22 +121,23 @@ class FullyConditional(eqx.Module):
 
 
 def conditional_transitions(factors: Sequence[Sequence[Observer]]) -> ConditionalTransitions:
-    """Factors that emit independently, then move by their own token and those of all the others.
+    """Factors that emit independently, then move by their own token and the tokens of all other factors.
 
         P(x | states) = prod_n P_n(x_n | state_n),    T^(x) = kron_n T_n^(x_n | x_-n),
 
-    a hidden Markov process on the product of the factors' states, in whose belief the factors stay independent. That it
-    is one needs P_n(x_n | state_n) = T_n^(x_n | x_-n) w to be the same after all x_-n: the others' tokens choose where
-    a factor goes, not what it emits. `from_moore` with one emission matrix and several transition matrices gives such.
+    a hidden Markov process on the product of the factors' states; in its belief the factors stay independent. This
+    needs P_n(x_n | state_n) = T_n^(x_n | x_-n) w to be the same after all x_-n: the others' tokens choose where a
+    factor goes, not what it emits. `from_moore` with one emission matrix and several transition matrices gives these
+    processes.
 
     Args:
-        factors: two or more; of each one process per combination of the others' tokens, mixed radix as in `product`
-            with the factor itself left out (of two factors: per token of the other). Alike in states, tokens, initial
-            belief, readout and emission; compositions count as their joint.
+        factors: two factors or more. A factor is one process per combination of the others' tokens, in mixed radix as
+            in `product` without the factor itself (for two factors: per token of the other). These processes are alike
+            in states, tokens, initial belief, readout and emission; compositions count as their joint.
 
     Raises:
-        ValueError: fewer than two factors; a factor with the wrong number of processes, or with processes not alike.
-        TypeError: what is neither a process nor made of processes.
+        ValueError: fewer than two factors; a factor with the wrong number of processes, or processes that are not
+        alike. TypeError: what is neither a process nor made of processes.
 
     >>> from beliefgeo.processes.construct import from_moore
     >>> stay, swap, emissions = [[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0.9, 0.1], [0.2, 0.8]]
@@ -150,28 +151,28 @@ def conditional_transitions(factors: Sequence[Sequence[Observer]]) -> Conditiona
 
 
 def fully_conditional(factors: Sequence[Sequence[Observer]]) -> FullyConditional:
-    """Factors each of which has its law, and its moves, given the tokens of all the others of the same time step.
+    """Factors whose laws and moves both depend on the tokens of all other factors in the same time step.
 
         P(x | beliefs) = prod_n P_n(x_n | belief_n, x_-n) / Z,    Z = sum over y of the same product,
 
-    the beliefs moving by T_n^(x_n | x_-n). The process is the one that this law defines token by token, so that
+    and the beliefs move by T_n^(x_n | x_-n). This law defines the process token by token, so that
 
         P(x_1 .. x_L) = prod_t 1 / Z_t  prod_n initial_n T_n^(x_1,n | x_1,-n) .. T_n^(x_L,n | x_L,-n) w_n.
 
-    Z_t is a function of x_1 .. x_{t-1} alone, through the beliefs: given the tokens, the hidden paths of the factors
-    are independent, each weighed by its T_n as ever, and the belief is exactly their posterior. Yet Z is not linear in
-    a belief, so no matrices on the product of the states make these words, and there is no `joint`: drawing factors'
-    states first and normalising for these states would be another process, in which the factors become dependent. Only
-    where Z is the same for all beliefs, as in `conditional_transitions`, are they one.
+    Z_t is a function of x_1 .. x_{t-1} alone, through the beliefs. So, given the tokens, the hidden paths of the
+    factors are independent, each weighed by its T_n, and the belief is exactly their posterior. But Z is not linear in
+    a belief, so no matrices on the product of the states make these words, and there is no `joint`. To draw the
+    factors' states first and normalise for these states would be another process, in which the factors become
+    dependent. The two processes are the same only if Z is the same for all beliefs, as in `conditional_transitions`.
 
     Args:
-        factors: two or more; of each one process per combination of the others' tokens, mixed radix as in `product`
-            with the factor itself left out (of two factors: per token of the other). Alike in states, tokens, initial
-            belief and readout; compositions count as their joint.
+        factors: two factors or more. A factor is one process per combination of the others' tokens, in mixed radix as
+            in `product` without the factor itself (for two factors: per token of the other). These processes are alike
+            in states, tokens, initial belief and readout; compositions count as their joint.
 
     Raises:
-        ValueError: fewer than two factors; a factor with the wrong number of processes, or with processes not alike.
-        TypeError: what is neither a process nor made of processes.
+        ValueError: fewer than two factors; a factor with the wrong number of processes, or processes that are not
+        alike. TypeError: what is neither a process nor made of processes.
 
     >>> from beliefgeo.processes.classical import coin
     >>> alike = fully_conditional([[coin(0.8), coin(0.2)], [coin(0.8), coin(0.2)]])
@@ -196,11 +197,11 @@ def _check_factors(who: str, factors: Sequence[Sequence[Observer]]) -> tuple[Alt
 
 
 def _share_emission(n: int, processes: Alternatives) -> Alternatives:
-    """The processes, checked to emit alike; those of an HMM are scaled to the emission of the first one."""
+    """The processes, checked to emit alike; the processes of an HMM are scaled to the emission of the first process."""
     laws = [contract("xij,j->xi", process.transitions, process.readout) for process in processes]
     shared = []
     for number, (process, law) in enumerate(zip(processes, laws, strict=True)):
-        difference = jnp.where((law > 0) == (laws[0] > 0), law - laws[0], 1)  # all where only one forbids a token
+        difference = jnp.where((law > 0) == (laws[0] > 0), law - laws[0], 1)  # 1 if only one of the two forbids a token
         if (off := concrete(difference)) is not None and not abs(off).max() <= 1e-5:
             token, state = divmod(int(abs(off).argmax()), process.n_states)
             raise ValueError(
@@ -225,6 +226,6 @@ def _update(
 
 
 def _others(digits: Sequence[Int[Array, "*batch"]], sizes: Sequence[int], n: int) -> Int[Array, "*batch"]:
-    """The composite token of all factors but n: negative where the tokens are -1, outside the vocabulary."""
+    """The composite token of all factors but n; negative where the tokens are -1, which is outside the vocabulary."""
     rest = [m for m in range(len(sizes)) if m != n]
     return join_tokens([digits[m] for m in rest], [sizes[m] for m in rest])

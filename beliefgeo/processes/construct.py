@@ -1,4 +1,4 @@
-"""Processes from matrices: `hmm`, `ghmm` and `from_moore` check what they are given and normalise what they accept."""
+"""Processes from matrices: `hmm`, `ghmm` and `from_moore` check their arguments and normalise what they accept."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,15 +18,15 @@ def hmm(transitions: ArrayLike, initial: ArrayLike | None = None) -> Process:
     """A hidden Markov process from `transitions[token, state, next_state]` = P(token, next_state | state).
 
     Args:
-        transitions: `[token, state, next_state]`, nonnegative, each state's entries summing to 1 within 1e-5, by which
-            they are divided.
+        transitions: `[token, state, next_state]`, nonnegative. The sum of each state's entries is 1 within 1e-5, and
+            the entries are divided by it.
         initial: `[state]`, the hidden state's law before the first token, divided by its sum in the same way; default:
             the stationary distribution.
 
     Raises:
-        ValueError: (concrete values only) wrong rank, NaN, a negative entry, one too small for the precision, a state
-            that does not sum to 1, an initial law of the wrong length or sum, no initial law where the stationary one
-            is not unique.
+        ValueError: (concrete values only) wrong rank, NaN, a negative entry, an entry too small for the precision, a
+            state that does not sum to 1, an initial law of the wrong length or sum, no initial law if the stationary
+            law is not unique.
 
     >>> coin = hmm([[[0.25]], [[0.75]]])
     >>> coin.predict(coin.initial).tolist()
@@ -52,20 +52,20 @@ def hmm(transitions: ArrayLike, initial: ArrayLike | None = None) -> Process:
 
 
 def ghmm(transitions: ArrayLike, initial: ArrayLike | None = None, readout: ArrayLike | None = None) -> Process:
-    """A generalised hidden Markov process: entries may be negative, the probabilities of words may not.
+    """A generalised hidden Markov process: its entries may be negative, but not the probabilities of its words.
 
     Args:
-        transitions: `[token, state, next_state]`, whose sum over tokens T has spectral radius 1 within 1e-5, by which
-            they are divided.
-        initial: `[state]` with initial @ readout == 1 within 1e-5, by which it is divided; default: the left unit
-            eigenvector of T, right to the rounding of T over the gap between its eigenvalue 1 and the next.
-        readout: `[state]`, the right unit eigenvector of T within 1e-5; the nearest exact one is taken. Default:
-            computed, largest entry +1. One given at another scale is brought to this one, and initial with it.
+        transitions: `[token, state, next_state]`. The sum T over tokens has spectral radius 1 within 1e-5, and the
+            transitions are divided by that radius.
+        initial: `[state]` with initial @ readout == 1 within 1e-5; it is divided by that product. Default: the left
+            unit eigenvector of T, right to the rounding of T over the gap between its eigenvalue 1 and the next.
+        readout: `[state]`, the right unit eigenvector of T within 1e-5; the nearest exact eigenvector is used. Default:
+            it is computed, with largest entry +1. A readout of another scale is rescaled to this, and initial with it.
 
     Raises:
         ValueError: (concrete values only) wrong rank, NaN, spectral radius other than 1, a readout that is not a
-            right unit eigenvector, an initial vector of the wrong length or normalisation, or not unique, a word of
-            up to 8 tokens with a negative probability (fewer where words are very many).
+            right unit eigenvector, an initial vector of the wrong length or normalisation, no initial vector if it is
+            not unique, a word of up to 8 tokens with a negative probability (fewer tokens if words are very many).
 
     >>> process = ghmm([[[0.7, 0.0], [0.0, 0.2]], [[0.3, 0.0], [0.0, 0.5]]], initial=[1.0, 0.0])
     >>> process.readout.tolist()
@@ -105,7 +105,7 @@ def from_moore(initial: ArrayLike | None, transition_matrix: ArrayLike, emission
         emission_probs: B `[state, token]`, rows summing to 1.
 
     Raises:
-        ValueError: see `hmm`; also where A and B do not have the same number of states, or rows of one do not sum to 1.
+        ValueError: see `hmm`; also if A and B have different numbers of states, or if rows of A or B do not sum to 1.
 
     >>> from_moore([1.0, 0.0], [[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]).transitions[0].tolist()
     [[0.0, 1.0], [0.0, 0.0]]
@@ -130,13 +130,13 @@ def from_moore(initial: ArrayLike | None, transition_matrix: ArrayLike, emission
             )
     emitted, moved = (part / part.sum(1, keepdims=True) for part in parts.values())
     dtype = jnp.result_type(moves, emissions)
-    product = emitted.T[:, :, None] * moved[None]  # in float64: a product may be below what the precision holds
+    product = emitted.T[:, :, None] * moved[None]  # in float64: a product may be too small for the precision
     _check_probabilities("transitions", product, dtype)
     return hmm(jnp.asarray(_normalise_rows(product, dtype)), initial)
 
 
 def chain_law_of(transitions: Float[Array, "token state next_state"]) -> Float[Array, " state"]:
-    """The stationary law of an HMM's hidden chain; raises ValueError where a concrete one is not unique."""
+    """The stationary law of an HMM's hidden chain; raises ValueError if a concrete chain has several."""
     if (values := concrete(transitions)) is None:
         return chain_law(transitions.sum(0))[0]
     with jax.enable_x64(True):
@@ -151,7 +151,7 @@ def chain_law_of(transitions: Float[Array, "token state next_state"]) -> Float[A
 
 
 def left_unit_eigenvector(total: Float[Array, "state state"], readout: Float[Array, " state"]) -> Array:
-    """Pi (I - T + w w^T) = w^T has pi as its only solution exactly when the eigenvalue 1 of T is simple."""
+    """The solution pi of pi (I - T + w w^T) = w^T, which is unique exactly when the eigenvalue 1 of T is simple."""
     if is_traced((total, readout)):
         system = jnp.eye(len(readout), dtype=total.dtype) - total + jnp.outer(readout, readout)
         return jnp.linalg.solve(system.T, readout)
@@ -165,7 +165,7 @@ def left_unit_eigenvector(total: Float[Array, "state state"], readout: Float[Arr
 
 
 def _readout(total: Float[Array, "state state"], readout: ArrayLike | None) -> Float[Array, " state"]:
-    """The right unit eigenvector, largest entry +1; of one that is given, within 1e-5, the nearest exact one."""
+    """The right unit eigenvector with largest entry +1; for a given readout the nearest exact one, within 1e-5."""
     if readout is None:
         vector = _null_direction(total)
     else:
@@ -185,7 +185,7 @@ def _readout(total: Float[Array, "state state"], readout: ArrayLike | None) -> F
     return vector
 
 
-@jax.jit  # here and below: compiled operation by operation, a process would take half a second the first time
+@jax.jit  # here and below: compiled operation by operation, the first process would take half a second
 def _null_direction(total: Float[Array, "state state"]) -> Float[Array, " state"]:
     return jnp.linalg.svd(total - jnp.eye(len(total), dtype=total.dtype))[2][-1]
 
@@ -197,14 +197,14 @@ def _scale_to_largest(vector: Float[Array, " state"]) -> Float[Array, " state"]:
 
 
 def _normalise_rows(matrices: np.ndarray, dtype: Any) -> Array:
-    """Rows divided by their sums, those apart that are 1 to the rounding of their precision: they stay as they are."""
+    """Rows divided by their sums; a row stays as it is if its sum is 1 to the rounding of its precision."""
     sums = matrices.sum((0, 2))
     sums = np.where(abs(sums - 1) <= jnp.finfo(dtype).eps / 2, 1, sums)
     return jnp.asarray(matrices / sums[None, :, None], dtype)
 
 
 def _normalise_initial(initial: ArrayLike, readout: Float[Array, " state"]) -> Float[Array, " state"]:
-    """Initial / (initial @ readout), which must be 1 within 1e-5."""
+    """initial / (initial @ readout); the product must be 1 within 1e-5."""
     vector = as_floats(initial).astype(readout.dtype)
     if vector.shape != readout.shape:
         raise ValueError(f"initial must have one entry per state ({len(readout)}); got shape {vector.shape}")
@@ -232,7 +232,7 @@ def _check_transitions(transitions: ArrayLike) -> np.ndarray | None:
 
 
 def _check_probabilities(name: str, values: np.ndarray, dtype: Any) -> None:
-    """Raise for a negative probability, and for one that counts as 0 in its precision."""
+    """Raise for a negative probability, and for a positive probability that counts as 0 in its precision."""
     least = float(jnp.finfo(dtype).tiny)
     if (wrong := np.argwhere((values < 0) | ((values > 0) & (values < least)))).size:
         where = wrong[0].tolist()

@@ -23,14 +23,15 @@ Edge = tuple[Hashable, Hashable, Hashable, Any]
 def from_edges(
     edges: Iterable[Sequence[Any]], initial: ArrayLike | Mapping[Hashable, Number] | Hashable | None = None
 ) -> Process:
-    """A hidden Markov process from its edges: P(token, next_state | state) of each that is not 0.
+    """A hidden Markov process from its edges: every P(token, next_state | state) that is not 0.
 
-    States are numbered in the order in which they first appear, tokens sorted, or as they first appear where they
-    cannot be sorted. The process keeps the names as `.state_names` and `.token_names`, and takes them wherever tokens
-    go: `log_probability(process, "0110")` where each is one letter, else a list of names.
+    States are numbered in the order in which they first appear. Tokens are numbered in sorted order, or, if they cannot
+    be sorted, in the order in which they first appear. The process keeps the names as `.state_names` and
+    `.token_names`, and accepts names wherever tokens go: `log_probability(process, "0110")` if each name is one letter,
+    else a list of names.
 
     Args:
-        edges: (state, token, next_state, probability) each; names are strings, or anything hashable. Tokens that are
+        edges: tuples (state, token, next_state, probability); names are strings, or anything hashable. Tokens that are
             integers are their own numbers, 0..V-1. The probabilities of a state's edges sum to 1 within 1e-5.
         initial: the hidden state before the first token: its name, or its law, `{state: probability}` or `[state]`;
             default: the stationary distribution.
@@ -39,9 +40,9 @@ def from_edges(
         transitions `[token, state, next_state]`, initial `[state]`.
 
     Raises:
-        ValueError: (concrete values only) an edge given twice, or not of four parts; a probability that is none; a
-            state without edges, or whose edges do not sum to 1; an initial state or law that is none; none given where
-            the stationary one is not unique.
+        ValueError: (concrete values only) an edge given twice, or not of four parts; a probability outside 0..1; a
+            state without edges, or whose edges do not sum to 1; an unknown initial state or a wrong initial law; no
+            initial law if the stationary law is not unique.
 
     >>> even = from_edges([("A", "0", "A", 0.5), ("A", "1", "B", 0.5), ("B", "1", "A", 1.0)])
     >>> even.state_names, even.token_names, even.transitions[1].tolist()
@@ -67,10 +68,11 @@ def from_edges(
 
 
 def to_networkx(process: Observer) -> "MultiDiGraph":
-    """The process as a networkx graph: a node a state, an edge a move, with its `token` and `probability`.
+    """The process as a networkx graph: a node is a state, and an edge is a move, with its `token` and `probability`.
 
-    Nodes are state names, else numbers; so are the tokens, which are the edges' keys too. Of a generalised process the
-    probabilities are the entries of its matrices, of any sign. Of a composition of processes it is that of its `joint`.
+    Nodes are state names, or numbers if there are no names. Tokens too are names or numbers, and are also the edges'
+    keys. For a generalised process the probabilities are the entries of its matrices, of any sign. For a composition of
+    processes the graph is the graph of its `joint`.
 
     Raises:
         TypeError: a traced process; what is neither a process nor made of processes.
@@ -79,7 +81,7 @@ def to_networkx(process: Observer) -> "MultiDiGraph":
     >>> list(to_networkx(golden_mean()).edges(data="probability"))
     [(0, 0, 0.5), (0, 1, 0.5), (1, 0, 1.0)]
     """
-    from networkx import MultiDiGraph  # which takes a while to import
+    from networkx import MultiDiGraph  # networkx takes a while to import
 
     process = require_process("to_networkx", process)
     if (matrices := concrete(process.transitions)) is None:

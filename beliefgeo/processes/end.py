@@ -10,14 +10,14 @@ from beliefgeo.processes.process import Observer, Process, normalise, vocabulary
 
 
 class WithEnd(eqx.Module):
-    """An observer of what may have ended; its belief is ((1 - e) belief of the inner one, e), e = P(it has ended)."""
+    """An observer of sequences that may have ended; its belief is ((1 - e) inner belief, e), e = P(it has ended)."""
 
     inner: Observer
     p: Float[Array, ""]
 
     @property
     def initial(self) -> Float[Array, " state"]:
-        """Surely begun."""
+        """The inner initial belief, with e = 0."""
         return jnp.concatenate([self.inner.initial, jnp.zeros_like(self.inner.initial, shape=1)])
 
     @property
@@ -26,14 +26,14 @@ class WithEnd(eqx.Module):
         return vocabulary(self.inner) + 1
 
     def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
-        """The inner law where it has not ended, else the last token."""
+        """The inner law if the sequence has not ended, else the last token."""
         going, ended = self.inner.predict(self._inner_belief(belief)), belief[-1]
         return jnp.append((1 - ended) * going, ended)
 
     def update(self, belief: Float[Array, " state"], token: Int[Array, ""]) -> Float[Array, " state"]:
-        """After the last token it has ended; after any other it had not, and has by now with probability p."""
+        """After the last token the sequence has ended; after another token it ends with probability p."""
         over, ended = token == self.vocab_size - 1, belief[-1]
-        # The last token is none of the inner ones; another in its place keeps NaN out of the gradient.
+        # The inner observer has no such last token; another token in its place keeps NaN out of the gradient.
         moved = self.inner.update(self._inner_belief(belief), jnp.where(over, 0, token))
         going = jnp.append((1 - self.p) * moved, self.p)
         possible = jnp.where(over, ended > 0, (ended < 1) & ~jnp.isnan(moved).any())
@@ -41,26 +41,26 @@ class WithEnd(eqx.Module):
         return jnp.where(possible, after, jnp.nan)
 
     def joint(self) -> Process:
-        """The same as one process."""
+        """The same observer as a `Process`."""
         return _end_state(joint(self.inner), self.p)
 
     def _inner_belief(self, belief: Float[Array, " state"]) -> Float[Array, " inner"]:
-        """The inner belief given that it has not ended; any finite one where it surely has."""
+        """The inner belief given that the sequence has not ended; any finite belief if it has certainly ended."""
         inner, going = belief[:-1], 1 - belief[-1]
         return jnp.where(going > 0, normalise(inner, going), self.inner.initial)
 
 
 def with_end(process: Observer, p: Number) -> Process | WithEnd:
-    """Each token is the last with probability p; after the last comes token V, and V alone for ever.
+    """Each token is the last with probability p; after the last token comes token V, and then only V.
 
-    Sequences have at least one token, 1/p on average. An end that repeats keeps the laws of words of each length: they
-    sum to 1. One belief entry more, the last, P(it has ended): 0 at first, p after a token, 1 after V; the others are
-    the old belief times the probability of going on. A `Process` stays one, with one state more that is never left;
-    any other observer is wrapped. Beside a first token: `with_bos(with_end(process, p))`; the other way round, an empty
-    sentence has probability p.
+    Sequences have at least one token, and 1/p tokens on average. Because V repeats, the probabilities of the words of
+    each length still sum to 1. The belief has one more entry, the last, P(it has ended): 0 at first, p after a token, 1
+    after V. The other entries are the old belief times the probability of going on. A `Process` stays a `Process`, with
+    one more state that is never left; any other observer is wrapped. To add a first token too, use
+    `with_bos(with_end(process, p))`; in the opposite order an empty sentence has probability p.
 
     Raises:
-        TypeError: what is no observer.
+        TypeError: an object that is not an observer.
         ValueError: p out of range.
 
     >>> from beliefgeo.processes.classical import golden_mean

@@ -1,7 +1,7 @@
-"""A tree of factors, the token of each choosing how its children move: no joint, still one belief per factor.
+"""A tree of factors, where a factor's token chooses how its children move: no joint, but one belief per factor.
 
 At tokens x_0, x_1, ... of one time step factor n moves by T_n^(x_p x_n), p its parent. The tokens couple the factors,
-yet once they are known the factors' beliefs stay a product. Source: Shai et al. 2602.02385 (there a `chain`).
+but given the tokens the factors' beliefs stay a product. Source: Shai et al. 2602.02385 (with a `chain`).
 """
 
 import math
@@ -29,12 +29,12 @@ from beliefgeo.processes.process import Observer, Process, vocabulary
 
 
 class FactorTree(eqx.Module):
-    """Factors that move as their parents' tokens tell them; construct with `factor_tree` or `chain`."""
+    """Factors whose moves depend on their parents' tokens; construct with `factor_tree` or `chain`."""
 
     factors: tuple[Observer | Alternatives, ...]
     """A root is an observer; any other factor has its process after each token of its parent."""
     parents: tuple[int, ...] = eqx.field(static=True)
-    """The number of each factor's parent, one that comes before it; -1 for a root."""
+    """The number of each factor's parent, which comes before the factor; -1 for a root."""
 
     @property
     def initial(self) -> Float[Array, " state"]:
@@ -52,7 +52,7 @@ class FactorTree(eqx.Module):
         return math.prod(self.vocab_sizes)
 
     def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
-        """P(x | belief) = prod_n P_n(x_n | belief_n, x_parent(n)), as a tensor with an axis a factor."""
+        """P(x | belief) = prod_n P_n(x_n | belief_n, x_parent(n)), as a tensor with an axis for each factor."""
         beliefs, sizes = self.split_belief(belief), self.vocab_sizes
         laws = []
         for n, (factor, parent, b) in enumerate(zip(self.factors, self.parents, beliefs, strict=True)):
@@ -82,9 +82,9 @@ class FactorTree(eqx.Module):
         return join_tokens(tokens, self.vocab_sizes)
 
     def apart(self, tokens: Int[Array, " time"]) -> list[tuple[Observer, Int[Array, " time"]]]:
-        """Each factor as an observer by itself, and what it reads: its belief moves as here, log-probabilities add.
+        """Each factor as an observer by itself, and its tokens: beliefs move as here, and log-probabilities add.
 
-        The process of a factor with a parent has a token for each pair of theirs, the parent's most significant.
+        The process of a factor with a parent has a token for each pair of tokens, with the parent's most significant.
         """
         digits, parts = self.split_token(tokens), []
         for factor, parent, digit in zip(self.factors, self.parents, digits, strict=True):
@@ -110,23 +110,23 @@ class FactorTree(eqx.Module):
         return assemble_joint(parts, self.vocab_size, matrices)
 
     def _examples(self) -> list[Observer]:
-        """An observer of each factor; its states, tokens, initial belief and readout are those of all."""
+        """An observer for each factor, with the states, tokens, initial belief and readout of all its processes."""
         return [factor if isinstance(factor, Observer) else factor[0] for factor in self.factors]
 
 
 def factor_tree(factors: Sequence[Observer | Sequence[Observer]], parents: Sequence[int | None]) -> FactorTree:
-    """Factors in a tree, or in several: at each time step the token of each chooses the transitions of its children.
+    """Factors in one tree or several: at each time step a factor's token chooses the transitions of its children.
 
     Args:
-        factors: an observer for each root; for each other factor one process per token of its parent, alike in states,
-            tokens, initial belief and readout (give them one `initial` where their stationary laws differ).
-            Compositions of processes count as their joint there.
+        factors: an observer for each root; for each other factor one process per token of its parent. These are alike
+            in states, tokens, initial belief and readout (give them the same `initial` if their stationary laws
+            differ), and compositions of processes count as their joint.
         parents: the number of each factor's parent, which comes before it in `factors`; None or -1 for a root.
 
     Raises:
-        ValueError: no factors; not one parent each, or a parent that does not come before; a factor with the wrong
-            number of processes, or with processes not alike.
-        TypeError: a root that is no observer; alternatives that are not made of processes.
+        ValueError: no factors; another number of parents than factors; a parent that does not come before its factor;
+            a factor with the wrong number of processes, or with processes that are not alike.
+        TypeError: a root that is not an observer; alternatives that are not made of processes.
 
     >>> from beliefgeo.processes.classical import coin
     >>> siblings = factor_tree([coin(0.6), [coin(0.7), coin(0.2)], [coin(1.0), coin(0.0)]], [None, 0, 0])

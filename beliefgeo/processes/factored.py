@@ -1,6 +1,6 @@
-"""Independent factors side by side, whose belief is the concatenation of theirs: no joint is built unless asked.
+"""Independent factors side by side; their belief is the concatenation of the factors' beliefs, and no joint is built.
 
-The composite token is mixed radix, factor 0 most significant: x = (x_0 V_1 + x_1) V_2 + x_2 and so on. With the
+The composite token is mixed radix, factor 0 most significant: x = (x_0 V_1 + x_1) V_2 + x_2 and so on. Through the
 observer interface, filtering and trees cost sums over factors where the joint would cost products.
 Source: Shai et al. 2602.02385.
 """
@@ -50,7 +50,7 @@ class Product(eqx.Module):
         return reduce(jnp.kron, laws)
 
     def update(self, belief: Float[Array, " state"], token: Int[Array, ""]) -> Float[Array, " state"]:
-        """Each factor's belief moved by its own token; NaN throughout where one of them is impossible."""
+        """Each factor's belief moved by its own token; NaN throughout if any of the tokens is impossible."""
         parts = zip(self.factors, self.split_belief(belief), self.split_token(token), strict=True)
         return join_beliefs([factor.update(b, digit) for factor, b, digit in parts])
 
@@ -67,7 +67,7 @@ class Product(eqx.Module):
         return join_tokens(tokens, self.vocab_sizes)
 
     def apart(self, tokens: Int[Array, " time"]) -> list[tuple[Observer, Int[Array, " time"]]]:
-        """Each factor as an observer by itself, and what it reads: its belief moves as here, log-probabilities add."""
+        """Each factor as an observer by itself, and its tokens: beliefs move as here, and log-probabilities add."""
         return list(zip(self.factors, self.split_token(tokens), strict=True))
 
     def joint(self) -> Process:
@@ -81,11 +81,11 @@ def product(factors: Sequence[Observer]) -> Product:
     """Independent factors side by side; beliefs are concatenated, tokens mixed radix with factor 0 most significant.
 
     Args:
-        factors: any observers; processes or compositions of them where the joint will be asked for.
+        factors: any observers; `joint` needs processes or compositions of processes.
 
     Raises:
         ValueError: no factors.
-        TypeError: a factor that is no observer.
+        TypeError: a factor that is not an observer.
 
     >>> from beliefgeo.processes.classical import coin
     >>> product([coin(0.25), coin(0.5)]).predict(jnp.ones(2)).tolist()
@@ -109,7 +109,7 @@ def factored_mess3_bloch() -> Product:
 
 
 def joint(process: Observer) -> Process:
-    """The one process that a composition stands for; a `Process` is its own.
+    """The one process that a composition stands for; a `Process` stands for itself.
 
     Raises:
         TypeError: an observer that is neither a process nor made of processes.
@@ -124,7 +124,7 @@ def joint(process: Observer) -> Process:
 
 
 def require_process(who: str, process: Observer) -> Process:
-    """A process as it is, of a composition its joint; raises as `joint`, in the name of `who` asks for matrices."""
+    """A process as it is, or a composition's joint; raises as `joint`, in the name of `who`, which needs matrices."""
     if isinstance(process, Process):
         return process
     observer = process.instance() if isinstance(process, Opaque) else process
@@ -138,12 +138,13 @@ def require_process(who: str, process: Observer) -> Process:
 
 
 def assemble_joint(parts: Sequence[Process], vocab_size: int, matrices: Callable[[int], Array]) -> Process:
-    """The process on the product of the parts' states: T^(x) = kron_n T_n^(x), initial and readout likewise.
+    """The process on the product of the parts' states: T^(x) = kron_n T_n^(x); initial and readout likewise.
 
     Args:
         parts: a process for each factor, with its states, initial belief and readout.
         vocab_size: the number of composite tokens.
-        matrices: `[token, state, next_state]` of factor n for every composite token, asked for once they will fit.
+        matrices: a function from n to `[token, state, next_state]` of factor n for every composite token; it is called
+            once the joint is known to fit.
     """
     require_memory(vocab_size, math.prod(part.n_states for part in parts), parts[0].transitions.dtype)
     factors = [matrices(n) for n in range(len(parts))]
@@ -161,7 +162,7 @@ def _kron(left: Float[Array, "token _ _"], right: Float[Array, "token _ _"]) -> 
 
 
 def require_memory(vocab_size: int, n_states: int, dtype: np.dtype) -> None:
-    """Raises where the matrices of a joint would take more than a quarter of this machine's memory."""
+    """Raise if the matrices of a joint would take more than a quarter of this machine's memory."""
     needed = vocab_size * n_states**2 * dtype.itemsize
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if 4 * needed > memory:
@@ -173,7 +174,7 @@ def require_memory(vocab_size: int, n_states: int, dtype: np.dtype) -> None:
 
 
 def require_range(what: str, arrays: Sequence[Array]) -> None:
-    """Raises where a product of positive entries, one of each array, is below the range of their precision."""
+    """Raise if a product of positive entries, an entry of each array, is below the range of their precision."""
     if is_traced(arrays) or not arrays:
         return
     least = math.prod(float(values[values > 0].min(initial=1)) for values in map(np.asarray, arrays))
@@ -196,7 +197,7 @@ def split_belief(belief: ArrayLike, sizes: Sequence[int]) -> list[Float[Array, "
 
 
 def join_beliefs(beliefs: Sequence[Float[Array, " _"]]) -> Float[Array, " state"]:
-    """One belief from the factors'; NaN throughout where one is, because the composite token is impossible then."""
+    """One belief from the factors' beliefs; NaN throughout if any is NaN: the composite token is then impossible."""
     belief = jnp.concatenate(beliefs)
     return jnp.where(jnp.isnan(belief).any(), jnp.nan, belief)
 
@@ -208,18 +209,18 @@ def split_token(token: ArrayLike, vocab_sizes: Sequence[int]) -> list[Int[Array,
         ValueError: more composite tokens than an int32 counts.
     """
     total = _count_tokens(vocab_sizes)
-    token = as_integers("tokens", token)  # compared before it is cast: int32 would read 2^32 + 1 as 1
+    token = as_integers("tokens", token)  # compared before the cast: a cast to int32 would make 2^32 + 1 into 1
     token = jnp.where(jnp.asarray((token >= 0) & (token < total)), jnp.asarray(token), -1).astype(jnp.int32)
     places = [math.prod(vocab_sizes[n + 1 :]) for n in range(len(vocab_sizes))]
     return [jnp.where(token < 0, -1, token // place % size) for place, size in zip(places, vocab_sizes, strict=True)]
 
 
 def join_tokens(tokens: ArrayLike, vocab_sizes: Sequence[int]) -> Int[Array, "*batch"]:
-    """The composite token of the factors' tokens, Horner's rule in mixed radix.
+    """The composite token of the factors' tokens, by Horner's rule in mixed radix.
 
     Raises:
-        ValueError: a wrong number of factors; a token outside its factor's vocabulary (-1 where traced, or where it is
-            -1 itself); more composite tokens than an int32 counts.
+        ValueError: a wrong number of factors; a token outside its factor's vocabulary (a traced token outside, or a
+            token -1, gives -1); more composite tokens than an int32 counts.
     """
     _count_tokens(vocab_sizes)
     digits = as_integers("tokens", tokens) if not isinstance(tokens, Sequence) else _stack_digits(tokens)
@@ -237,7 +238,7 @@ def join_tokens(tokens: ArrayLike, vocab_sizes: Sequence[int]) -> Int[Array, "*b
 
 
 def _stack_digits(tokens: Sequence[ArrayLike]) -> Array | np.ndarray:
-    """One array of the factors' tokens, in NumPy unless some are JAX's."""
+    """One array of the factors' tokens, in NumPy unless some of them are JAX arrays."""
     stack = jnp.stack if any(isinstance(digit, jax.Array) for digit in tokens) else np.stack
     return stack([as_integers("tokens", digit) for digit in tokens])
 
@@ -252,9 +253,9 @@ def _count_tokens(vocab_sizes: Sequence[int]) -> int:
 
 
 def require_observer(what: str, given: object) -> Observer:
-    """What is given, as `as_pytree` gives it, where it has the observer interface.
+    """The given object, as `as_pytree` gives it, if it has the observer interface; else raise.
 
-    `what` names it, such as "factor 1 of product".
+    `what` is its name in the message, such as "factor 1 of product".
     """
     if not isinstance(given, Observer):
         raise TypeError(f"{what} must be an observer, with initial, predict and update; got {type(given).__name__}")

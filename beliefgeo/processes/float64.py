@@ -1,4 +1,4 @@
-"""Processes in float64 whatever the global setting, for enumerations: merging and counting in float32 is unsound."""
+"""Processes in float64, whatever the global setting, for enumerations: merging and counting in float32 is unsound."""
 
 import equinox as eqx
 import jax
@@ -13,11 +13,12 @@ from beliefgeo.processes.stationary import chain_law, nearest_unit_vector
 
 
 def as_float64(process: Observer) -> Observer:
-    """The process in float64, what float32 rounded put right again.
+    """The process in float64, with the rounding of float32 corrected.
 
-    The rows of an HMM sum to 1, T of a generalised process has spectral radius 1, and an initial belief that was the
-    stationary one up to the rounding of its precision is it up to that of float64. Of any other observer the floating
-    arrays are widened, complex ones too; integers, booleans, keys and what is no array stay as they are.
+    The rows of an HMM sum to 1, and T of a generalised process has spectral radius 1. An initial belief that was
+    stationary up to the rounding of its precision becomes stationary up to the rounding of float64. In any other
+    observer the floating arrays, complex arrays too, are widened; integers, booleans, keys and objects that are not
+    arrays stay as they are.
 
     Raises:
         TypeError: a traced process.
@@ -54,38 +55,38 @@ def _widen_process(part: Process) -> Process:
 
 
 def _stationary_again(part: Process, total: np.ndarray, initial: np.ndarray) -> np.ndarray:
-    """The stationary law where `initial` was that, up to the rounding of the precision it was given in; else itself."""
+    """The stationary law if `initial` was stationary up to the rounding of its own precision; else `initial`."""
     given = 8 * float(jnp.finfo(part.initial.dtype).eps)
     if abs(initial @ total - initial).max() > 2 * given:
         return initial
     law, classes = (None, 0) if part.generalised else chain_law(jnp.asarray(total))
     stationary = np.asarray(law) if classes == 1 else nearest_unit_vector(total.T, initial)
-    if not part.generalised:  # a state that cannot be the first stays so
+    if not part.generalised:  # a state that cannot come first must stay impossible
         stationary = np.where(initial > 0, stationary.clip(0), 0)
     return stationary if abs(stationary - initial).max() < given else initial
 
 
 def at_default_precision(process: Process) -> Process:
-    """The process in the precision of the session, to hand to the user and so to kernels."""
+    """The process in the precision of the session, for the user and for kernels."""
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), process)
 
 
 def initial_float64(process: Observer) -> Float[np.ndarray, " state"]:
-    """The initial belief of what `as_float64` gives: a composition puts its factors' together, which needs float64."""
+    """The initial belief of a process from `as_float64`: a composition joins its factors' beliefs, under float64."""
     with jax.enable_x64(True):
         return np.asarray(process.initial, np.float64)
 
 
 def epsilon(process: Observer) -> float:
-    """How far, relatively, the numbers that a process was given in may be off."""
+    """The relative error that the numbers of a process may have, in the precision in which they were given."""
     return float(jnp.finfo(as_pytree(process).initial.dtype).eps)
 
 
 def expand_float64(process: Observer, beliefs: np.ndarray, given: float = 2**-52) -> tuple[np.ndarray, np.ndarray]:
     """`expand_beliefs` in NumPy: successors `[mixed, token, state]` and probabilities `[mixed, token]`.
 
-    The successor after an impossible token is undefined. `process` is as `as_float64` gives it, `given` the `epsilon`
-    of what it was made of.
+    The successor after an impossible token is undefined. `process` is from `as_float64`, and `given` is the `epsilon`
+    of the process it was made from.
     """
     if not isinstance(process, Process):
         return _expand_observer(process, beliefs)
@@ -93,14 +94,14 @@ def expand_float64(process: Observer, beliefs: np.ndarray, given: float = 2**-52
     vocab_size, n_states = transitions.shape[:2]
     joint = (beliefs @ transitions.transpose(1, 0, 2).reshape(n_states, -1)).reshape(-1, vocab_size, n_states)
     probabilities = joint @ readout
-    if process.generalised:  # what is left of an impossible token by cancellation; see `zero_below_rounding`
+    if process.generalised:  # cancellation leaves a residue for an impossible token; see `zero_below_rounding`
         sizes = abs(beliefs) @ (abs(transitions) @ abs(readout)).T
         probabilities[probabilities <= 2 * n_states * given * sizes] = 0
     return joint / np.where(probabilities > 0, probabilities, 1)[:, :, None], probabilities
 
 
 def _expand_observer(process: Observer, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same through `predict` and `update`, padded to a power of two so that few shapes are compiled."""
+    """`expand_float64` through `predict` and `update`, padded to a power of two so that few shapes are compiled."""
     padding = (1 << (len(beliefs) - 1).bit_length()) - len(beliefs)
     with jax.enable_x64(True):
         padded = np.concatenate([beliefs, np.repeat(beliefs[:1], padding, 0)])

@@ -1,4 +1,4 @@
-"""What a caller hands to a process, tokens and beliefs: refused where it is concrete and wrong, NaN where traced."""
+"""The tokens and beliefs that a caller gives to a process: a wrong concrete value raises, a wrong traced one is NaN."""
 
 from functools import reduce
 
@@ -13,19 +13,20 @@ from beliefgeo.processes.factored import Product
 from beliefgeo.processes.names import is_name, numbered
 from beliefgeo.processes.process import Observer, Process, vocabulary
 
-# How far the mass of a belief may be from 1, as in the constructors of processes, and an entry of an HMM's below 0.
+# How far the mass of a belief may be from 1, as in the constructors of processes, and an entry of an HMM's belief below
+# 0.
 _TOLERANCE = 1e-5
 
 
 def check_tokens(
     process: Observer, tokens: ArrayLike, counted: ArrayLike | None = None, ragged: str = "give one at a time"
 ) -> Int[Array, "*batch"]:
-    """Tokens as int32; raises where a concrete one is outside the vocabulary, no integer and no name.
+    """Tokens as int32; raises if a concrete token is outside the vocabulary, or neither an integer nor a name.
 
     Args:
         process: gives the vocabulary.
         tokens: integers of any shape, or names (`names.numbered`).
-        counted: of the same shape, False where a token does not count: it is not checked, and becomes 0.
+        counted: an array of the same shape, False where a token does not count: it is not checked, and becomes 0.
         ragged: what to do with rows of different lengths.
     """
     array = numbered(process, tokens, ragged)
@@ -44,7 +45,7 @@ def check_tokens(
 
 
 def check_token(process: Observer, token: ArrayLike) -> Int[Array, "*batch"]:
-    """One token as int32, or several of any shape; a string is one name.
+    """One token as int32, or an array of tokens of any shape; a string is one name.
 
     >>> from beliefgeo.processes.classical import coin
     >>> int(check_token(coin(), "1"))
@@ -59,18 +60,18 @@ def check_token(process: Observer, token: ArrayLike) -> Int[Array, "*batch"]:
 
 
 def check_belief(process: Observer, belief: ArrayLike) -> Float[Array, "*batch state"]:
-    """A belief in the precision of the process, one that is concrete and none refused, one that is traced then NaN.
+    """A belief in the precision of the process; a vector that is not a belief raises if concrete, and is NaN if traced.
 
-    A belief has belief @ readout == 1 and gives no token a probability below 0, beyond rounding; one of an HMM has no
-    negative entry. That of an observer without readout gives laws that sum to 1. NaN, the belief after an impossible
-    word, passes.
+    A belief has belief @ readout == 1 and, up to rounding, gives no token a negative probability. A belief of an HMM
+    has no negative entry. A belief of an observer without readout gives laws that sum to 1. NaN, the belief after an
+    impossible word, passes.
 
     Args:
-        process: whose belief it is.
+        process: the process of the belief.
         belief: `[..., state]`.
 
     Raises:
-        ValueError: (concrete values only) a wrong number of entries, or no belief, saying why.
+        ValueError: (concrete values only) a wrong number of entries, or a vector that is not a belief; it says why.
     """
     array = as_floats(belief).astype(process.initial.dtype)
     if array.shape[-1:] != process.initial.shape:
@@ -100,7 +101,7 @@ def check_belief(process: Observer, belief: ArrayLike) -> Float[Array, "*batch s
 
 
 def _mass_and_lowest(process: Observer, belief: Float[Array, "*batch state"]) -> tuple[Array, Array]:
-    """Of each belief, what its probabilities sum to and the least of them."""
+    """For each belief, the sum of its probabilities and the least of them."""
     if not isinstance(process, Process):
         return _of_law(process, belief)
     mass = jnp.matmul(belief, process.readout, precision="highest")
@@ -111,7 +112,7 @@ def _mass_and_lowest(process: Observer, belief: Float[Array, "*batch state"]) ->
 
 
 def _of_law(process: Observer, belief: Float[Array, "*batch state"]) -> tuple[Array, Array]:
-    """The same of any observer: factor by factor where they are independent, else by the law of its next token."""
+    """The same for any observer: factor by factor if factors are independent, else by the law of its next token."""
     if isinstance(process, Product):
         pairs = zip(process.factors, process.split_belief(belief), strict=True)
         masses, lowest = zip(*[_mass_and_lowest(*pair) for pair in pairs], strict=True)

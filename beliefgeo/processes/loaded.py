@@ -10,7 +10,7 @@ from beliefgeo.processes.saved import read_process
 
 
 def load_process(path: str | PathLike) -> Process:
-    """The process that `process.save(path)` wrote: bit for bit where the session has the precision of its arrays.
+    """The process that `process.save(path)` wrote: bit for bit if the session has the precision of its arrays.
 
     Raises:
         ValueError: a file that holds no process.

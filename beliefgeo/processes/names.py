@@ -1,4 +1,4 @@
-"""Tokens by their names: what a person writes, as the numbers that everything else counts with."""
+"""Tokens by their names: names that a person writes become the numbers that all other code uses."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -13,27 +13,28 @@ from beliefgeo.processes.saved import some_of
 
 Names = tuple[Hashable, ...]
 
-# What stands for a token that was not observed, where that was written as a name.
+# The number for a token that was not observed, if a name stood for it.
 MISSING = -1
 
 
 def numbered(
     process: Observer, tokens: ArrayLike, ragged: str = "give one at a time", missing: Hashable = None
 ) -> Array | np.ndarray:
-    """Tokens as integers, not yet cast nor compared with the vocabulary; names are looked up.
+    """Tokens as integers, not yet cast and not yet compared with the vocabulary; names are looked up.
 
-    A string is a sequence of one-letter names, a list one of names; strings in a list that are no names themselves are
-    sequences. A process without names has the digits, where it has no more than ten tokens. Integers are numbers.
+    A string is a sequence of one-letter names, and a list is a sequence of names. Strings in a list that are not names
+    themselves are sequences. A process without names has the digits as names, if it has at most ten tokens. Integers
+    are numbers.
 
     Args:
         process: gives the names.
         tokens: integers, or names.
         ragged: what to do with rows of different lengths.
-        missing: a name beside those of the process, which becomes `MISSING`; an integer stays.
+        missing: an additional name, which becomes `MISSING`; an integer stays.
 
     Raises:
         ValueError: a name that no token has; rows of different lengths.
-        TypeError: names for a process that has none; what are neither integers nor names.
+        TypeError: names for a process without names; tokens that are neither integers nor names.
 
     >>> from beliefgeo.processes.classical import coin
     >>> numbered(coin(), "0110").tolist(), numbered(coin(), ["01", "11"]).tolist()
@@ -53,7 +54,7 @@ def is_name(token: Any, names: Sequence[Hashable] | Mapping[Hashable, int]) -> b
     """Whether a token, of whatever type, is one of the names."""
     try:
         return token in (names if isinstance(names, Mapping) else set(names))
-    except (TypeError, ValueError):  # lists and arrays are none
+    except (TypeError, ValueError):  # lists and arrays are not names
         return False
 
 
@@ -89,7 +90,7 @@ def _look_up(tokens: Any, number: Mapping[Hashable, int], names: Names, place: t
         raise ValueError(f"tokens must be among the names {some_of(names)}; got {tokens!r}{where}")
     try:
         return [number[one] for one in tokens]
-    except (KeyError, TypeError):  # sequences in a sequence, or a name that is none
+    except (KeyError, TypeError):  # sequences in a sequence, or an unknown name
         return [_look_up(one, number, names, (*place, index)) for index, one in enumerate(tokens)]
 
 

@@ -1,7 +1,8 @@
-"""Independent factors whose composite token may be replaced: the belief is the joint one, the joint matrices unbuilt.
+"""Independent factors whose composite token may be replaced: the belief is joint, but no joint matrices are built.
 
-Nobody knows which tokens to believe, so the factors' beliefs no longer are independent. The joint belief is a tensor
-with an axis a factor, flattened with factor 0 most significant. Source: Shai et al. 2602.02385.
+An observer does not know which tokens were replaced, so the factors' beliefs are no longer independent. The joint
+belief is a tensor with an axis for each factor, flattened with factor 0 most significant. Source: Shai et al.
+2602.02385.
 """
 
 import math
@@ -51,7 +52,7 @@ class NoisyProduct(eqx.Module):
         return (1 - self.eps) * law + self.eps * law.mean()
 
     def update(self, belief: Float[Array, " state"], token: Int[Array, ""]) -> Float[Array, " state"]:
-        """Bayes: the token was kept, and every factor moved by its own part of it, or it says nothing."""
+        """Bayes' rule: either the token was kept and moves every factor by its own part, or it says nothing."""
         digits = zip(self.factors, self.split_token(token), strict=True)
         kept = self._along(belief, [take(factor.transitions, digit).T for factor, digit in digits])
         replaced = self._along(belief, [factor.transitions.sum(0).T for factor in self.factors]) / self.vocab_size
@@ -59,7 +60,7 @@ class NoisyProduct(eqx.Module):
         return moved / (moved @ self.readout)
 
     def split_belief(self, belief: ArrayLike) -> list[Float[Array, "*batch _"]]:
-        """What a joint belief `[..., state]` says of each factor alone: the others summed over, by their readouts."""
+        """What a joint belief `[..., state]` says of each factor alone: the sum over the others, by their readouts."""
         whole = [jnp.eye(len(factor.initial)) for factor in self.factors]
         rest = [factor.readout[None] for factor in self.factors]
         alone = [[*rest[:n], whole[n], *rest[n + 1 :]] for n in range(len(rest))]
@@ -74,7 +75,7 @@ class NoisyProduct(eqx.Module):
         return join_tokens(tokens, self.vocab_sizes)
 
     def joint(self) -> Process:
-        """One process on the product of the factors' states, its matrices built."""
+        """One process on the product of the factors' states, with its matrices built."""
         return noisy(product(self.factors).joint(), self.eps)
 
     def _along(self, belief: Float[Array, "*batch state"], matrices: Sequence[Array]) -> Float[Array, "*batch out"]:
@@ -87,9 +88,9 @@ class NoisyProduct(eqx.Module):
 
 
 def noisy_product(factors: Sequence[Observer], eps: Number) -> NoisyProduct:
-    """Independent factors whose composite token is, with probability eps, replaced by a uniform one.
+    """Independent factors; with probability eps a uniform token replaces their composite token.
 
-    The process `noisy(product(factors).joint(), eps)`, whose matrices, 432 x 243 x 243 entries for
+    This is the process `noisy(product(factors).joint(), eps)`, but its matrices, 432 x 243 x 243 entries for
     `factored_mess3_bloch`, are never built.
 
     Args:
@@ -97,7 +98,7 @@ def noisy_product(factors: Sequence[Observer], eps: Number) -> NoisyProduct:
         eps: above 0, up to 1.
 
     Raises:
-        ValueError: no factors; eps out of range (0 included: that is `product`, with its smaller beliefs).
+        ValueError: no factors; eps out of range (0 is out of range: use `product`, which has smaller beliefs).
         TypeError: a factor that is neither a process nor made of processes.
 
     >>> from beliefgeo.processes.classical import coin

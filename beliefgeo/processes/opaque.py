@@ -1,8 +1,8 @@
 """Observers of plain classes, which jax cannot take apart, as arguments of compiled functions.
 
-Of a pytree (an `eqx.Module`, a NamedTuple, a registered dataclass) a compiled function takes the arrays, and reads them
-anew at each call. An object of a class that jax does not know is a constant of the program instead. A program kept for
-the object alone would go on with its old numbers once they have changed; here it is kept for what the object holds.
+A compiled function takes the arrays of a pytree (an `eqx.Module`, a NamedTuple, a registered dataclass) anew at each
+call. An object of a class that jax does not know is instead a constant of the program. If jax kept the program for the
+object, the program would go on with the old numbers after the object changes; here it is kept for the object's content.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from beliefgeo.processes.process import Observer
 
 
 class Opaque:
-    """An observer of a plain class: a leaf of a pytree, equal to another of the same class that holds the same."""
+    """An observer of a plain class: a leaf of a pytree, equal to another of the same class and content."""
 
     def __init__(self, observer: Observer, fields: dict[str, Any] | None, initial: Array):
-        """`fields` stand for the attributes of `observer`; None where they cannot be known (slots, extensions)."""
+        """`fields` are the attributes of `observer`; None if they cannot be known (slots, extensions)."""
         self.observer, self.fields, self.initial = observer, fields, initial
         self._content = _content(type(observer), fields, initial)
 
@@ -54,7 +54,7 @@ class Opaque:
         return jnp.asarray(answer, like.dtype)
 
     def instance(self) -> Observer:
-        """The observer, afresh each time: what it keeps for later must not leave the program it was computed in."""
+        """The observer, made afresh each time: what it caches must not leave the program in which it was computed."""
         if self.fields is None:
             return self.observer
         instance = object.__new__(type(self.observer))
@@ -62,18 +62,18 @@ class Opaque:
         return instance
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other is of the same class and holds the same."""
+        """Whether the other has the same class and content."""
         return isinstance(other, Opaque) and self._content == other._content
 
     def __hash__(self) -> int:
-        """As `__eq__`."""
+        """A hash that agrees with `__eq__`."""
         return hash(self._content)
 
 
 def as_pytree(process: Observer) -> Observer:
-    """The observer as compiled functions take it: observers of plain classes as `Opaque`, NumPy arrays as JAX ones.
+    """The observer as compiled functions take it: observers of plain classes as `Opaque`, NumPy arrays as JAX arrays.
 
-    Also those that are factors of another. What needs no change stays.
+    This holds for factors of an observer too. An observer that needs no change stays as it is.
     """
     return map_arrays(lambda array: array if isinstance(array, jax.Array) else jnp.asarray(array), process)
 
@@ -81,10 +81,10 @@ def as_pytree(process: Observer) -> Observer:
 def map_arrays(
     change: Callable[[Any], Any], process: Observer, is_leaf: Callable[[Any], bool] | None = None
 ) -> Observer:
-    """`jax.tree.map` over the arrays of an observer alone, and over those that objects of plain classes hold.
+    """`jax.tree.map` over only the arrays of an observer, and over the arrays that objects of plain classes hold.
 
     Args:
-        change: what becomes of an array, and of a node that `is_leaf`; all else stays.
+        change: applied to every array, and to every node for which `is_leaf` holds; everything else stays.
         process: any observer.
         is_leaf: what counts as one array.
     """
@@ -108,7 +108,7 @@ def _holds_numbers(leaf: Any) -> bool:
 
 
 def _content(kind: type, fields: dict[str, Any] | None, initial: Array) -> Hashable:
-    """What tells two observers of plain classes apart; where that cannot be seen, what nothing else equals."""
+    """What distinguishes two observers of plain classes; if that cannot be seen, an object that equals nothing else."""
     leaves, structure = jax.tree.flatten((fields, initial))
     return object() if fields is None else (kind, structure, *[_leaf_content(leaf) for leaf in leaves])
 

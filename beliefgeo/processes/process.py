@@ -15,7 +15,7 @@ from beliefgeo.processes.saved import save_process
 
 @runtime_checkable
 class Observer(Protocol):
-    """What sampling, filtering and trees need of a process; its belief is any vector the process understands."""
+    """What sampling, filtering and trees need from a process; its belief is any vector that the process understands."""
 
     @property
     def initial(self) -> Float[Array, " state"]:
@@ -35,9 +35,9 @@ class Process(eqx.Module):
     """A classical or generalised hidden Markov process.
 
     `readout` is the right unit eigenvector w of T = sum_x T^(x), ones for an HMM; a belief b has b @ w == 1.
-    `generalised` is False where no entry is negative: nothing cancels then, so nothing is checked for rounding.
-    Construct with `hmm`, `ghmm` or `from_moore`, which check what they are given, or with `from_edges`, which names
-    states and tokens too.
+    `generalised` is False if no entry is negative: then nothing cancels, so nothing is checked for rounding.
+    Construct it with `hmm`, `ghmm` or `from_moore`, which check their arguments, or with `from_edges`, which also names
+    states and tokens.
     """
 
     transitions: Float[Array, "token state next_state"]
@@ -71,12 +71,12 @@ class Process(eqx.Module):
         return normalise(joint, take(self.predict(belief), token))
 
     def save(self, path: str | PathLike) -> None:
-        """Write the process to a file for `beliefgeo.load_process`: readable text where the path ends in `.json`.
+        """Write the process to a file for `beliefgeo.load_process`: readable text if the path ends in `.json`.
 
-        Else plain arrays (NumPy's npz). Both keep every bit, and the names.
+        Otherwise the file holds plain arrays (NumPy's npz). Both formats keep every bit, and the names.
 
         Raises:
-            TypeError: a traced process; names that are not strings, numbers or tuples of such.
+            TypeError: a traced process; names that are not strings, numbers or tuples of these.
         """
         save_process(self, path)
 
@@ -87,11 +87,11 @@ def vocabulary(process: Observer) -> int:
 
 
 def zero_below_rounding(value: Array, size: Array, n_terms: int) -> Array:
-    """A probability, 0 where below the rounding error of a sum of terms whose magnitudes add up to `size`.
+    """The probability, or 0 if it is below the rounding error of a sum of terms whose magnitudes add up to `size`.
 
-    A generalised process reaches an impossible token by cancellation, which leaves +-1e-9 instead of 0; where errors of
-    earlier tokens add to it, a negative one is told by its sign. Nonnegative terms never cancel (value == size), so an
-    HMM's probabilities pass unchanged however small they are.
+    In a generalised process the terms of an impossible token cancel, which leaves +-1e-9 instead of 0. Errors of
+    earlier tokens may make this residue larger; a negative residue still becomes 0, because of its sign. Nonnegative
+    terms never cancel (value == size), so an HMM's probabilities stay unchanged, however small they are.
     """
     return jnp.where(value <= rounding(value, n_terms) * size, 0, value)
 
@@ -102,6 +102,6 @@ def rounding(value: Array, n_terms: int) -> float:
 
 
 def normalise(joint: Array, probability: Array) -> Array:
-    """joint / probability, NaN where that is undefined, with gradients that stay finite elsewhere."""
+    """joint / probability; NaN where the quotient is undefined, with gradients that stay finite elsewhere."""
     possible = probability > 0
     return jnp.where(possible, joint / jnp.where(possible, probability, 1), jnp.nan)

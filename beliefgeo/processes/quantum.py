@@ -17,7 +17,7 @@ from beliefgeo.processes.process import Process
 
 
 def bloch_walk(alpha: Number = 1.0, beta: Number = 51**0.5) -> Process:
-    """A qubit weakly measured along z (tokens 0, 1) or along x (tokens 2, 3); beliefs are [1, b_x, b_z].
+    """A qubit that is weakly measured along z (tokens 0, 1) or along x (tokens 2, 3); beliefs are [1, b_x, b_z].
 
     The Kraus operators are (alpha I +- beta sigma) / (2 sqrt(alpha^2 + beta^2)) with sigma = sigma_z, sigma_x.
 
@@ -35,7 +35,7 @@ def bloch_walk(alpha: Number = 1.0, beta: Number = 51**0.5) -> Process:
     along_z = lambda m: [[1, 0, m], [0, shrink, 0], [m, 0, 1]]
     along_x = lambda m: [[1, m, 0], [m, 1, 0], [0, 0, shrink]]
     transitions = jnp.array([along_z(move), along_z(-move), along_x(move), along_x(-move)]) / 4
-    # The stationary state is the centre of the disc, also where nothing is measured (beta = 0).
+    # The stationary state is the centre of the disc, even if nothing is measured (beta = 0).
     return ghmm(transitions, initial=[1, 0, 0], readout=[1, 0, 0])
 
 
@@ -64,7 +64,7 @@ def frdn(alpha: Number = 2000.0, lam: Number = 0.49) -> Process:
 
 
 def _cosine_and_sine(angle: Number) -> tuple[Array, Array]:
-    """In float64 where the angle is known now: float32 places 2000 radians to within 1e-4 only."""
+    """The cosine and sine, in float64 if the angle is known now: float32 gives 2000 radians to within 1e-4 only."""
     if (value := concrete(angle)) is not None:
         return as_floats(np.cos(value)), as_floats(np.sin(value))
     return jnp.cos(as_floats(angle)), jnp.sin(as_floats(angle))
@@ -96,7 +96,7 @@ def moon(alpha: Number = math.e, beta: Number = 0.5) -> Process:
 
 
 def quantum_rrxor(phi: Number, theta: Number = math.pi / 2) -> Process:
-    """A qubit turned by phi about y, then measured along z with a strength set by theta; beliefs [1, b_x, b_y, b_z].
+    """A qubit turned by phi about y, then measured along z at a strength set by theta; beliefs are [1, b_x, b_y, b_z].
 
     K_x = D_x R_y(phi), D_0 = diag(cos theta/2, -i sin theta/2), D_1 = diag(-i sin theta/2, cos theta/2).
     At theta = pi/2 the outcomes are a fair coin, at theta = 0 a projective measurement.
@@ -108,23 +108,23 @@ def quantum_rrxor(phi: Number, theta: Number = math.pi / 2) -> Process:
     turn = jnp.array([[jnp.cos(half), -jnp.sin(half)], [jnp.sin(half), jnp.cos(half)]])
     pass_, flip = jnp.cos(quarter), -1j * jnp.sin(quarter)
     measure = jnp.array([[[pass_, 0], [0, flip]], [[flip, 0], [0, pass_]]])
-    # K_0 K_0^+ + K_1 K_1^+ = I: the mixed state is stationary, also where it is not the only one (phi = 0).
+    # K_0 K_0^+ + K_1 K_1^+ = I, so the mixed state is stationary, even if other states are too (phi = 0).
     return from_kraus(measure @ turn.astype(measure.dtype), initial=jnp.eye(2) / 2)
 
 
 def from_kraus(operators: ArrayLike, initial: ArrayLike | None = None) -> Process:
-    """Any quantum instrument, on Bloch vectors: rho becomes sum_k K_xk rho K_xk^+ where token x is seen.
+    """Any quantum instrument, on Bloch vectors: when token x is seen, rho becomes sum_k K_xk rho K_xk^+.
 
     rho = sum_i b_i B_i with B_0 = I/d and B_1.. the generalised Gell-Mann matrices (sigma_x, sigma_y, sigma_z for a
     qubit) scaled so that pure states have |b_1..| = 1; T^(x)[i, j] = Re tr(B_j K_x B_i K_x^+) / tr(B_j^2).
 
     Args:
-        operators: K, complex, `[token, d, d]`, or `[token, kraus, d, d]` where a token has several operators.
-        initial: the density matrix `[d, d]` before the first token; default: the stationary one.
+        operators: K, complex, `[token, d, d]`, or `[token, kraus, d, d]` if a token has several operators.
+        initial: the density matrix `[d, d]` before the first token; default: the stationary density matrix.
 
     Raises:
-        ValueError: (concrete values only) a wrong shape, sum K^+ K other than I, an initial matrix that is no state,
-            no initial matrix where the stationary one is not unique.
+        ValueError: (concrete values only) a wrong shape, sum K^+ K other than I, an initial matrix that is not a state,
+            no initial matrix if the stationary matrix is not unique.
 
     >>> decay = from_kraus([[[1, 0], [0, 0.6]], [[0, 0.8], [0, 0]]])  # token 1: a jump to the ground state
     >>> decay.initial.round(4).tolist()

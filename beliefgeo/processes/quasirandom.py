@@ -1,4 +1,4 @@
-"""Sequences spread evenly over the words of a process: quasi-random numbers in the place of independent ones."""
+"""Sequences spread evenly over the words of a process: quasi-random numbers in place of independent numbers."""
 
 import math
 
@@ -12,34 +12,35 @@ from beliefgeo.processes.opaque import as_pytree
 from beliefgeo.processes.process import Observer
 from beliefgeo.processes.sampling import Sample, invert
 
-# Tokens that one coordinate decides: their words number at most so many, a fraction of the 2^24 places of a float32.
+# One coordinate decides tokens with at most this many words, a fraction of the 2^24 places of a float32.
 _MOST_WORDS = 2**12
 
 
 def sample_quasirandom(key: PRNGKeyArray, process: Observer, length: int, index: Int[Array, ""] | int) -> Sample:
-    """The `index`-th of a series of sequences, each drawn from the process, together spread evenly over its words.
+    """The `index`-th sequence of a series; each is drawn from the process, and together they cover its words evenly.
 
-    A coordinate is a place on the line of all words of a few tokens, side by side in lexicographic order, each as wide
-    as it is probable (arithmetic decoding); a place within a word decides nothing more, and the next coordinate goes
-    on. Point n of the series is
+    A coordinate is a place on a line. All words of a few tokens lie on this line side by side in lexicographic order,
+    each as wide as it is probable (arithmetic decoding). The place within a word decides nothing more; the next
+    coordinate decides the next tokens. Point n of the series is
 
         frac(shift + n (1/g, 1/g^2, ..., 1/g^d)),    g^(d+1) = g + 1,
 
-    with a uniform shift, so that every sequence alone has exactly the law of the process (to 2^-24). Among the first N
-    the share of a word differs from its probability by about 1/N, where independent draws differ by 1/sqrt(N): of words
-    from the first token on, and as long as N is far more than there are words of that length.
+    with a uniform shift, so that every sequence by itself has exactly the law of the process (to 2^-24). Among the
+    first N sequences the share of a word differs from its probability by about 1/N, where independent draws differ by
+    1/sqrt(N). This holds for words from the first token on, while N is far larger than the number of words of that
+    length.
 
     Args:
-        key: gives the shift, the same for all indices of one series.
-        process: what to draw from.
-        length: number of tokens.
-        index: from 0; `jax.vmap` over it for a batch.
+        key: gives the shift, which is the same for all indices of one series.
+        process: the process to draw from.
+        length: the number of tokens.
+        index: the number of the sequence, from 0; `jax.vmap` over it for a batch.
 
     Raises:
         ValueError: a negative length; an index that is negative or too large.
 
-    Source: the points are those of M. Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018), for
-    d = 1 the multiples of the golden ratio (Weyl 1916).
+    Source: the points are from M. Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018); for d = 1
+    they are the multiples of the golden ratio (Weyl 1916).
 
     >>> from beliefgeo.processes.classical import coin
     >>> series = jax.vmap(sample_quasirandom, (None, None, None, 0))
@@ -81,9 +82,9 @@ def _sample_quasirandom(key: PRNGKeyArray, process: Observer, length: int, index
 
 
 def _point(key: PRNGKeyArray, index: UInt32[Array, ""], dimension: int) -> Float[Array, " coordinate"]:
-    """Point `index` of the series: whole numbers modulo 2^32 are exact, however far it goes."""
+    """Point `index` of the series; whole numbers modulo 2^32 are exact, however large the index is."""
     g = 2.0
-    for _ in range(60):  # to the fixed point of a contraction
+    for _ in range(60):  # iterates to the fixed point of a contraction
         g = (1 + g) ** (1 / (dimension + 1))
     steps = jnp.array([round(2**32 / g**power) for power in range(1, dimension + 1)], jnp.uint32)
     shift = jax.random.bits(key, (dimension,), jnp.uint32)

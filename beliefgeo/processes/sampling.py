@@ -1,4 +1,4 @@
-"""Sequences, the beliefs of an ideal observer of them, and their log-probabilities, in one pass."""
+"""Sequences, the beliefs of their ideal observer, and their log-probabilities, in one pass."""
 
 from typing import NamedTuple
 
@@ -24,26 +24,26 @@ class Sample(NamedTuple):
 
 
 def sample(key: PRNGKeyArray, process: Observer, length: int, *, start: ArrayLike | None = None) -> Sample:
-    """Draw `length` tokens from the process, started at its initial belief or at a given one.
+    """Draw `length` tokens from the process, from its initial belief or from a given belief.
 
-    Tokens are drawn from the observer's own prediction, P(x_t | x_1..x_{t-1}) = belief T^(x) w, which is the process
-    itself and needs no hidden state, so generalised processes are sampled in the same way. One uniform number per
-    token, inverted through the cumulative law. The hidden states behind the tokens are drawn by
-    `beliefgeo.sample_path(key, process, tokens)`.
+    Tokens are drawn from the observer's own prediction, P(x_t | x_1..x_{t-1}) = belief T^(x) w. It defines the process
+    and needs no hidden state, so generalised processes are sampled in the same way. Each token takes one uniform
+    number, inverted through the cumulative law. `beliefgeo.sample_path(key, process, tokens)` draws the hidden states
+    behind the tokens.
 
     Args:
         key: draws the tokens.
-        process: what to draw from.
-        length: number of tokens.
-        start: `[state]`, the belief to go on from, such as the last one of another sample or of a filtered sequence
+        process: the process to draw from.
+        length: the number of tokens.
+        start: `[state]`, the belief to start from, such as the last belief of another sample or of a filtered sequence
             (its posterior); default: `process.initial`.
 
     Returns:
-        tokens `[length]`, beliefs `[length + 1, state]`, log-probabilities `[length]` in nats, each token's given
+        tokens `[length]`, beliefs `[length + 1, state]`, and log-probabilities `[length]` in nats, of each token given
         its past.
 
     Raises:
-        ValueError: a negative length; a start that is no belief of the process (NaN where traced).
+        ValueError: a negative length; a start that is not a belief of the process (NaN if it is traced).
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> drawn = sample(jax.random.key(0), golden_mean(), 6)
@@ -70,7 +70,7 @@ def _sample(key: PRNGKeyArray, process: Observer, length: int, start: Float[Arra
 
 
 def _uniforms(key: PRNGKeyArray, length: int, dtype: jnp.dtype) -> Float[Array, " time"]:
-    """Uniform numbers in [0, 1): in float32 both words of a threefry block, of which `jax.random.uniform` uses one."""
+    """Uniform numbers in [0, 1). In float32 both words of a threefry block are used; `jax.random.uniform` uses one."""
     if dtype != jnp.float32 or jax.random.key_impl(key) != "threefry2x32":
         return jax.random.uniform(key, (length,), dtype)
     counts = jnp.pad(jnp.arange(length, dtype=jnp.uint32), (0, length % 2)).reshape(2, -1)
@@ -79,9 +79,9 @@ def _uniforms(key: PRNGKeyArray, length: int, dtype: jnp.dtype) -> Float[Array, 
 
 
 def _threefry(key: UInt32[Array, "2"], counts: UInt32[Array, "2 block"]) -> list[UInt32[Array, " block"]]:
-    """The two words of each Threefry-2x32 block, 20 rounds (Salmon et al. 2011), bit for bit jax's, written out.
+    """The two words of each Threefry-2x32 block, 20 rounds (Salmon et al. 2011), written out, bit for bit as in jax.
 
-    On CPUs jax rolls the rounds into a loop, which runs slower, by a tenth of the time of `sample`.
+    On CPUs jax makes the rounds a loop, which is slower, by a tenth of the time of `sample`.
     """
     keys = [key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA)]
     left, right = counts[0] + keys[0], counts[1] + keys[1]
@@ -94,7 +94,7 @@ def _threefry(key: UInt32[Array, "2"], counts: UInt32[Array, "2 block"]) -> list
 
 
 def _sample_factors(key: PRNGKeyArray, process: Product, length: int, start: Float[Array, " state"]) -> Sample:
-    """Independent factors are drawn apart: their laws are never multiplied out."""
+    """Draw independent factors separately, so that their laws are never multiplied out."""
     keys = jax.random.split(key, len(process.factors))
     parts = zip(keys, process.factors, process.split_belief(start), strict=True)
     drawn = [_sample(one, factor, length, begun) for one, factor, begun in parts]
@@ -118,8 +118,8 @@ def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"], start:
         law = process.predict(joint)
         return invert([sum(law[1 : x + 1], law[0]) for x in range(len(law))], uniform).astype(jnp.int8)
 
-    # Advance with the token drawn before, then draw: carried, the token is computed once; the other order makes XLA
-    # recompute it for every state. The draw of the last step is one too many.
+    # Advance with the token drawn before, then draw. The loop carries the token, so it is computed once; in the other
+    # order XLA recomputes it for every state. The last step draws a token too many.
     def step(carry, uniform):
         joint, token = carry
         following = process.advance(joint, token)
@@ -133,9 +133,9 @@ def _sample_scalars(process: ScalarProcess, noise: Float[Array, " time"], start:
 
 
 def invert(cumulative: Array | list, uniform: Float[Array, ""]) -> Int[Array, ""]:
-    """The token whose stretch of the cumulative law holds `uniform`; never one of probability zero.
+    """The token whose interval of the cumulative law holds `uniform`; never a token of probability zero.
 
-    Scaled by the total, because a law that sums to 1 - 1e-7 would leave a gap at the top.
+    `uniform` is scaled by the total, because a law that sums to 1 - 1e-7 would leave a gap at the top.
     """
     level = uniform * cumulative[-1]
     if isinstance(cumulative, list):

@@ -15,13 +15,14 @@ _NAMES = ("state_names", "token_names")
 
 
 def save_process(process: Any, path: str | PathLike) -> None:
-    """Write the process to exactly this path; what was there is replaced.
+    """Write the process to exactly this path, and replace a file that is there.
 
-    `transitions`, `initial`, `readout` and `generalised`, and the names where there are any: as JSON where the path
-    ends in `.json`, with the shortest decimals that give every bit back, else as npz, the names as JSON within.
+    The file holds `transitions`, `initial`, `readout` and `generalised`, and the names if there are any. If the path
+    ends in `.json` it is JSON, with the shortest decimals that give every bit back; else it is npz, with the names as
+    JSON inside.
 
     Raises:
-        TypeError: a traced process; names that are not strings, numbers or tuples of such.
+        TypeError: a traced process; names that are not strings, numbers or tuples of these.
     """
     if is_traced(process):
         raise TypeError("a traced process has no values to save: call save outside jit, vmap and grad")
@@ -53,7 +54,7 @@ def _is_text(path: str | PathLike) -> bool:
 
 
 def _text(process: Any, names: dict[str, str]) -> str:
-    """A line for each array, and for each token's matrix."""
+    """The text of a file, with a line for each array and for each token's matrix."""
     matrices = ",\n    ".join(_decimals(matrix) for matrix in np.asarray(process.transitions))
     lines = names | {
         "generalised": json.dumps(process.generalised),
@@ -66,7 +67,7 @@ def _text(process: Any, names: dict[str, str]) -> str:
 
 
 def _decimals(array: np.ndarray) -> str:
-    """Nested lists of the shortest decimals that are read back as the same numbers of their own precision."""
+    """Nested lists of the shortest decimals that give back the same numbers in their own precision."""
     shortest = np.array([float(str(number)) for number in array.reshape(-1)])
     return json.dumps(shortest.reshape(array.shape).tolist())
 
@@ -95,10 +96,10 @@ def _spelled(names: tuple[Hashable, ...]) -> str:
 
 
 def _names(listed: list) -> tuple[Hashable, ...]:
-    """The lists of JSON as the tuples that they were."""
+    """The names as tuples again: JSON holds them as lists."""
     return tuple(_names(name) if isinstance(name, list) else name for name in listed)
 
 
 def some_of(names: Sequence[Hashable]) -> str:
-    """The names for a message, the first ten of many."""
+    """The names for a message; only the first ten if there are many."""
     return ", ".join(map(repr, names[:10])) + ", ..." * (len(names) > 10)

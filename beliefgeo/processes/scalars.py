@@ -1,7 +1,7 @@
-"""A small process written out, one scalar per state and token.
+"""A small process written out, with a scalar for each state and token.
 
-Under `vmap` an array `[state]` becomes rows of three; a scalar becomes one long contiguous vector, and the same
-arithmetic runs several times faster. Worth it only where V S^2 is small: the compiled code grows with it.
+Under `vmap` an array `[state]` becomes rows of a few numbers; a scalar becomes one long contiguous vector, and the same
+arithmetic runs several times faster. This pays only if V S^2 is small: the compiled code grows with it.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ Scalars = tuple[Float[Array, ""], ...]
 class ScalarProcess:
     """`Process` with beliefs and laws as tuples of scalars.
 
-    A belief is carried one division late, as `joint` = belief x the probability of its last token, because a kernel
-    of few operations stays on one thread, faster than handing over to two for microseconds.
+    The loop carries a belief before its last division, as `joint` = belief x the probability of its last token. A
+    kernel of few operations then stays on one thread, which is faster than two threads for a few microseconds of work.
     """
 
     def __init__(self, process: Process):
@@ -37,7 +37,7 @@ class ScalarProcess:
 
     @classmethod
     def of(cls, process: Observer) -> "ScalarProcess | None":
-        """The scalar form where it pays, else None."""
+        """The scalar form if it pays, else None."""
         if isinstance(process, Process) and process.transitions.size <= _MOST_ENTRIES:
             return cls(process)
         return None
@@ -53,12 +53,12 @@ class ScalarProcess:
         )
 
     def narrow(self, tokens: Int[Array, "*time"]) -> Int8[Array, "*time"]:
-        """Tokens in a byte each, -1 outside the vocabulary: what a loop moves, it waits for."""
+        """Tokens in one byte each, -1 outside the vocabulary: a loop waits for the memory that it moves."""
         in_vocabulary = (tokens >= 0) & (tokens < len(self.transitions))
         return jnp.where(in_vocabulary, tokens, -1).astype(jnp.int8)
 
     def advance(self, joint: Scalars, token: Int8[Array, ""]) -> Scalars:
-        """The next joint, belief T^(token): zeros for good once a token was impossible, NaN once one was no token."""
+        """The next joint, belief T^(token): zeros from an impossible token on, NaN from an unknown token on."""
         mass = self.mass(joint)
         divisor = jnp.where(mass == 0, 1, mass)
         column = lambda j: [_pick(token, [matrix[i][j] for matrix in self.transitions]) for i in range(len(joint))]
@@ -67,20 +67,20 @@ class ScalarProcess:
             sizes = [_pick(token, list(row)) for row in zip(*self.evidence_sizes, strict=True)]
             size = _dot([abs(entry) for entry in joint], sizes) / abs(divisor)
             moved = tuple(jnp.where(zero_below_rounding(self.mass(moved), size, len(joint)) == 0, 0, x) for x in moved)
-        else:  # divided first: two tokens of probability 1e-30 in a row would leave 1e-60, which float32 has not
+        else:  # divided first: two tokens of probability 1e-30 in a row would leave 1e-60, too small for float32
             belief = [entry / divisor for entry in joint]
             moved = tuple(_dot(belief, column(j)) for j in range(len(joint)))
         return (jnp.where(token >= 0, moved[0], jnp.nan), *moved[1:])
 
     def mass(self, joint: Scalars) -> Float[Array, ""]:
-        """Joint @ readout, the probability of the last token."""
+        """joint @ readout, the probability of the last token."""
         return _dot(joint, self.readout)
 
     def belief_and_log_probability(self, joint: Scalars) -> tuple[Float[Array, " state"], Float[Array, ""]]:
-        """Joint / mass and ln mass, that of the last token: what a loop over time is to emit.
+        """The belief joint / mass, and ln mass of the last token, which a loop over time emits.
 
-        After an impossible token 0 / 0 is NaN. Written by the loop in rows of states, the beliefs of a batch turn from
-        time first to batch first a row at a time and not a number at a time; one division makes the row cheap.
+        After an impossible token 0 / 0 is NaN. The loop writes rows of states. So a batch of beliefs is transposed from
+        time first to batch first by rows and not by single numbers; one division makes the row cheap.
         """
         mass = self.mass(joint)
         inverse = 1 / mass
@@ -93,13 +93,13 @@ class ScalarProcess:
 
 
 def size_order(values: Float[Array, "*batch"]) -> UInt[Array, "*batch"]:
-    """A whole number in the order of |values|, 0 last: the bits less one. A minimum of these costs next to nothing."""
+    """Whole numbers in the order of |values|, with 0 last: the bits minus one. Their minimum costs almost nothing."""
     whole = jnp.dtype(f"uint{jnp.finfo(values.dtype).bits}")
     return jax.lax.bitcast_convert_type(abs(values), whole) - jnp.ones((), whole)
 
 
 def _pick(token: Int8[Array, ""], values: list) -> Array:
-    """values[token], the last one outside the vocabulary: selects vectorise where a gather does not."""
+    """values[token], or the last value outside the vocabulary: selects vectorise, and a gather does not."""
     chosen = values[-1]
     for index, value in reversed(list(enumerate(values[:-1]))):
         chosen = jnp.where(token == index, value, chosen)

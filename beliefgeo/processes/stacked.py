@@ -1,4 +1,4 @@
-"""Processes of different size as one with a leading axis, for `jax.vmap`."""
+"""Processes of different sizes as one process with a leading axis, for `jax.vmap`."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from beliefgeo.processes.process import Observer, Process
 
 
 def stack(processes: Sequence[Observer]) -> Process:
-    """The processes as one whose arrays have a leading axis `process`, to be mapped over with `jax.vmap`.
+    """The processes as one process whose arrays have a leading axis `process`, to map over with `jax.vmap`.
 
-    `jax.vmap(filter_beliefs, (0, None))(stack(processes), tokens)` gives each one's beliefs. Those with fewer states or
-    tokens than others are padded at the end: what is added is never reached, so a padded state has the belief 0 and a
-    padded token the probability 0. Names are kept where all have the same.
+    `jax.vmap(filter_beliefs, (0, None))(stack(processes), tokens)` gives the beliefs of each process. A process with
+    fewer states or tokens than others is padded at the end. The padding is never reached: a padded state has the belief
+    0, and a padded token has the probability 0. Names are kept if all processes have the same names.
 
     Args:
-        processes: classical or generalised; compositions count as their joint.
+        processes: classical or generalised processes; compositions count as their joint.
 
     Returns:
         transitions `[process, token, state, next_state]`, initial and readout `[process, state]`.
@@ -47,9 +47,9 @@ def stack(processes: Sequence[Observer]) -> Process:
 
 
 def _pad(process: Process, vocab_size: int, n_states: int, generalised: bool) -> Process:
-    """States that nothing leads to, each of which moves to state 0 with token 0: transient, so the law stays unique."""
+    """Pad with states that nothing leads to; each moves to state 0 with token 0, so the stationary law stays unique."""
     added = (0, n_states - process.n_states)
     transitions = jnp.pad(process.transitions, ((0, vocab_size - process.vocab_size), added, added))
     transitions = transitions.at[0, process.n_states :, 0].set(1)
-    readout = jnp.append(process.readout, jnp.full(added[1], process.readout[0]))  # T w = w there too
+    readout = jnp.append(process.readout, jnp.full(added[1], process.readout[0]))  # T w = w holds for the padding too
     return Process(transitions, jnp.pad(process.initial, added), readout, generalised)

@@ -1,7 +1,7 @@
-"""Stationary laws: eigenvectors of the eigenvalue 1, exact zeros where nothing stays, small entries as right as large.
+"""Stationary laws: eigenvectors of the eigenvalue 1, with exact zeros at transient states and accurate small entries.
 
-A linear solve is right to eps times the largest entry over the spectral gap, which is no digit at all for a chain of
-two states that change once in 10^6 tokens. Elimination without subtraction gives every entry to a few roundings.
+A linear solve is accurate to eps times the largest entry over the spectral gap: no digit is right for a chain of two
+states that changes once in 10^6 tokens. Elimination without subtraction gives every entry to a few roundings.
 """
 
 import jax
@@ -13,14 +13,14 @@ from scipy.sparse.csgraph import connected_components
 
 @jax.jit
 def chain_law(moves: Float[Array, "state state"]) -> tuple[Float[Array, " state"], Int[Array, ""]]:
-    """The stationary law of a chain, and how many closed classes it has: where that is not 1 the law is NaN.
+    """The stationary law of a chain, and its number of closed classes; if that number is not 1, the law is NaN.
 
-    States are eliminated, the last first, each handing its moves on to those before it (Grassmann, Taksar & Heyman
-    1985). No number is ever subtracted. A state that cannot be left for one before it nor for a closed class after it
-    is the first of a closed class; whatever leads there is transient, and has probability 0 exactly.
+    States are eliminated, the last first; each passes its moves on to the states before it (Grassmann, Taksar & Heyman
+    1985). No number is ever subtracted. A state is the first of a closed class if it leads neither to a state before it
+    nor to a closed class after it. A state that leads to it from outside is transient, with probability exactly 0.
 
     Args:
-        moves: P(next_state | state); only entries off the diagonal count, and only the ratios of those of a row.
+        moves: P(next_state | state); only the ratios of a row's entries off the diagonal count.
 
     >>> chain_law(jnp.array([[0.0, 1.0, 0.0], [0.0, 0.9, 0.1], [0.0, 0.3, 0.7]]))[0].round(4).tolist()
     [0.0, 0.75, 0.25]
@@ -52,10 +52,10 @@ def chain_law(moves: Float[Array, "state state"]) -> tuple[Float[Array, " state"
 def left_unit_vector(
     total: Float[np.ndarray, "state state"], rounding: float
 ) -> tuple[Float[np.ndarray, " state"], int]:
-    """A vector v with v T = v and largest entry 1, of any signs; and how many independent ones there are.
+    """A vector v with v T = v and largest entry 1, of any signs; and the number of independent vectors of this kind.
 
-    Singular values of T - I below the rounding of its entries, given in units of 1, count as 0. The support of v is
-    what can be reached from those strongly connected parts of T that have the eigenvalue 1: elsewhere it is 0 exactly.
+    Singular values of T - I below the rounding of its entries, given in units of 1, count as 0. The support of v is the
+    set of states reached from the strongly connected parts of T that have the eigenvalue 1; elsewhere v is exactly 0.
     """
     support = np.flatnonzero(_downstream(total != 0, _unit_parts(total)))
     part = total[np.ix_(support, support)]
@@ -68,7 +68,7 @@ def left_unit_vector(
 def nearest_unit_vector(
     total: Float[np.ndarray, "state state"], near: Float[np.ndarray, " state"]
 ) -> Float[np.ndarray, " state"]:
-    """The solution v of T v = v nearest to `near`, which is one within 1e-5: its projection on their space."""
+    """The solution v of T v = v nearest to `near`, a solution within 1e-5: its projection on the solution space."""
     _, sizes, right = np.linalg.svd(total - np.eye(len(total)))
     null = right[sizes < max(1e-6, 2 * sizes[-1])]
     return null.T @ (null @ near)
@@ -83,7 +83,7 @@ def _unit_parts(total: np.ndarray) -> np.ndarray:
 
 
 def _downstream(edges: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """The states that can be reached from some of `start`, these included."""
+    """The states that can be reached from the states of `start`, which are included."""
     reached = start
     while (more := reached | edges[reached].any(0)).sum() > reached.sum():
         reached = more

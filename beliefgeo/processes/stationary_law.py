@@ -8,15 +8,15 @@ from beliefgeo.processes.process import Observer, Process
 
 
 def stationary_distribution(process: Process | Observer) -> Float[Array, " state"]:
-    """The left unit eigenvector pi T = pi with pi @ w == 1; exactly 0 at transient states, periodic chains too.
+    """The left unit eigenvector pi T = pi with pi @ w == 1; exactly 0 at transient states; also for periodic chains.
 
-    Of an HMM every entry is right to a few roundings, however rarely the chain moves (`stationary.chain_law`); of a
-    generalised process, to the rounding of T over the gap between its eigenvalue 1 and the next. Of a composition of
-    processes it is that of its `joint`.
+    For an HMM every entry is right to a few roundings, however rarely the chain moves (`stationary.chain_law`). For a
+    generalised process it is right to the rounding of T over the gap between its eigenvalue 1 and the next. A
+    composition of processes has the stationary law of its `joint`.
 
     Raises:
-        ValueError: (concrete values only; else NaN) where it is not unique, as for a chain with several closed classes.
-        TypeError: an observer that is neither a process nor made of processes.
+        ValueError: (concrete values only; else NaN) a law that is not unique, as for a chain with several closed
+        classes. TypeError: an observer that is neither a process nor made of processes.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> stationary_distribution(golden_mean(0.5)).round(4).tolist()

@@ -1,7 +1,7 @@
-"""Transitions that vary with time, on a schedule that ends in a cycle: the belief is one of the phase and the state.
+"""Transitions that vary with time, on a schedule that ends in a cycle: the belief is about the phase and the state.
 
-Source: a Markov process made homogeneous by taking its time into the state; where the schedule repeats, its words have
-a cyclostationary law.
+Source: a Markov process becomes homogeneous if its time is part of the state; if the schedule repeats, the words have a
+cyclostationary law.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class TimeVarying(eqx.Module):
     """A process for each phase, one after the other; construct with `time_varying`."""
 
     processes: Alternatives
-    """One for each phase, alike in states, tokens and readout."""
+    """A process for each phase; they are alike in states, tokens and readout."""
     back_to: int = eqx.field(static=True)
     """The phase after the last one."""
 
@@ -43,7 +43,7 @@ class TimeVarying(eqx.Module):
 
     @property
     def following(self) -> np.ndarray:
-        """The phase after each."""
+        """The phase after each phase."""
         return np.append(np.arange(1, len(self.processes)), self.back_to)
 
     def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
@@ -73,25 +73,25 @@ class TimeVarying(eqx.Module):
         count, n_states = phases.transitions.shape[0], phases.transitions.shape[-1]
         blocks = jnp.zeros((self.vocab_size, count, n_states, count, n_states), phases.transitions.dtype)
         each = np.arange(count)
-        blocks = blocks.at[:, each, :, self.following].set(phases.transitions)  # the indexed axes come first
+        blocks = blocks.at[:, each, :, self.following].set(phases.transitions)  # NumPy puts the indexed axes first
         return Process(blocks.reshape(-1, size, size), self.initial, self.readout, phases.generalised)
 
 
 def time_varying(processes: Sequence[Observer], *, back_to: int = 0) -> TimeVarying:
-    """Token t comes from the t-th process's transitions, on the hidden state that the one before left.
+    """Token t comes from the transitions of process t, on the hidden state that the process before left.
 
-    After the last process follows number `back_to`: 0 repeats the schedule, len(processes) - 1 (or -1) keeps the last
-    one for ever. The belief is that of (phase, state), phase most significant, so that it carries the time: in a
-    sequence observed from its start one phase has all the mass. It starts in phase 0 at the first process's initial
-    belief, whatever the others' (give the first one `initial`). `bg.joint` is the same as one process, whose stationary
-    law is that of an observer who does not know the phase.
+    After the last process comes process number `back_to`: 0 repeats the schedule; len(processes) - 1 (or -1) stays with
+    the last process. The belief is about (phase, state), phase most significant, so it includes the time: in a sequence
+    observed from its start one phase has all the mass. It starts in phase 0 at the first process's initial belief,
+    whatever the others' initial beliefs are (give `initial` to the first process). `bg.joint` gives the same as one
+    `Process`, whose stationary law is for an observer who does not know the phase.
 
     Args:
-        processes: alike in states, tokens and readout; a composition counts as its joint.
-        back_to: the number of the process after the last one; negative from the end.
+        processes: processes alike in states, tokens and readout; a composition counts as its joint.
+        back_to: the number of the process after the last process; negative numbers count from the end.
 
     Raises:
-        ValueError: no processes, or processes not alike; a `back_to` that is none of their numbers.
+        ValueError: no processes, or processes that are not alike; a `back_to` that is not the number of a process.
         TypeError: what is neither a process nor made of processes.
 
     >>> from beliefgeo.processes.classical import coin

@@ -19,13 +19,13 @@ class AllowedWords(NamedTuple):
 
 
 def allowed_words(process: Process) -> Iterator[AllowedWords]:
-    """The allowed words of length 0, 1, 2, ..., for as long as one asks.
+    """The allowed words of length 0, 1, 2, ..., without end.
 
-    P(x_1..x_L) = initial T^(x_1)..T^(x_L) w; a word is impossible where this is 0 to within the rounding of the
-    matrices' own dtype, carried along by their magnitudes.
+    P(x_1..x_L) = initial T^(x_1)..T^(x_L) w; a word is impossible if this is 0 to within the rounding of the matrices'
+    own dtype, which products of the magnitudes track.
 
     Raises:
-        ValueError: a word of negative probability (it is named).
+        ValueError: a word of negative probability; the message names it.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> of_length = allowed_words(golden_mean())
@@ -54,10 +54,10 @@ def allowed_words(process: Process) -> Iterator[AllowedWords]:
 
 
 def check_word_probabilities(process: Process, length: int = 8) -> None:
-    """Raise where a word of up to `length` tokens has a negative probability, naming the first such word.
+    """Raise if a word of up to `length` tokens has a negative probability, and name the first such word.
 
-    What `ghmm` checks. There is no finite test that no longer word has one. Large vocabularies are followed for fewer
-    tokens, as long as a length has at most 2^18 words.
+    `ghmm` makes this check. No finite test can exclude a negative probability of a longer word. For large vocabularies
+    the check ends earlier: it goes on only while a length has at most 2^18 words.
 
     >>> from beliefgeo.processes.construct import ghmm
     >>> ghmm([[[0.6, 0.5], [0.2, 0.1]], [[0.2, -0.3], [0.2, 0.5]]], readout=[1, 1])  # doctest: +ELLIPSIS
