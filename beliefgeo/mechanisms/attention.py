@@ -1,7 +1,7 @@
-"""Attention by lag: mean patterns, how they fade, and the patterns that theory asks for.
+"""Attention by lag: mean patterns, how they fade, and the patterns that theory predicts.
 
-A layer that sums what each token tells of the hidden state, faded by zeta a step, attends to the token read `lag` ago
-in proportion to zeta^lag; as attention is positive, a negative zeta takes a head of even and one of odd lags.
+A layer sums what each token tells of the hidden state, faded by zeta a step. It attends to the token read `lag` ago in
+proportion to zeta^lag. Attention is positive, so a negative zeta needs a head of even lags and a head of odd lags.
 Source: Piotrowski et al. 2502.01954.
 """
 
@@ -37,14 +37,14 @@ def attention_rows(activations: dict[str, Array]) -> Float[Array, "time layer he
 
 
 def mean_pattern(attention: ArrayLike, rows: Rows) -> Float[Array, "layer head time read"]:
-    """The attention pattern expected under the process: its rows averaged over rows by their probability.
+    """The attention pattern expected under the process: its average over prefixes by their probability.
 
     Args:
         attention: `[row, layer, head, read]`, `attention_rows` of a reading.
         rows: from `reading.rows`.
 
     Raises:
-        ValueError: attention that is not of one network on these rows.
+        ValueError: attention that is not from one network on these rows.
     """
     pattern = as_reals("attention", attention)
     if pattern.ndim != 4 or len(pattern) != len(rows.length):
@@ -58,7 +58,7 @@ def mean_pattern(attention: ArrayLike, rows: Rows) -> Float[Array, "layer head t
 
 
 def last_row_by_lag(pattern: Float[Array, "*batch time read"]) -> Float[Array, "*batch lag"]:
-    """What the last position attends to, itself first: lag 0, 1, 2, ...
+    """The attention of the last position, with itself first: lag 0, 1, 2, ...
 
     >>> last_row_by_lag(jnp.array([[1.0, 0.0], [0.25, 0.75]])).tolist()
     [0.75, 0.25]
@@ -69,18 +69,19 @@ def last_row_by_lag(pattern: Float[Array, "*batch time read"]) -> Float[Array, "
 def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
     """Least squares of weights[lag] = scale * zeta^lag over some lags, -1 <= zeta <= 1; eager, in float64.
 
-    The sign of zeta shows only where the weights of odd and even lags have different signs, as `effective_attention`
-    may; attention itself is positive. Lags of one parity, as of a head that reads even lags, give |zeta|.
+    The sign of zeta shows only if the weights of odd and even lags have different signs, which is possible for
+    `effective_attention`; attention itself is positive. Lags of one parity, as for a head that attends to even lags,
+    give |zeta|.
 
     Args:
         weights: `[lag]`, such as `last_row_by_lag(pattern)[layer, head]`.
-        lags: at least 3 of them. The standard error takes their residuals to be independent and of one size.
+        lags: at least 3 lags. The standard error assumes that their residuals are independent and of one size.
 
     Returns:
-        zeta and its error NaN where all weights are 0, which fade at any rate.
+        The fit; zeta and its error are NaN if all weights are 0, because these fade at any rate.
 
     Raises:
-        ValueError: fewer than 3 lags, or such as are no lags of weights; weights that are not finite.
+        ValueError: fewer than 3 lags, lags that `weights` does not have, or weights that are not finite.
 
     >>> [round(number, 3) for number in fit_decay([0.8, -0.4, 0.2, -0.1], range(4))]
     [-0.5, 0.0, 0.8]
@@ -95,7 +96,7 @@ def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
     if not values.any():
         return Decay(np.nan, np.nan, 0.0)
     low, high = (0.0 if len(set(lags % 2)) == 1 else -1.0), 1.0
-    for _ in range(5):  # ever finer grids about the best zeta, the scale in closed form
+    for _ in range(5):  # finer and finer grids around the best zeta; the scale is in closed form
         grid = np.linspace(low, high, 2001)
         powers = grid[:, None] ** lags
         size = np.maximum((powers**2).sum(1), 1e-300)
@@ -109,10 +110,10 @@ def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
 
 
 def ideal_heads(zeta: float, heads: int, lags: int) -> Float[np.ndarray, "head lag"]:
-    """|zeta|^lag for each head, summing to 1; of two heads for a negative zeta one has the even lags, one the odd.
+    """|zeta|^lag for each head, summing to 1; for a negative zeta, one of two heads has even lags, the other odd.
 
     Raises:
-        ValueError: no heads, or too few lags for each head to have one.
+        ValueError: no heads, or too few lags for each head to have a lag.
 
     >>> ideal_heads(-0.5, 2, 4).tolist()
     [[0.8, 0.0, 0.2, 0.0], [0.0, 0.8, 0.0, 0.2]]
@@ -129,7 +130,8 @@ def ideal_heads(zeta: float, heads: int, lags: int) -> Float[np.ndarray, "head l
 def predicted_patterns(zetas: Iterable[float], lags: int) -> dict[str, Float[np.ndarray, " lag"]]:
     """The positive patterns |zeta|^lag, by name, from which a layer can add up zeta^lag for each of several zetas.
 
-    One for each zeta; for a negative one even and odd lags apart, which also make up the positive zeta of its size.
+    Each zeta gives a pattern. A negative zeta gives two, of even and of odd lags, whose sum also serves the positive
+    zeta of the same size.
 
     Source: a prediction registered by A. Shai.
 
@@ -148,17 +150,17 @@ def predicted_patterns(zetas: Iterable[float], lags: int) -> dict[str, Float[np.
 
 
 def match_patterns(attention: ArrayLike, patterns: ArrayLike) -> Float[np.ndarray, " pattern"]:
-    """The cosine of each pattern with the head that takes its part, from lag 1 on: the residual carries lag 0 too.
+    """The cosine of each pattern with the head assigned to it, from lag 1 on: the residual carries lag 0 too.
 
-    Heads are assigned to patterns so that the cosines have the largest sum. A head that reads nothing from lag 1 on has
-    the cosine 0 with all.
+    Heads are assigned to patterns so that the cosines have the largest sum. A head that attends to nothing from lag 1
+    on has the cosine 0 with every pattern.
 
     Args:
-        attention: `[head, lag]`, no fewer heads than patterns; in any order.
+        attention: `[head, lag]`, with at least as many heads as patterns, in any order.
         patterns: `[pattern, lag]`.
 
     Raises:
-        ValueError: fewer heads than patterns, or of other lags.
+        ValueError: fewer heads than patterns, or heads and patterns of different lags.
 
     >>> match_patterns([[0.2, 0.0, 0.8], [0.1, 0.9, 0.0]], [[1.0, 0.5, 0.0], [1.0, 0.0, 0.25]]).tolist()
     [1.0, 1.0]

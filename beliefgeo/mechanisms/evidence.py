@@ -1,8 +1,8 @@
-"""Evidence in the residual stream: what heads add for each token they read, and what it weighs by lag.
+"""Evidence in the residual stream: what heads add for each token, and how much each lag weighs.
 
 A layer that sums what each token tells of the hidden state, carried on by the mean dynamics T, writes
-r_d = pi + sum_{s <= d} evidence[z_s] T^(d - s). Along a direction u with T u = zeta u the token read `lag` ago then
-weighs zeta^lag. Here that weight is measured. Source: Piotrowski et al. 2502.01954.
+r_d = pi + sum_{s <= d} evidence[z_s] T^(d - s). Along a direction u with T u = zeta u the token read `lag` ago has the
+weight zeta^lag. This module measures that weight. Source: Piotrowski et al. 2502.01954.
 """
 
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ from beliefgeo.probes.weighted import as_reals, check_weights, lengths, only_rou
 
 
 class Modes(NamedTuple):
-    """Directions u with T u = zeta u, other than the readout's, largest |zeta| first; a belief's part is belief @ u."""
+    """Directions u with T u = zeta u except the readout, largest |zeta| first; a belief's part is belief @ u."""
 
     zeta: Float[np.ndarray, " mode"]
     directions: Float[np.ndarray, "state mode"]
 
 
 def evidence_modes(mean_dynamics: ArrayLike) -> Modes:
-    """The modes of T = sum_x T^(x) along which evidence fades; those of a repeated zeta are one choice of many.
+    """The modes of T = sum_x T^(x) along which evidence fades; the modes of a repeated zeta are one choice of many.
 
     Args:
         mean_dynamics: T `[state, next_state]`, of a process or of one factor.
 
     Raises:
-        ValueError: complex modes, which turn as they fade; or no mean dynamics, a square matrix with eigenvalue 1.
+        ValueError: complex modes, which turn as they fade; or a T that is not a square matrix with eigenvalue 1.
 
     >>> from beliefgeo.processes.classical import mess3
     >>> evidence_modes(mess3(0.15, 0.6).transitions.sum(0)).zeta.round(3).tolist()
@@ -54,9 +54,10 @@ def evidence_modes(mean_dynamics: ArrayLike) -> Modes:
 
 
 def head_values(params: Mapping[str, Any]) -> Float[Array, "position head token width"]:
-    """What each head of the first block adds to the residual for a token it reads in full: (norm(e + p) W_V + b_V) W_O.
+    """What each head of the first block adds to the residual at full attention to a token: (norm(e + p) W_V + b_V) W_O.
 
-    e is the token's embedding and p that of its position. Output bias apart, which is the same for every token.
+    e is the embedding of the token, and p the embedding of its position. The output bias, which is the same for every
+    token, is left out.
 
     Args:
         params: `params["params"]` of one `Transformer`, with or without norms.
@@ -71,20 +72,20 @@ def head_values(params: Mapping[str, Any]) -> Float[Array, "position head token 
 
 
 def evidence_cosines(seen: ArrayLike, evidence: ArrayLike, law: ArrayLike) -> Float[Array, "*batch token"]:
-    """For each token the cosine between what a head adds, seen through a probe, and the token's evidence.
+    """The cosine, for each token, between what a head adds, seen through a probe, and the token's evidence.
 
     cos(s_z - sum_z' P(z') s_z', e_z - sum_z' P(z') e_z'), s_z = v_z K + b of the affine probe from resid_mid to the
-    constrained beliefs: the probe is the linear map, and what is common to all tokens, its offset too, is taken off.
-    0 where that is all there is, to rounding, of the one or of the other; NaN for a token that cannot come first, and
-    has no evidence. Published: .95 or more.
+    constrained beliefs. The probe is the linear map; what is common to all tokens, with the probe's offset, is taken
+    off. The cosine is 0 if either vector is only rounding after that. It is NaN for a token that cannot come first, and
+    so has no evidence. Published: .95 or more.
 
     Args:
         seen: s `[..., token, state]`, `probe(head_values(params))`, of each head or summed over heads.
-        evidence: e `[token, state]`, of `beliefs.constrained.evidence`.
+        evidence: e `[token, state]`, from `beliefs.constrained.evidence`.
         law: `[token]`, the law of the first token.
 
     Raises:
-        ValueError: a law that is none, or of other tokens than seen and evidence.
+        ValueError: a law that does not sum to 1, or a law of other tokens than `seen` and `evidence`.
 
     >>> evidence_cosines([[2.0, -2.0], [4.0, -4.0]], [[-1.0, 1.0], [1.0, -1.0]], [0.5, 0.5]).round(3).tolist()
     [1.0, 1.0]
@@ -98,12 +99,12 @@ def evidence_gains(
 ) -> Float[Array, "*batch mode"]:
     """How strongly evidence is written along each mode: the slope over tokens of s_z u against e_z u, weighted by P(z).
 
-    0 along a mode of which, to rounding, no token tells more than another.
+    The gain is 0 along a mode about which, to rounding, all tokens tell the same.
 
     Args:
         seen: s `[..., token, state]`, what is added for each token, seen through a probe, as in `evidence_cosines`.
-        evidence: e `[token, state]`, of `beliefs.constrained.evidence`.
-        directions: u `[state, mode]`, of `evidence_modes`.
+        evidence: e `[token, state]`, from `beliefs.constrained.evidence`.
+        directions: u `[state, mode]`, from `evidence_modes`.
         law: P `[token]`, the law of the first token.
 
     Raises:
@@ -126,13 +127,13 @@ def evidence_gains(
 def effective_attention(by_lag: ArrayLike, gains: ArrayLike, own: ArrayLike) -> Float[Array, "mode lag"]:
     """The weight with which a token read `lag` ago moves the probed residual along each mode; in theory zeta^lag.
 
-    sum_h attention_h[lag] gain_h, and at lag 0 the gain of the token's own embedding, which the residual carries past
-    the heads. Heads of opposite gain make the weight alternate in sign, as a negative zeta asks.
+    The weight is sum_h attention_h[lag] gain_h, plus, at lag 0, the gain of the token's own embedding, which the
+    residual carries past the heads. Heads of opposite gain make the weight alternate in sign, as a negative zeta needs.
 
     Args:
         by_lag: `[head, lag]`, such as `last_row_by_lag(pattern)[0]`.
-        gains: `[head, mode]`, `evidence_gains` of the heads' values; or `[lag, head, mode]`, of the token at the
-            position that it has: of the last position `evidence_gains(probe(head_values(params)), ...)[::-1]`.
+        gains: `[head, mode]`, `evidence_gains` of the heads' values; or `[lag, head, mode]`, with each token at its own
+            position: for the last position `evidence_gains(probe(head_values(params)), ...)[::-1]`.
         own: `[mode]`, `evidence_gains` of the embedding.
 
     Raises:
@@ -158,20 +159,19 @@ def effective_attention(by_lag: ArrayLike, gains: ArrayLike, own: ArrayLike) -> 
 def regress_evidence(
     seen: ArrayLike, tokens: ArrayLike, evidence: ArrayLike, directions: ArrayLike, weights: ArrayLike | None = None
 ) -> Float[Array, "mode lag"]:
-    """What `effective_attention` gives of the mean pattern, as measured: whatever the attention does word by word.
+    """The measured counterpart of `effective_attention`: it holds even if attention changes from word to word.
 
-    The slopes by least squares over words of seen u = constant + sum_lag weight[u, lag] evidence[z_lag] u.
+    It is the slopes, by least squares over words, of seen u = constant + sum_lag weight[u, lag] evidence[z_lag] u.
 
     Args:
         seen: `[word, state]`, the last residual after attention, seen through the probe.
-        tokens: `[word, time]`, all that was read; its last column is lag 0.
-        evidence: `[token, state]`, of `beliefs.constrained.evidence`.
-        directions: u `[state, mode]`, of `evidence_modes`.
+        tokens: `[word, time]`, all tokens that were read; the last column is lag 0.
+        evidence: `[token, state]`, from `beliefs.constrained.evidence`.
+        directions: u `[state, mode]`, from `evidence_modes`.
         weights: `[word]`; default equal.
 
     Raises:
-        ValueError: mismatched rows, tokens of which evidence says nothing, such as a BOS, or fewer words than lags;
-            see `fit_probe`.
+        ValueError: mismatched rows, tokens without evidence, such as a BOS, or fewer words than lags; see `fit_probe`.
 
     >>> tokens = [[0, 0], [0, 1], [1, 0], [1, 1]]
     >>> regress_evidence([[1.0], [3.0], [5.0], [7.0]], tokens, [[-1.0], [1.0]], [[1.0]]).round(3).tolist()
@@ -196,7 +196,7 @@ def regress_evidence(
 
 
 def _centred(name: str, vectors: ArrayLike, law: ArrayLike) -> tuple[Array, Array]:
-    """Vectors `[..., token, axis]` about their mean under the law, and the magnitudes they had before, which rounds."""
+    """Vectors `[..., token, axis]` about their mean under the law, and their magnitudes before, which set rounding."""
     vectors, shares = as_reals(name, vectors), as_reals("law", law)
     if shares.ndim != 1 or vectors.ndim < 2 or vectors.shape[-2] != len(shares):
         raise ValueError(f"{name} must be [..., token, state], law [token]; got {vectors.shape} and {shares.shape}")
@@ -209,12 +209,12 @@ def _centred(name: str, vectors: ArrayLike, law: ArrayLike) -> tuple[Array, Arra
 
 
 def _counted(vectors: Float[Array, "*batch token axis"], law: Float[Array, " token"]) -> Array:
-    """A token that cannot come first, whose evidence is NaN, as zeros: it has no part in any mean."""
+    """The vectors with zeros for a token that cannot come first, whose evidence is NaN: it has no part in any mean."""
     return jnp.where(jnp.expand_dims(law > 0, (*range(vectors.ndim - 2), vectors.ndim - 1)), vectors, 0)
 
 
 def _unit(centred: Float[Array, "... axis"], size: Float[Array, "... axis"]) -> Float[Array, "... axis"]:
-    """At length 1; zeros where only rounding is left."""
+    """The vectors at length 1; zeros where only rounding is left."""
     long = lengths(centred, -1)[..., None]
     long = jnp.where(only_rounding(long, lengths(size, -1)[..., None]), 0, long)
     return jnp.where(long == 0, 0, centred / jnp.where(long == 0, 1, long))

@@ -1,7 +1,7 @@
-"""What one attention layer holds, as reports: attention by lag, values beside evidence, what evidence weighs.
+"""What one attention layer holds, as reports: attention by lag, values beside evidence, the weight of evidence by lag.
 
-All is seen through the affine probe from the residual after the first attention to the constrained beliefs, where a
-token read `lag` ago should weigh zeta^lag. Source: Piotrowski et al. 2502.01954.
+Everything is seen through the affine probe from the residual after the first attention to the constrained beliefs,
+where a token read `lag` ago should have the weight zeta^lag. Source: Piotrowski et al. 2502.01954.
 """
 
 from typing import Any, NamedTuple
@@ -29,64 +29,64 @@ from beliefgeo.reading.rows import Rows
 
 
 class Heads(NamedTuple):
-    """Each head of the first layer, ordered by its attention to even lags, the most first."""
+    """The heads of the first layer, ordered by their attention to even lags, largest first."""
 
     by_lag: Float[Array, "head lag"]
     """Mean attention of the last position."""
     by_lag_of_4: Float[Array, "head lag"]
-    """The same in words of length 4."""
+    """Mean attention of the last position in words of length 4."""
     decay: Float[np.ndarray, " head"]
-    """Fitted from lag 1 to 4, as the embedding brings lag 0 too; of two heads for a negative zeta at lags 2, 4, 6 and
-    1, 3, 5."""
+    """The fitted fading, over lags 1 to 4, because the embedding brings lag 0 too. For two heads and a negative zeta
+    the lags are 2, 4, 6 and 1, 3, 5."""
     decay_error: Float[np.ndarray, " head"]
     values: Float[Array, "head token state"]
     """What each head adds for a token, seen through the probe."""
     cosine: Float[Array, " head"]
-    """Between values and evidence, mean over tokens."""
+    """The cosine between values and evidence, mean over tokens."""
     weight_by_lag: Float[Array, " lag"]
-    """What evidence weighs as measured: by regression of the residual on the tokens' evidence."""
+    """The measured weight of evidence: by regression of the residual on the tokens' evidence."""
     weight_by_mean_attention: Float[Array, " lag"]
-    """The same from values, embedding and mean attention."""
+    """The weight of evidence computed from values, embedding and mean attention."""
 
 
 class Factors(NamedTuple):
-    """How evidence about each factor fades, in words of the full length; heads with the shortest lags first."""
+    """How evidence about each factor fades, in words of the full length; heads with the shortest lags come first."""
 
     by_lag: Float[Array, "head lag"]
     """Mean attention of the last position."""
     moves: Float[Array, " head"]
-    """Attention that moves with the words."""
+    """How much attention moves with the words."""
     constrained_r2: Float[Array, ""]
-    """Of the probe of constrained beliefs, in sample."""
+    """R2 of the probe of constrained beliefs, in sample."""
     weight: Float[np.ndarray, "factor lag"]
-    """What evidence weighs as measured: by regression of the residual on the tokens' evidence."""
+    """The measured weight of evidence: by regression of the residual on the tokens' evidence."""
     weight_by_mean_attention: Float[np.ndarray, "factor lag"]
-    """The same from values, embedding and mean attention."""
+    """The weight of evidence computed from values, embedding and mean attention."""
     zeta: Float[np.ndarray, " factor"]
-    """Fitted to `weight` from lag 1 to the last but one."""
+    """zeta fitted to `weight` from lag 1 to the last lag but one."""
     zeta_by_mean_attention: Float[np.ndarray, " factor"]
 
 
 def layer_sites(activations: dict[str, Array]) -> dict[str, Array]:
-    """What `heads_of_layer` and `factors_of_layer` read: a `select` for `read`."""
+    """The activations that `heads_of_layer` and `factors_of_layer` need: a `select` for `read`."""
     return {"mid": activations["resid_mid"][0], "pattern": attention_rows(activations)}
 
 
 def heads_of_layer(
     reading: Reading, rows: Rows, process: Process, constrained: Float[np.ndarray, "row state"]
 ) -> Heads:
-    """Each head of the first layer by lag, its fading, its values beside the evidence, and what evidence weighs in all.
+    """The heads of the first layer by lag, their fading, their values beside the evidence, and the weight of evidence.
 
-    What evidence weighs at each lag is found twice: as measured, by regression of the residual on the tokens' evidence,
-    over words of the full length; and by mean attention, from values and embedding. The probe is fitted on words of the
-    full length and one less. Heads are ordered by their attention to even lags, the most
-    first. Fading is fitted from lag 1, as the embedding brings lag 0 too, to 4; of two heads for a negative zeta at
-    lags 2, 4, 6 and 1, 3, 5.
+    The weight of evidence at each lag is found in two ways: by measurement, as a regression of the residual on the
+    tokens' evidence over words of the full length; and by computation from mean attention, values and embedding. The
+    probe is fitted on words of the full length and of one token less. Heads are ordered by their attention to even
+    lags, largest first. Fading is fitted over lags 1 to 4, because the embedding brings lag 0 too. For two heads and a
+    negative zeta the lags are 2, 4, 6 and 1, 3, 5.
 
     Args:
-        reading: of one `Transformer`, at `layer_sites`.
-        rows: of 7 tokens or more.
-        process: with real modes.
+        reading: the reading of one `Transformer`, at `layer_sites`.
+        rows: rows of 7 tokens or more.
+        process: a process with real modes.
         constrained: `beliefs_after(partial(constrained_beliefs, process), rows)`.
 
     Raises:
@@ -103,8 +103,8 @@ def heads_of_layer(
     long = rows.length >= rows.length.max() - 1
     probe = fit_probe(features["mid"][long], constrained[long])
     see = _without_offset(probe)
-    added = head_values(params).mean(0)  # [head, token, width], over positions
-    values = see(added - added.mean(1, keepdims=True))  # what all tokens share, as the position, would cost digits
+    added = head_values(params).mean(0)  # [head, token, width], mean over positions
+    values = see(added - added.mean(1, keepdims=True))  # what all tokens share, such as the position, would cost digits
     gains = lambda seen: evidence_gains(seen, told, modes.directions, law)
     in_theory = effective_attention(by_lag, gains(values), gains(see(params["embed"]["embedding"])))
     last = rows.length == rows.length.max()
@@ -130,14 +130,14 @@ def factors_of_layer(
 ) -> Factors:
     """Attention by lag, and how evidence about each factor fades, in words of the full length.
 
-    What evidence weighs at each lag is found twice: as measured, by regression of the residual on the tokens' evidence;
-    and by mean attention, from values and embedding. zeta is fitted to it from lag 1 to the last but one. Heads with
-    the shortest lags come first.
+    The weight of evidence at each lag is found in two ways: by measurement, as a regression of the residual on the
+    tokens' evidence; and by computation from mean attention, values and embedding. zeta is fitted to the weights from
+    lag 1 to the last lag but one. Heads with the shortest lags come first.
 
     Args:
-        reading: of one `Transformer`, at `layer_sites`.
-        rows: of 5 tokens or more.
-        process: factors of one number of states, with real modes.
+        reading: the reading of one `Transformer`, at `layer_sites`.
+        rows: rows of 5 tokens or more.
+        process: factors with the same number of states and real modes.
         constrained: `beliefs_after(partial(constrained_beliefs, process), rows)`.
 
     Raises:
@@ -156,7 +156,7 @@ def factors_of_layer(
     probe = fit_probe(mid, target, share)
     see = _without_offset(probe)
     gains = lambda added: evidence_gains(see(added), told, directions, law)
-    # Of the last position: lag 0 is read at the last one, so positions run backwards.
+    # For the last position: lag 0 is at the last position, so positions run backwards.
     in_theory = effective_attention(by_lag, gains(head_values(params))[::-1], gains(params["embed"]["embedding"]))
     by_factor = lambda weights: np.asarray(weights).reshape(len(parts), -1, len(words[0])).mean(1)
     measured = by_factor(regress_evidence(see(mid), words, told, directions, share))
@@ -176,7 +176,7 @@ def factors_of_layer(
 def _check_reading(
     reading: Reading, constrained: Float[np.ndarray, "row state"], rows: Rows
 ) -> tuple[dict[str, Array], Any]:
-    """Features and params; raises unless they are those of one `Transformer` on these rows."""
+    """Features and params; raises unless they come from one `Transformer` on these rows."""
     count, axes = len(rows.length), {"pattern": 4, "mid": 2}
     shapes = {name: np.shape(reading.features[name]) if name in reading.features else () for name in axes}
     if len(constrained) != count or any(
@@ -195,5 +195,5 @@ def _check_reading(
 
 
 def _without_offset(probe: Probe) -> Probe:
-    """What is the same for every token says nothing, and only costs digits."""
+    """The probe without its offset, which is the same for every token and only costs digits."""
     return probe._replace(bias=jnp.zeros_like(probe.bias))
