@@ -18,12 +18,12 @@ from beliefgeo.processes.stationary_law import stationary_distribution
 
 
 def precision(*processes: Observer) -> float:
-    """How near probabilities must be to be the same: parameters given in float32 are known to 6e-8 only."""
+    """How near probabilities must be to count as the same: parameters given in float32 are known to 6e-8 only."""
     return 1e-6 if any(epsilon(process) > 1e-9 for process in processes) else 1e-9
 
 
 def process_float64(who: str, process: Observer) -> Process:
-    """The process in float64, of a composition its joint; a TypeError in the name of `who` asks where it has none."""
+    """The process, or a composition's joint, in float64; a TypeError in the name of `who` if there is no joint."""
     with jax.enable_x64(True):
         return require_process(who, as_float64(process))
 
@@ -31,16 +31,16 @@ def process_float64(who: str, process: Observer) -> Process:
 def epsilon_machine(process: Observer, max_states: int = 10_000) -> Process:
     """The minimal unifilar presentation: its states are the causal states, its initial law is stationary.
 
-    Hidden states with equal futures are merged first; where the result is unifilar it is the epsilon-machine, whether
-    or not an observer ever synchronises. Only otherwise are the predictively distinct beliefs enumerated. Tokens keep
-    their names.
+    Hidden states with equal futures are merged first. If the result is unifilar, it is the epsilon-machine, whether or
+    not an observer ever synchronises. Otherwise the predictively distinct beliefs are enumerated. Tokens keep their
+    names.
 
     Args:
-        process: a stationary ergodic process, or a composition of processes, by its joint.
-        max_states: beliefs enumerated at most.
+        process: a stationary ergodic process; a composition of processes counts as its joint.
+        max_states: the largest number of beliefs to enumerate.
 
     Raises:
-        ValueError: a process that is not ergodic; one whose causal states do not close within max_states.
+        ValueError: a process that is not ergodic; a process whose causal states do not close within max_states.
 
     Crutchfield & Young 1989; Travers & Crutchfield 1111.4500.
 
@@ -74,9 +74,9 @@ def epsilon_machine_float64(process: Observer, max_states: int = 10_000) -> Proc
 
 
 def merge_states(process: Observer) -> Process:
-    """States with equal futures made one: the coarsest partition stable under next-token law and successor class.
+    """An HMM whose states with equal futures are merged: the coarsest partition stable under law and successor class.
 
-    Of an HMM; transient states are dropped. For a unifilar process this is its minimal form.
+    Transient states are dropped. For a unifilar process the result is its minimal form.
 
     >>> merge_states(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)).n_states
     1
@@ -98,12 +98,12 @@ def _merge(process: Process, tolerance: float) -> Process:
 def equal_futures(
     transitions: Float[np.ndarray, "token state next_state"], tolerance: float
 ) -> Int[np.ndarray, " state"]:
-    """The class of each state, numbered in order of first members, in the coarsest stable partition."""
+    """The class of each state in the coarsest stable partition; classes are numbered by their first members."""
     label = np.zeros(transitions.shape[1], int)
     while True:
         member = (label[:, None] == np.arange(label.max() + 1)).astype(float)
         signature = (transitions @ member).transpose(1, 0, 2).reshape(len(label), -1)
-        # The label as a column keeps classes apart that were so before.
+        # The label as a column keeps classes apart that were apart before.
         first = group_close(np.concatenate([signature, label[:, None]], 1), tolerance)
         refined = np.unique(first, return_inverse=True)[1]
         if refined.max() == label.max():
@@ -112,7 +112,7 @@ def equal_futures(
 
 
 def is_unifilar(process: Observer) -> bool:
-    """Whether state and token fix the next state.
+    """Whether the state and the token determine the next state.
 
     >>> from beliefgeo.processes.classical import even, sns
     >>> is_unifilar(even()), is_unifilar(sns())
@@ -154,10 +154,11 @@ def linear_dimension(process: Observer) -> int:
 
 
 def reduce_process(process: Observer) -> Process:
-    """The same process in its minimal linear dimension, as a generalised one.
+    """The same process in its minimal linear dimension, as a generalised process.
 
-    Projected first on the span of initial T^(u) over words u (what can be reached), then off what no future can see.
-    Beliefs become the same where they predict the same. Balle, Carreras, Luque & Quattoni 2014, section 2.
+    The states are projected on the span of initial T^(u) over words u (what can be reached), and then the part that no
+    future can see is removed. Beliefs that predict the same become equal. Balle, Carreras, Luque & Quattoni 2014,
+    section 2.
 
     >>> reduce_process(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)).transitions.round(4).tolist()
     [[[0.5]], [[0.5]]]
@@ -181,7 +182,7 @@ def is_same_process(one: Observer, other: Observer) -> bool:
     """Whether two processes give every word the same probability, to 1e-6 of the root mean square.
 
     The sum over words u of length L of (P(u) - Q(u))^2 is w M_L w on the direct sum of both, with M_0 = v v^T,
-    v = (initial, -initial), and M_{L+1} = sum_x T^(x)T M_L T^(x). Words as long as both have states together decide.
+    v = (initial, -initial), and M_{L+1} = sum_x T^(x)T M_L T^(x). Words as long as the number of states of both decide.
 
     >>> from beliefgeo.processes.classical import checksum, rrxor, z1r
     >>> is_same_process(checksum([[0.5, 0.5], [0.5, 0.5]]), rrxor()), is_same_process(rrxor(), z1r())
@@ -207,10 +208,10 @@ def is_same_process(one: Observer, other: Observer) -> bool:
 def topological_machine(key: PRNGKeyArray, n_states: int, vocab_size: int) -> Process:
     """A random topological epsilon-machine: unifilar, strongly connected, minimal, a state's tokens equally likely.
 
-    Drawn uniformly among labelled graphs in which each state offers each token or not, by rejection.
+    It is drawn uniformly, by rejection, among labelled graphs in which each state may or may not offer each token.
     Johnson, Crutchfield, Ellison & McTague 1011.0036.
 
-    Raises ValueError where there is none: more than one state needs two tokens, no states need a state.
+    Raises ValueError if no such machine exists: it needs a state, and two tokens for two states or more.
 
     >>> is_minimal(topological_machine(jax.random.key(0), 4, 2))
     True
@@ -233,7 +234,7 @@ def topological_machine(key: PRNGKeyArray, n_states: int, vocab_size: int) -> Pr
 
 
 def require_ergodic(process: Observer, who: str) -> Process:
-    """The process in float64 with its stationary law as initial; raises where that is not unique."""
+    """The process in float64 with its stationary law as initial; raises if the stationary law is not unique."""
     wide = process_float64(who, process)
     total = np.asarray(wide.transitions).sum(0)
     if wide.generalised:
@@ -256,7 +257,7 @@ def _span(vector: np.ndarray, matrices: np.ndarray, tolerance: float) -> np.ndar
         moved = (frontier @ matrices).reshape(-1, len(vector))
         size = np.linalg.norm(moved, axis=1, keepdims=True)
         moved = np.divide(moved, size, where=size > 0, out=np.zeros_like(moved))
-        for _ in range(2):  # twice: once leaves rounding that looks like a new direction
+        for _ in range(2):  # twice: a single pass leaves rounding that looks like a new direction
             moved = moved - moved @ basis.T @ basis
         _, singular, directions = np.linalg.svd(moved, full_matrices=False)
         frontier = directions[singular > tolerance]

@@ -15,23 +15,23 @@ from beliefgeo.processes.process import Observer, Process, vocabulary
 def constrained_beliefs(process: Observer, tokens: ArrayLike) -> Float[Array, "time_plus_1 state"]:
     """The constrained beliefs along one sequence, r_d = p_d + sum_{s <= d} (update(p_{s-1}, z_s) - p_s) T^(d - s).
 
-    p_s is the belief of an observer who has read nothing, p_0 = initial and p_s = p_{s-1} T. Where the initial belief
-    is stationary, all p_s = pi, and this is the formula of the paper: r_d = pi + sum_s evidence[z_s] T^(d - s). From
+    p_s is the belief of an observer who has read nothing, p_0 = initial and p_s = p_{s-1} T. If the initial belief is
+    stationary, all p_s = pi, and this is the formula of the paper: r_d = pi + sum_s evidence[z_s] T^(d - s). From
     another start the paper's sum would grow with d; here the evidence is measured against p_s, as a layer that knows
-    the position could do. r_0 and r_1 are exact beliefs; a later r_d is affine in the tokens, so it may leave the
-    simplex, and it does not notice a word that only the order of its tokens forbids. Evidence never fades where T has
-    other eigenvalues of magnitude 1, as in a periodic process: r_d is then a random walk.
+    the position could do. r_0 and r_1 are exact beliefs. A later r_d is affine in the tokens: it may leave the simplex,
+    and it does not notice a word that only the order of its tokens forbids. Evidence never fades if T has other
+    eigenvalues of magnitude 1, as in a periodic process: r_d is then a random walk.
 
-    T is `mean_belief`. It is linear in the belief of a `Process` and of a `Product`, where each factor's evidence is
-    carried by the factor alone. In another observer (a `FactorTree`) it may not be: its derivative at p_s carries
+    T is `mean_belief`. It is linear in the belief of a `Process` and of a `Product`, where each factor alone carries
+    its evidence. For another observer (a `FactorTree`) T may not be linear: then its derivative at p_s carries the
     evidence.
 
     Args:
-        process: what is observed.
+        process: the process that is observed.
         tokens: `[time]` integers.
 
     Returns:
-        `[time + 1, state]`, r_d after d tokens; NaN from a token on that p_s does not allow.
+        `[time + 1, state]`, r_d after d tokens; NaN from the first token that p_s does not allow.
 
     Raises:
         ValueError: a token outside the vocabulary (NaN where traced).
@@ -81,9 +81,9 @@ def evidence(process: Observer) -> Float[Array, "token state"]:
 def mean_belief(process: Observer, belief: ArrayLike) -> Float[Array, " state"]:
     """The belief expected after one more token, belief T = sum_x P(x | belief) update(belief, x).
 
-    Divided by its mass, which is 1 but for rounding: so neither it nor its derivative drifts over many steps. Raises
-    ValueError for a belief of a process that is not normalised or of another length, unless traced; one outside the
-    simplex, as constrained beliefs are, is none the worse: the mean is linear.
+    It is divided by its mass, which is 1 up to rounding, so that neither it nor its derivative drifts over many steps.
+    Raises ValueError for a belief of a process that is not normalised or has another length, unless it is traced. A
+    belief outside the simplex, such as a constrained belief, is allowed: the mean is linear.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> mean_belief(golden_mean(), [1.0, 0.0]).tolist()
@@ -100,7 +100,7 @@ def mean_belief(process: Observer, belief: ArrayLike) -> Float[Array, " state"]:
         return jnp.concatenate([mean_belief(factor, part) for factor, part in parts])
     law = process.predict(belief)
     updated = jax.vmap(process.update, (None, 0))(belief, jnp.arange(len(law)))
-    possible = jnp.where((law > 0)[:, None], updated, 0)  # NaN after an impossible token, of weight 0
+    possible = jnp.where((law > 0)[:, None], updated, 0)  # an impossible token, of weight 0, gives NaN
     return contract("x,xi->i", law, possible) / law.sum()
 
 

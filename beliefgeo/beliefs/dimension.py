@@ -1,4 +1,4 @@
-"""How many dimensions the beliefs of a process fill: a fractal's, where there are infinitely many."""
+"""How many dimensions the beliefs of a process fill: a fractal dimension if there are infinitely many beliefs."""
 
 from typing import NamedTuple
 
@@ -14,12 +14,12 @@ from beliefgeo.beliefs.estimates import Estimate, interval
 from beliefgeo.processes.process import Process
 from beliefgeo.processes.sampling import sample
 
-# A direction that shrinks to less than this in one token is lost for good, not contracted.
+# A direction that shrinks below this in one token is lost, not contracted.
 _LOST = 1e-13
 
 
 class FittedDimension(NamedTuple):
-    """The slope over scales with its standard error, and the points it was fitted to."""
+    """The slope over scales with its standard error, and the points of the fit."""
 
     value: float
     error: float
@@ -48,7 +48,7 @@ def lyapunov_exponents(
 
 @eqx.filter_jit
 def _growth_rates(keys: Key[Array, " chain"], process: Process, length: int) -> Float[Array, "chain state"]:
-    """Mean log stretching of an orthonormal frame carried along, re-orthonormalised at every token."""
+    """The mean log stretching of a moving orthonormal frame, which is orthonormalised again at every token."""
 
     def step(frame, token):
         frame, stretch = jnp.linalg.qr(contract("ji,jk->ik", process.transitions[token], frame))
@@ -70,8 +70,8 @@ def statistical_complexity_dimension(
 ) -> Estimate:
     """The rate at which memory diverges with resolution, d = k + (h + sum_{i<=k} lambda_i) / |lambda_{k+1}|.
 
-    k is the largest number of exponents that keeps the numerator nonnegative. With a 95% interval over chains. 0 where
-    the causal states are finitely many; where the images of the belief maps overlap, d is an upper bound (2105.07294).
+    k is the largest number of exponents that keeps the numerator nonnegative. The 95% interval is over chains. d is 0
+    if the causal states are finitely many; if the images of the belief maps overlap, d is an upper bound (2105.07294).
 
     >>> from beliefgeo.processes.classical import mess3, z1r
     >>> statistical_complexity_dimension(jax.random.key(0), z1r(), 100).value
@@ -80,20 +80,20 @@ def statistical_complexity_dimension(
     True
     """
     wide = require_ergodic(process, "statistical_complexity_dimension")
-    if not wide.generalised and is_unifilar(merge_states(process)):  # also where an observer never synchronises
+    if not wide.generalised and is_unifilar(merge_states(process)):  # also if an observer never synchronises
         return Estimate(0.0, 0.0, 0.0)
     rates, exponents = lyapunov_exponents(key, process, length, chains=chains)
     return interval(np.array([kaplan_yorke(*pair) for pair in zip(rates, exponents, strict=True)]))
 
 
 def kaplan_yorke(entropy_rate: float, exponents: Float[np.ndarray, " exponent"]) -> float:
-    """The formula of `statistical_complexity_dimension`, of an entropy rate and exponents in falling order.
+    """The formula of `statistical_complexity_dimension`, from an entropy rate and exponents in decreasing order.
 
     >>> kaplan_yorke(0.5, np.array([-0.25, -0.5]))
     1.5
     """
     remaining = entropy_rate + np.concatenate([[0], np.cumsum(exponents)])
-    count = int((remaining >= 0).sum()) - 1  # the sums fall, as every exponent is negative
+    count = int((remaining >= 0).sum()) - 1  # the sums decrease, because every exponent is negative
     return float(count if count == len(exponents) else count + remaining[count] / -exponents[count])
 
 
@@ -102,10 +102,11 @@ def box_dimension(points: ArrayLike, scales: ArrayLike | None = None) -> FittedD
 
     Args:
         points: `[row, coordinate]`, such as `blackwell_samples` or simplex coordinates.
-        scales: sides as shares of the largest extent; default: powers of 1/2 down to boxes that hold ten points.
+        scales: sides of the boxes as shares of the largest extent; default: powers of 1/2 down to boxes that hold ten
+            points.
 
     Raises ValueError for fewer than 100 points, which show no scales, points that are NaN or infinite, or scales that
-    are no shares.
+    are not shares.
     """
     return _slope(points, scales, lambda counts: np.log(len(counts)))
 
@@ -113,8 +114,8 @@ def box_dimension(points: ArrayLike, scales: ArrayLike | None = None) -> FittedD
 def information_dimension(points: ArrayLike, scales: ArrayLike | None = None) -> FittedDimension:
     """The slope of the entropy of the boxes' shares of points against ln 1/s; at most the box dimension.
 
-    Arguments and errors as `box_dimension`. Boxes with one point bias the entropy, by (N - 1) / 2n to first order
-    (Miller & Madow), which is put right.
+    It has the arguments and errors of `box_dimension`. Boxes with one point bias the entropy, by (N - 1) / 2n to first
+    order (Miller & Madow); this is corrected.
 
     >>> segment = np.random.default_rng(0).uniform(size=(10_000, 1))
     >>> round(information_dimension(segment).value, 1)

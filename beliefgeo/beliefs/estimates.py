@@ -1,4 +1,4 @@
-"""Measures of processes that have no exact value at hand, sampled, with 95% intervals."""
+"""Sampled measures, with 95% intervals, for processes without exact values."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ def estimate_entropy_rate(
 ) -> Estimate:
     """The mean of H(X | belief) along sampled trajectories, with a 95% interval from independent chains.
 
-    For any observer, finite or not. Raises ValueError for fewer than two chains, which have no interval.
+    It works for any observer, finite or not. Raises ValueError for fewer than two chains, which have no interval.
 
     >>> from beliefgeo.processes.classical import mess3
     >>> estimate = estimate_entropy_rate(jax.random.key(0), mess3(), 100)

@@ -21,8 +21,8 @@ from beliefgeo.processes.scalars import ScalarProcess, size_order
 def predict_next_token(process: Observer, belief: ArrayLike) -> Float[Array, " token"]:
     """The law of the next token, P(x | belief) = belief T^(x) w.
 
-    Raises ValueError for what is no belief of the process, one not normalised or that gives a token a probability
-    below 0 (NaN where traced).
+    Raises ValueError for a vector that is not a belief of the process: it is not normalised, or gives a token a
+    probability below 0. If it is traced, the result is NaN.
 
     >>> from beliefgeo.processes.classical import z1r
     >>> predict_next_token(z1r(), [0.3, 0.1, 0.6]).round(4).tolist()
@@ -35,8 +35,8 @@ def predict_next_token(process: Observer, belief: ArrayLike) -> Float[Array, " t
 def update_belief(process: Observer, belief: ArrayLike, token: ArrayLike) -> Float[Array, " state"]:
     """The belief after one more token, belief T^(x) / P(x | belief).
 
-    NaN where the token is impossible. Raises ValueError for a token outside the vocabulary, or what is no belief of
-    the process (NaN where traced).
+    It is NaN if the token is impossible. Raises ValueError for a token outside the vocabulary, or for a vector that is
+    not a belief of the process (NaN if they are traced).
 
     >>> from beliefgeo.processes.classical import z1r
     >>> update_belief(z1r(), [0.3, 0.1, 0.6], 0).round(4).tolist()
@@ -56,28 +56,28 @@ def filter_beliefs(
 ) -> Filtered:
     """The beliefs and the token log-probabilities along one sequence (the forward algorithm, normalised).
 
-    A posterior may fall below the range of its precision and rise again: where an entry comes near the end, the whole
-    sequence is filtered with an exponent of its own for each entry (`scaled`), several times slower. Entries are right
-    to a few roundings a token, of a process that is not generalised each in proportion to its size. That holds of
-    processes, and of products, chains and trees of them; any other observer is asked to update its own belief, in the
+    A posterior may fall below the range of its precision and rise again. If an entry comes near the end of the range,
+    the whole sequence is filtered with an exponent for each entry (`scaled`), several times slower. Entries are right
+    to a few roundings a token; for a process that is not generalised, each entry in proportion to its size. This holds
+    for processes, and for products, chains and trees of processes. Any other observer updates its own belief, in the
     range of its precision.
 
     Args:
-        process: what is observed.
+        process: the process that is observed.
         tokens: `[time]` integers or names, or a string of one-letter names; `[batch, time]` with lengths `[batch]`.
-        observed: of the shape of tokens, False where a token was not observed: the belief moves by T = sum_x T^(x), and
-            the log-probability there is 0.
-        missing: a number, or name, that stands for a token not observed, such as -1.
+        observed: an array of the shape of tokens, False where a token was not observed: the belief moves by
+            T = sum_x T^(x), and the log-probability there is 0.
+        missing: the number, or name, that stands for a token not observed, such as -1.
         lengths: how many tokens of the sequence count, or of each sequence of a batch. After the end the belief stays
             and log-probabilities are 0, whatever tokens stand there.
 
     Returns:
-        beliefs `[time + 1, state]`, the first is `process.initial`; log-probabilities `[time]` in nats. From an
-        impossible token on beliefs are NaN and log-probabilities -inf; derivatives of those before it are finite.
+        beliefs `[time + 1, state]`, of which the first is `process.initial`; log-probabilities `[time]` in nats. From
+        an impossible token on, beliefs are NaN and log-probabilities -inf; derivatives before that token are finite.
 
     Raises:
-        ValueError: a token outside the vocabulary (NaN where traced), shapes that do not match.
-        TypeError: unobserved tokens of an observer that is no `Process` nor a product of such, which has no T.
+        ValueError: a token outside the vocabulary (NaN if it is traced), shapes that do not match.
+        TypeError: unobserved tokens for an observer without T, which is neither a `Process` nor a product of processes.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> filter_beliefs(golden_mean(), [1, 0]).beliefs.round(4).tolist()
@@ -109,7 +109,7 @@ def _require_matrices(process: Observer) -> None:
 
 
 def _filter_now(process: Process, tokens: Int[Array, " time"]) -> Filtered:
-    """`_filter`; of what is known now the scaled filter is not even compiled where it is not needed."""
+    """`_filter`; for concrete values the scaled filter is not even compiled unless it is needed."""
     if is_traced((process, tokens)):
         return _filter(process, tokens)
     plain, lost = _plainly(process, tokens)
@@ -130,7 +130,7 @@ def _filter_batch(process: Observer, codes: Int[Array, "batch time"]) -> Filtere
 
 @eqx.filter_jit
 def _filter_observed(process: Observer, codes: Int[Array, " time"]) -> Filtered:
-    """`_filter` of what `check_observations` gives."""
+    """`_filter` of the codes that `check_observations` gives."""
     vocab_size = vocabulary(process)
     if isinstance(process, Product):
         silence = [codes - vocab_size + size for size in process.vocab_sizes]
@@ -154,12 +154,12 @@ def _filter_process(process: Process, tokens: Int[Array, " time"]) -> Filtered:
 
 @_filter_process.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Filtered, Filtered]:
-    # The value is that of the function itself: jax batches the two apart, and they must agree on the axis of the batch.
+    # The value comes from the function itself: jax batches the two separately, and they must agree on the batch axis.
     return _filter_process(*primals), filter_tangents(primals, tangents)
 
 
 def filter_plainly(process: Process, tokens: Int[Array, " time"]) -> tuple[Filtered, Bool[Array, ""]]:
-    """The filter in the range of its precision, and whether that may have lost something."""
+    """The filter in the range of its precision, and whether that range may have lost something."""
     scalars = ScalarProcess.of(process) if len(tokens) else None
     if scalars is None:
         filtered = _filter_vectors(process, tokens)
@@ -172,7 +172,7 @@ _plainly, _in_range = eqx.filter_jit(filter_plainly), eqx.filter_jit(filter_in_r
 
 
 def _together(parts: Sequence[Filtered]) -> Filtered:
-    """What factors filtered apart are together; the composite belief is undefined where one of theirs is."""
+    """The joint result of factors that were filtered separately; it is undefined where a factor's belief is."""
     beliefs = jnp.concatenate([part.beliefs for part in parts], 1)
     undefined = jnp.isnan(beliefs).any(1, keepdims=True)
     log_probabilities = jnp.stack([part.log_probabilities for part in parts]).sum(0)
@@ -189,10 +189,10 @@ def log_probability(
 ) -> Float[Array, "*batch"]:
     """ln P(tokens), the sum of the tokens' log-probabilities: finite at any length, -inf for an impossible word.
 
-    Arguments as of `filter_beliefs`; `[batch]` with lengths `[batch]`. With tokens that were not observed it is that of
-    those that were.
+    It has the arguments of `filter_beliefs`, and is `[batch]` with lengths `[batch]`. If some tokens were not observed,
+    it is ln P of the observed tokens.
 
-    Raises ValueError for a token outside the vocabulary (NaN where traced).
+    Raises ValueError for a token outside the vocabulary (NaN if it is traced).
 
     >>> from beliefgeo.processes.classical import z1r
     >>> round(float(jnp.exp(-log_probability(z1r(), [1, 0, 0, 1, 1, 0]))), 3)
@@ -210,7 +210,7 @@ def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
         belief, possible, defined = carry
         probability = take(process.predict(belief), token)
         possible, defined = possible & (probability != 0), defined & ~jnp.isnan(probability)
-        # An impossible token keeps the belief before it: a NaN would spoil the derivatives of what came before.
+        # After an impossible token the belief before it stays: NaN would spoil the derivatives of earlier beliefs.
         moved = process.update(belief, jnp.where(defined, token, 0))
         moved = jnp.where(possible & defined, moved, belief)
         logarithm = jnp.where(possible, jnp.log(jnp.where(possible & defined, probability, 1)), -jnp.inf)
@@ -223,7 +223,7 @@ def _filter_vectors(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
 
 
 def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tuple[Filtered, UInt[Array, ""]]:
-    """The beliefs, and `size_order` of the least entry in any of them."""
+    """The beliefs, and `size_order` of the least entry of all beliefs."""
 
     def step(carry, token):
         joint, least = carry
@@ -237,7 +237,7 @@ def _filter_scalars(process: ScalarProcess, tokens: Int[Array, " time"]) -> tupl
 
 @jax.jit
 def sum_pairwise(values: Float[Array, " time"]) -> Float[Array, ""]:
-    """Sum by halves: a running float32 sum of 1e6 equal logs loses two digits, this one none."""
+    """The sum by halves: a running float32 sum of 1e6 equal logs loses two digits, this sum loses none."""
     while len(values) > 1:
         values = jnp.pad(values, (0, len(values) % 2))
         values = values[::2] + values[1::2]

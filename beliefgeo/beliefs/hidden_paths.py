@@ -1,7 +1,7 @@
-"""The hidden states behind a sequence, given all of it: smoothed beliefs, the likeliest path, a path drawn.
+"""The hidden states behind a sequence, given the whole sequence: smoothed beliefs, the likeliest path, a drawn path.
 
-For classical processes: a generalised one has no hidden states. State t is that after t tokens, so L tokens have L + 1
-states. Everything is kept in unbounded range (`scaled`).
+These are for classical processes: a generalised process has no hidden states. State t is the state after t tokens, so L
+tokens have L + 1 states. All numbers have unbounded range (`scaled`).
 """
 
 from typing import NamedTuple
@@ -19,14 +19,14 @@ from beliefgeo.processes.process import Observer, Process
 
 
 class Smoothed(NamedTuple):
-    """`beliefs[t]` is the law of the hidden state after t tokens given all of them; ln P of the tokens."""
+    """`beliefs[t]` is the law of the hidden state after t tokens given all tokens; and ln P of the tokens."""
 
     beliefs: Float[Array, "*batch time_plus_1 state"]
     log_probability: Float[Array, "*batch"]
 
 
 class LikeliestPath(NamedTuple):
-    """The hidden states, -1 each where the tokens are impossible, and ln P(states, tokens), -inf then."""
+    """The hidden states and ln P(states, tokens); -1 each and -inf if the tokens are impossible."""
 
     states: Int[Array, "*batch time_plus_1"]
     log_probability: Float[Array, "*batch"]
@@ -42,7 +42,7 @@ def smooth_beliefs(
 ) -> Smoothed:
     """P(state after t tokens | all tokens), the forward-backward algorithm: belief_t * (T^(x_t) .. T^(x_L) 1).
 
-    The last of them is that of `filter_beliefs`. NaN throughout where the tokens are impossible.
+    The last belief is the last belief of `filter_beliefs`. All are NaN if the tokens are impossible.
 
     Args:
         process: classical.
@@ -96,7 +96,7 @@ def likeliest_path(
     missing: int | str | None = None,
     lengths: ArrayLike | None = None,
 ) -> LikeliestPath:
-    """The hidden states of greatest P(states | tokens), of equals the first in order of states; the Viterbi algorithm.
+    """The hidden states of greatest P(states | tokens), by the Viterbi algorithm; of equal paths the first in order.
 
     Args:
         process: classical.
@@ -129,7 +129,7 @@ def _likeliest(process: Process, codes: Int[Array, " time"]) -> LikeliestPath:
     def step(score: Float[Array, " state"], code: Int[Array, ""]) -> tuple[Array, Array]:
         candidates = score[:, None] + logarithms[code]
         best = candidates.max(0)
-        # Measured from the best, so that scores of a long sequence keep their digits.
+        # Scores are measured from the best score, so that they keep their digits in a long sequence.
         return best - jnp.where(jnp.isfinite(best.max()), best.max(), 0), candidates.argmax(0)
 
     score, came_from = jax.lax.scan(step, start, inside)
@@ -146,8 +146,7 @@ def _likeliest(process: Process, codes: Int[Array, " time"]) -> LikeliestPath:
 def sample_path(key: PRNGKeyArray, process: Observer, tokens: ArrayLike) -> Int[Array, " time_plus_1"]:
     """Hidden states drawn from P(states | tokens): filtered forward, drawn backward.
 
-    With tokens of `sample` it is the path that a simulation with hidden states would have taken: states and tokens
-    then have their joint law.
+    With tokens from `sample`, states and tokens have their joint law, as in a simulation with hidden states.
 
     Args:
         key: draws the path.

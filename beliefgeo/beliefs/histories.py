@@ -1,4 +1,4 @@
-"""Which histories predict alike: the states of a machine in order of discovery, each a history and its like."""
+"""Which histories predict alike: the states of a machine in order of discovery, each a set of similar histories."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -26,14 +26,14 @@ class Growth:
 
     known: list[tuple[int, int]]
     tables: list[np.ndarray]
-    """What followed each shortest history."""
+    """What followed each shortest history: `_continuations` of it."""
     successors: list[list[int]]
     examined: int = 0
-    """Histories compared with the states."""
+    """The number of histories compared with the states."""
 
 
 def grow(futures: list[np.ndarray], significance: float) -> Growth:
-    """The states and their moves; one that the shortest history lacks is taken from another history of its state."""
+    """The states and their moves; a move that the shortest history lacks comes from another history of its state."""
     growth = Growth([(0, 0)], [_continuations(futures[0][0])], [])
     _explore(growth, futures, significance)
     while missed := _missed_moves(growth, futures, significance):
@@ -44,9 +44,9 @@ def grow(futures: list[np.ndarray], significance: float) -> Growth:
 
 
 def _explore(growth: Growth, futures: list[np.ndarray], significance: float) -> None:
-    """The moves after the shortest history of each state, new states included."""
+    """Find the moves after the shortest history of each state, new states included."""
     vocab_size = futures[0].shape[1]
-    for length, code in islice(growth.known, len(growth.successors), None):  # which grows meanwhile
+    for length, code in islice(growth.known, len(growth.successors), None):  # the list grows in the loop
         row = [UNEXPLORED] * vocab_size
         for token in range(vocab_size) if length + 1 < len(futures) else ():
             longer = length + 1, code * vocab_size + token
@@ -56,11 +56,11 @@ def _explore(growth: Growth, futures: list[np.ndarray], significance: float) -> 
 
 
 def _state_after(growth: Growth, futures: list[np.ndarray], longer: tuple[int, int], significance: float) -> int:
-    """The known state that a history predicts most like, or a new one where it predicts unlike every one."""
+    """The known state that predicts most like a history, or a new state if no known state predicts like it."""
     vocab_size = futures[0].shape[1]
     table = _continuations(futures[longer[0]][longer[1]])
     growth.examined += 1
-    # Where the longer history ends in a known one its occurrences are also that one's: compare with the rest.
+    # If the longer history ends in a known history, the two share occurrences: compare with the rest.
     ends_in = np.array([longer[1] % vocab_size**n == shorter for n, shorter in growth.known])
     p_values = agreement(table, np.stack(growth.tables) - ends_in[:, None, None] * table)
     if p_values.max() >= significance / (growth.examined * (growth.examined + 1)):
@@ -73,9 +73,9 @@ def _state_after(growth: Growth, futures: list[np.ndarray], longer: tuple[int, i
 def _missed_moves(
     growth: Growth, futures: list[np.ndarray], significance: float
 ) -> dict[tuple[int, int], tuple[int, int]]:
-    """(state, token) -> the history after it, where the token never followed the state's shortest history.
+    """(state, token) -> the history after it, for tokens that never followed the state's shortest history.
 
-    But it followed another history of that state, of those the shortest, which predicts like it.
+    The token followed another history of that state, which predicts alike; of these, the shortest is taken.
     """
     successors, states, found = np.array(growth.successors), np.zeros(1, np.int64), {}
     for length, longer in enumerate(futures[1:]):
@@ -84,7 +84,7 @@ def _missed_moves(
         for word, token in np.argwhere(lacking).tolist():
             found.setdefault((int(states[word]), token), (length, word))
         states = extend(successors, states)
-    # At the level itself, above that of `_state_after`: a move that is none spoils the state, one that is missed shows.
+    # The level itself, above the level of `_state_after`: a false move spoils the state, and a missed move shows.
     alike = lambda state, history: (
         agreement(_continuations(futures[history[0]][history[1]]), growth.tables[state][None])[0] >= significance
     )
@@ -98,10 +98,10 @@ def _missed_moves(
 def agreement(
     one: Int[np.ndarray, "word token"], others: Int[np.ndarray, "state word token"]
 ) -> Float[np.ndarray, " state"]:
-    """For each state the smallest p value of any continuation, times their number.
+    """The smallest p value of any continuation, times the number of continuations, for each state.
 
-    G = 2 sum n ln(n / expected), chi-squared for many tokens; unlike Pearson's statistic its tail stays right where
-    little is expected.
+    G = 2 sum n ln(n / expected), chi-squared for many tokens; unlike the tail of Pearson's statistic, its tail stays
+    right if expected counts are small.
     """
     pair = np.stack(np.broadcast_arrays(one, others), 2).astype(float)
     rows, columns, total = pair.sum(-1, keepdims=True), pair.sum(-2, keepdims=True), pair.sum((-2, -1))

@@ -22,11 +22,12 @@ class CausalStates(NamedTuple):
 
     `process` holds the recurrent causal states and starts from their stationary law; `standard_errors` belong to its
     `transitions`. `counts` are the tokens seen from each state. `state_of_history` is the state after each history of
-    `history_length` tokens, in lexicographic order, -1 where the observer has not synchronised or the history is
-    impossible; `synchronised` is the share of positions whose token the states explain, `log_likelihood` that of the
-    tokens there (nats), and `n_transient` the number of states that an observer may pass before. `agreement` is the p
-    value of all histories of one state predicting the same next token, the smallest of any state times their number:
-    far below `significance` the states are too few, because futures or histories are too short to tell them apart.
+    `history_length` tokens, in lexicographic order; it is -1 if the observer has not synchronised or the history is
+    impossible. `synchronised` is the share of positions whose token the states explain, `log_likelihood` is the
+    log-likelihood of the tokens there (nats), and `n_transient` is the number of states that an observer may pass
+    before. `agreement` is the p value of the hypothesis that all histories of a state predict the same next token: the
+    smallest of all states, times the number of states. Far below `significance` the states are too few, because futures
+    or histories are too short to tell them apart.
     """
 
     process: Process
@@ -42,37 +43,38 @@ class CausalStates(NamedTuple):
 def infer_causal_states(
     tokens: ArrayLike, history_length: int, *, future_length: int = 3, significance: float = 1e-3
 ) -> CausalStates:
-    """The epsilon-machine of a stationary process from a sample of it, nothing else known.
+    """The epsilon-machine of a stationary process from a sample of it; nothing else is known.
 
-    Learns the mixed-state presentation and keeps its recurrent part. The empty history is the first state. Each known
-    state is followed by each token, and the longer history is the known state it predicts most like, or a state of
-    its own where it predicts unlike every one. So a history that never synchronises (1111... of the even process)
-    returns to a state already known instead of becoming a new one.
+    The algorithm learns the mixed-state presentation and keeps its recurrent part. The empty history is the first
+    state. Each known state is extended by each token. The longer history joins the known state that predicts most like
+    it; if no known state predicts like it, it becomes a new state. So a history that never synchronises (1111... of the
+    even process) returns to a known state instead of becoming a new state.
 
     Two histories predict alike unless, after some continuation of fewer than `future_length` tokens, a likelihood
-    ratio (G) test tells their next tokens apart. The i-th history examined is tested at the level
-    significance / (i (i + 1)), divided among the continuations (Bonferroni), which sums to `significance` however
-    many there are. Given its causal state a token depends on nothing else, so between synchronised histories the
-    tests are exact for many tokens, however occurrences overlap; for transient ones they are approximate.
+    ratio (G) test tells their next tokens apart. The i-th examined history is tested at the level
+    significance / (i (i + 1)), divided among the continuations (Bonferroni). These levels sum to `significance`,
+    however many histories there are. Given its causal state a token depends on nothing else. So between synchronised
+    histories the tests are exact for many tokens, however occurrences overlap; for transient histories they are
+    approximate.
 
     `rrxor` needs histories of 6 tokens and futures of 3: single tokens look fair after most short histories. A
-    process of infinitely many causal states (`mess3`) gets as many as the data can tell apart.
+    process of infinitely many causal states (`mess3`) gets as many states as the data can tell apart.
 
-    Every sequence given has a finite ln P under the machine, started from its stationary law: data with a token that
-    the states found do not allow, be it an opening that never returns, are refused.
+    Every given sequence has a finite ln P under the machine, started from its stationary law. Data with a token that
+    the states do not allow are refused, even if it is an opening that never returns.
 
     Args:
         tokens: integers from 0, one sequence `[time]` or several `[batch, time]`; or a string of one-letter names, a
-            list of names, or a list of several sequences, of different lengths too (see `windows.check_sequences`).
+            list of names, or a list of several sequences, which may differ in length (see `windows.check_sequences`).
             The process keeps the names, sorted, as `token_names`.
-        history_length: the longest history examined; must reach beyond the transient states.
-        future_length: how many tokens histories that differ may take to show it.
-        significance: the chance of one state too many.
+        history_length: the longest history to examine; it must reach beyond the transient states.
+        future_length: the number of tokens within which histories that differ must show it.
+        significance: the chance of a state too many.
 
     Raises:
         TypeError: tokens that are neither integers nor names.
-        ValueError: tokens that are no labels 0..V-1, too little data for the history length, no closed set of states
-            within it, states that do not allow the data, or allow a choice where the data repeat.
+        ValueError: tokens that are not labels 0..V-1, too little data for the history length, no closed set of states
+            within it, states that do not allow the data, or states that allow a choice where the data repeat.
 
     Source: histories clustered by what they predict, Shalizi & Klinkner 2004 (CSSR, cs/0406011); states merged in the
     order of discovery, Carrasco & Oncina 1994 (ALERGIA).
@@ -98,11 +100,11 @@ def infer_causal_states(
     states = _walk(successors, history_length)
     counts = np.zeros_like(successors)
     np.add.at(counts, states[states >= 0], next_tokens[states >= 0])
-    # What was seen after a state's shortest history may be no move of any history of full length.
+    # A move seen after a state's shortest history may not occur after any history of full length.
     successors = np.where((successors >= 0) & (counts == 0), IMPOSSIBLE, successors)
     recurrent = _closed_class(successors, counts, history_length)
     unfollowed = _unfollowed(growth, successors, counts, recurrent, names)
-    relabelled = np.full(len(successors) + 2, -1)  # the last two entries are those of -1 and -2
+    relabelled = np.full(len(successors) + 2, -1)  # the last two entries are for -1 and -2
     relabelled[recurrent] = np.arange(len(recurrent))
     successors, states = relabelled[successors[recurrent]], relabelled[states]
     counts = np.where(successors >= 0, counts[recurrent], 0)
@@ -122,7 +124,7 @@ def infer_causal_states(
 
 
 def _walk(successors: Int[np.ndarray, "state token"], length: int) -> Int[np.ndarray, " word"]:
-    """The state after every word of a length, from the empty history; -1 or -2 where it leads nowhere."""
+    """The state after every word of a length, from the empty history; -1 or -2 if the word leads nowhere."""
     states = np.zeros(1, np.int64)
     for _ in range(length):
         states = extend(successors, states)
@@ -130,7 +132,7 @@ def _walk(successors: Int[np.ndarray, "state token"], length: int) -> Int[np.nda
 
 
 def _closed_class(successors: np.ndarray, counts: np.ndarray, history_length: int) -> Int[np.ndarray, " state"]:
-    """The states that lead to one another and nowhere else; of several such sets the one most visited."""
+    """The states that lead to one another and nowhere else; of several such sets the most visited set."""
     sources, tokens = np.nonzero(successors >= 0)
     targets = successors[sources, tokens]
     edges = csr_array((np.ones(len(sources)), (sources, targets)), shape=(len(successors),) * 2)
@@ -155,7 +157,7 @@ def _unfollowed(
     recurrent: Int[np.ndarray, " recurrent"],
     names: tuple[str, ...] | None,
 ) -> str:
-    """What to say of a token seen from a recurrent state after histories alone that are unlike its shortest one."""
+    """The message about a token that follows a recurrent state only after histories unlike its shortest history."""
     lacking = np.argwhere((counts[recurrent] > 0) & (successors[recurrent] < 0))
     if not len(lacking):
         return ""
@@ -172,7 +174,7 @@ def _unfollowed(
 def _agreement_within(
     states: Int[np.ndarray, " word"], counts: Int[np.ndarray, "word token"], possible: Bool[np.ndarray, "state token"]
 ) -> float:
-    """The smallest p value, of any state, of its histories having one law of the next token, times their number."""
+    """The smallest p value of any state for one next-token law of all its histories, times the number of states."""
     p_values = []
     for state, tokens in enumerate(possible):
         table = counts[states == state][:, tokens].astype(float)

@@ -1,4 +1,4 @@
-"""Measures of information of a process, in nats: of words by growing their tree, of the whole from causal states.
+"""Measures of information of a process, in nats: of words from their tree, of the whole process from causal states.
 
 Riechers & Crutchfield, "Spectral simplicity of apparent complexity" I and II (1705.08042, 1706.00883).
 """
@@ -26,21 +26,22 @@ from beliefgeo.processes.factored import Product, require_process
 from beliefgeo.processes.float64 import as_float64
 from beliefgeo.processes.process import Observer, Process
 
-# Words in a tree that takes about a second.
+# The number of words in a tree that takes about a second.
 _AFFORDABLE = 400_000
 _GAP = 1e-6
 
-# Entries in the matrices of that many words: half a gigabyte in float64.
+# The largest number of entries in the matrices of these words: half a gigabyte in float64.
 _MOST_ENTRIES = 2**26
 
 
 def entropy_rate(process: Observer) -> float | Float[Array, ""]:
     """H(X_t | X_1..X_{t-1}) as t grows: the least possible loss after a long past.
 
-    Exact, sum_s pi_s H(X | s) over causal states, where these are finitely many; else the midpoint of
-    `entropy_rate_bounds` once they are closer than 1e-6. Of a traced process, to differentiate by its parameters, the
-    midpoint of the bounds of the longest words a second allows, whose gap cannot be checked. Of a `product` the sum
-    over its factors, here and in every measure below: information adds. Of another composition that of its joint.
+    It is exact, sum_s pi_s H(X | s) over causal states, if these are finitely many; else it is the midpoint of
+    `entropy_rate_bounds` once these are closer than 1e-6. For a traced process, to differentiate by its parameters, it
+    is the midpoint of the bounds for the longest words that a second allows; their gap cannot be checked. For a
+    `product` it is the sum over the factors, as is every measure below: information adds. For another composition it is
+    the entropy rate of its joint.
 
     Raises:
         TypeError: an observer that is not made of processes: use `estimate_entropy_rate`.
@@ -86,14 +87,14 @@ def _finite_machine(process: Process, max_states: int = 2000) -> Process | None:
     require_ergodic(process, "entropy_rate")
     try:
         return epsilon_machine_float64(process, max_states)
-    except ValueError:  # infinitely many causal states
+    except ValueError:  # there are infinitely many causal states
         return None
 
 
 def entropy_rate_bounds(process: Observer, length: int) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """H(X_{L+1} | X_1..X_L, S_0) <= h <= H(X_{L+1} | X_1..X_L): exact, differentiable, closing with the length.
 
-    A kernel for a process started in its stationary law. Cover & Thomas, theorem 4.5.1.
+    It is a kernel for a process started in its stationary law. Cover & Thomas, theorem 4.5.1.
 
     Raises:
         ValueError: a generalised process, which has no hidden states; a negative length or too many words.
@@ -114,7 +115,7 @@ def entropy_rate_bounds(process: Observer, length: int) -> tuple[Float[Array, ""
 
 @eqx.filter_jit
 def _bounds(process: Process, length: int) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """From P(end of the word, word | start) of all words: a few products of matrices, which compile in no time."""
+    """The bounds from P(end of the word, word | start) of all words: a few products of matrices, which compile fast."""
     from_state = word_matrices(process.transitions, length)
     upper = _next_entropy(process, contract("i,wij->wj", process.initial, from_state))
     lower = jax.vmap(_next_entropy, (None, 1))(process, from_state)
@@ -139,11 +140,11 @@ def _followed(first: Float[Array, "word state end"], second: Float[Array, "then 
 
 
 def _next_entropy(process: Process, joint: Float[Array, "word state"]) -> Float[Array, ""]:
-    """sum over words of P(word) H(next token | word), of joint beliefs P(end, word)."""
+    """sum over words of P(word) H(next token | word), from joint beliefs P(end, word)."""
     following = contract("wi,xij,j->wx", joint, process.transitions, process.readout)
     mass = following.sum(1)
     entropies = entropy(following / jnp.where(mass > 0, mass, 1)[:, None])
-    # About their mean: the derivatives of the probabilities of all words add up to 0, in float32 only nearly so.
+    # About their mean, because the derivatives of the probabilities of all words add up to 0 only nearly in float32.
     mean = jax.lax.stop_gradient(mass @ entropies)
     return mean + mass @ (entropies - mean)
 
@@ -175,8 +176,8 @@ def excess_entropy(process: Observer) -> float:
 def excess_entropy_bounds(process: Observer, length: int) -> tuple[float, float]:
     """H(L) - L u_L <= E <= H(S_0) - sum over t < L of (l_L - l_t), for an HMM.
 
-    l_t and u_t are the bounds of the entropy rate after t tokens. The upper one closes only where the future tells
-    the hidden state.
+    l_t and u_t are the bounds of the entropy rate after t tokens. The upper bound closes only if the future tells the
+    hidden state.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> [round(float(bound / np.log(2)), 3) for bound in excess_entropy_bounds(golden_mean(), 4)]
@@ -214,7 +215,7 @@ def transient_information(process: Observer) -> float:
 def synchronization_information(process: Observer) -> float:
     """S = mu_0 D H_eta = sum over L >= 0 of the mean entropy of the belief over causal states after L tokens.
 
-    Raises ValueError where the observer does not synchronise, as `excess_entropy`.
+    Raises ValueError if the observer does not synchronise, as `excess_entropy`.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> round(float(synchronization_information(golden_mean()) / np.log(2)), 4)
@@ -254,7 +255,7 @@ def crypticity(process: Observer) -> float:
 
 
 def _synchronizing(process: Observer, who: str, max_states: int = 20_000) -> MixedStatePresentation:
-    """The mixed states over causal states, which are finitely many."""
+    """The mixed states over causal states; raises unless they are finitely many."""
     presentation = mixed_state_presentation(epsilon_machine_float64(process), max_states=max_states)
     if presentation.truncated:
         raise ValueError(
@@ -274,7 +275,7 @@ def _drazin(presentation: MixedStatePresentation, values: Float[np.ndarray, " mi
 
 
 def _stationary(presentation: MixedStatePresentation) -> Float[np.ndarray, " mixed"]:
-    """The stationary law over mixed states, on the recurrent ones: pi (I - W) = 0, sum pi = 1."""
+    """The stationary law over mixed states, on the recurrent states: pi (I - W) = 0, sum pi = 1."""
     recurrent = np.flatnonzero(presentation.recurrent)
     moves = transition_matrix(presentation)[recurrent][:, recurrent]
     ones = np.ones((len(recurrent), 1))
@@ -285,6 +286,6 @@ def _stationary(presentation: MixedStatePresentation) -> Float[np.ndarray, " mix
 
 
 def _entropies(laws: Float[np.ndarray, "mixed token"]) -> Float[np.ndarray, " mixed"]:
-    """`entropy` in float64 NumPy, rounding below 0 left out."""
+    """`entropy` in float64 NumPy, without entries that rounding brings below 0."""
     positive = np.where(laws > 0, laws, 1)
     return -np.sum(positive * np.log(positive), -1)

@@ -1,4 +1,4 @@
-"""Which beliefs are one: merging up to a tolerance, in float64, without comparing every pair."""
+"""Which beliefs are equal: merging up to a tolerance, in float64, without comparing every pair."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -7,7 +7,7 @@ BEYOND = -2
 
 
 class KnownBeliefs:
-    """Beliefs found so far, and their projections on one direction in order, to find near ones by bisection."""
+    """The beliefs found so far, and their projections on one direction in order, to find near beliefs by bisection."""
 
     def __init__(self, beliefs: Float[np.ndarray, "mixed state"], tolerance: float):
         """Start from these beliefs, all distinct."""
@@ -18,11 +18,11 @@ class KnownBeliefs:
 
     @property
     def beliefs(self) -> Float[np.ndarray, "mixed state"]:
-        """All of them, in the order they were found."""
+        """All beliefs, in the order in which they were found."""
         return self.store[: self.count]
 
     def merge(self, candidates: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
-        """The number of each candidate among the known, at most `room` new ones being added, and those new ones."""
+        """The number of each candidate among the known beliefs, and the new beliefs, at most `room` of them."""
         projections = candidates @ self.direction
         near = self._near(projections)
         pool = np.concatenate([self.beliefs[near], candidates])
@@ -35,7 +35,7 @@ class KnownBeliefs:
         return numbers[first], pool[fresh]
 
     def _near(self, projections: np.ndarray) -> np.ndarray:
-        """Known beliefs whose projection is within the tolerance of some candidate's."""
+        """The known beliefs whose projection is within the tolerance of some candidate's projection."""
         start = np.searchsorted(self.projections, projections - self.tolerance, "left")
         end = np.searchsorted(self.projections, projections + self.tolerance, "right")
         covered = np.cumsum(np.bincount(start, minlength=self.count + 1) - np.bincount(end, minlength=self.count + 1))
@@ -46,7 +46,7 @@ class KnownBeliefs:
         where = np.searchsorted(self.projections, projections[place])
         self.projections = np.insert(self.projections, where, projections[place])
         self.order = np.insert(self.order, where, self.count + place)
-        if self.count + len(beliefs) > len(self.store):  # by doubling, so that a belief is copied twice at most
+        if self.count + len(beliefs) > len(self.store):  # doubling copies each belief twice at most
             room = np.empty((2 * self.count + len(beliefs), self.store.shape[1]))
             room[: self.count] = self.beliefs
             self.store = room
@@ -55,11 +55,11 @@ class KnownBeliefs:
 
 
 def group_close(points: Float[np.ndarray, "row state"], tolerance: float) -> Int[np.ndarray, " row"]:
-    """For each row the index of the first row within the tolerance of it, differences summed over coordinates.
+    """For each row the index of the first row within the tolerance; differences are summed over coordinates.
 
-    Rows are sorted by their projections on random directions and parted wherever the projection jumps by more than
-    the tolerance: near rows are never parted, as gaps, unlike the cells of a grid, have no boundaries to fall on.
-    What few rows are still together are then compared in full.
+    Rows are sorted by their projections on random directions and split wherever the projection jumps by more than the
+    tolerance. Near rows are never split: unlike the cells of a grid, gaps have no boundaries that rows may fall on. The
+    few rows that are still together are then compared in full.
     """
     projected = points @ directions(points.shape[1])
     first = suspects = np.arange(len(points))
@@ -76,7 +76,7 @@ def group_close(points: Float[np.ndarray, "row state"], tolerance: float) -> Int
 def _compare_in_full(
     points: np.ndarray, first: np.ndarray, suspects: np.ndarray, group: np.ndarray, tolerance: float
 ) -> np.ndarray:
-    """Part each group of suspects into those near its first row and the rest, until no rest is left."""
+    """Split each group of suspects into the rows near its first row and the rest, until no rest is left."""
     while True:
         _, index, inverse = np.unique(group, return_index=True, return_inverse=True)
         leader = suspects[index][inverse]
@@ -89,5 +89,5 @@ def _compare_in_full(
 
 
 def directions(n_states: int) -> Float[np.ndarray, "state direction"]:
-    """Random directions with entries in [-1, 1]: a projection differs by no more than the sum of differences."""
+    """Random directions with entries in [-1, 1]: projections differ by no more than the sum of differences."""
     return np.random.default_rng(0).uniform(-1, 1, (n_states, 3))

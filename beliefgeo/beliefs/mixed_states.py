@@ -17,10 +17,10 @@ _IMPOSSIBLE = -1
 
 
 class MixedStatePresentation(NamedTuple):
-    """Beliefs in the order they are first reached, the initial one first; all in NumPy, float64.
+    """Beliefs in the order in which they are first reached, the initial belief first; all in NumPy, float64.
 
     `successors` holds -1 for an impossible token and -2 for a belief beyond the cut. `recurrent` marks the closed
-    strongly connected classes; where beliefs are missing (`truncated`) nothing can be said and it is all False.
+    strongly connected classes. If beliefs are missing (`truncated`), these classes are not known, and it is all False.
     States and tokens keep the names that they have in the process.
     """
 
@@ -37,14 +37,15 @@ class MixedStatePresentation(NamedTuple):
 def mixed_state_presentation(
     process: Observer, max_depth: int | None = None, max_states: int = 1_000_000, tolerance: float = 1e-9
 ) -> MixedStatePresentation:
-    """All beliefs reachable from the initial one, merged where equal, level by level.
+    """All beliefs reachable from the initial belief, level by level; equal beliefs are merged.
 
     Args:
-        process: what is observed.
-        max_depth: tokens read at most; default: until nothing new appears.
-        max_states: beliefs kept at most.
-        tolerance: beliefs whose differences, summed over states, are no more are one. Maps that contract strongly may
-            bring distinct beliefs nearer than that, and an infinite presentation then closes: compare two tolerances.
+        process: the process that is observed.
+        max_depth: the largest number of tokens to read; default: until nothing new appears.
+        max_states: the largest number of beliefs to keep.
+        tolerance: beliefs whose differences, summed over states, are at most this are merged. Maps that contract
+            strongly may bring distinct beliefs nearer than this, and an infinite presentation then closes: compare two
+            tolerances.
 
     Raises:
         ValueError: a negative depth, fewer than one state or a tolerance that is not positive.
@@ -86,9 +87,9 @@ def mixed_state_presentation(
 
 
 def transition_matrix(presentation: MixedStatePresentation) -> csr_array:
-    """W[n, m], the probability of moving from mixed state n to m: sparse, `.toarray()` for a dense one.
+    """W[n, m], the probability of moving from mixed state n to m, as a sparse array; `.toarray()` makes it dense.
 
-    Where the presentation is truncated, what leaves it is missing and rows sum to less than 1.
+    If the presentation is truncated, moves out of it are missing, and rows sum to less than 1.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> transition_matrix(mixed_state_presentation(golden_mean())).toarray().round(4).tolist()
@@ -104,7 +105,7 @@ def _graph(successors: np.ndarray, probabilities: np.ndarray) -> csr_array:
 
 
 def closed_classes(graph: csr_array) -> Int[np.ndarray, " mixed"]:
-    """The closed strongly connected class of each node, numbered from 0; -1 for the transient ones."""
+    """The closed strongly connected class of each node, numbered from 0; -1 for a transient node."""
     count, component = connected_components(graph, connection="strong")
     source, target = graph.nonzero()
     is_open = np.zeros(count, bool)
@@ -114,9 +115,9 @@ def closed_classes(graph: csr_array) -> Int[np.ndarray, " mixed"]:
 
 
 def spectrum(presentation: MixedStatePresentation) -> Complex[np.ndarray, " mixed"]:
-    """Eigenvalues of W, largest magnitude first: those of its strongly connected blocks, class by class.
+    """The eigenvalues of W, largest magnitude first, computed from its strongly connected blocks, class by class.
 
-    Taken of the blocks, a nilpotent part (finite Markov order) gives exact zeros; of the whole matrix, rounding would
+    From the blocks, a nilpotent part (finite Markov order) gives exact zeros. From the whole matrix, rounding would
     spread a Jordan block of size k over a circle of radius eps^(1/k).
 
     >>> from beliefgeo.processes.classical import golden_mean
@@ -136,7 +137,7 @@ def transient_spectrum(presentation: MixedStatePresentation) -> Complex[np.ndarr
 
 
 def synchronization_length(presentation: MixedStatePresentation) -> float:
-    """-1 / ln |lambda_1|, tokens after which the slowest mode of uncertainty is e times smaller; 0 if all vanish.
+    """-1 / ln |lambda_1|, the tokens after which the slowest mode of uncertainty is e times smaller; 0 if all vanish.
 
     Raises ValueError for a truncated presentation.
 
@@ -152,7 +153,7 @@ def synchronization_length(presentation: MixedStatePresentation) -> float:
 def myopic_entropies_of(presentation: MixedStatePresentation, length: int) -> Float[np.ndarray, " time"]:
     """h_L = mu_0 W^L H_x for L = 0..length-1: `myopic_entropies` in time linear, not exponential, in the length.
 
-    Exact while every word read stays inside: at any length, or up to the depth of a truncated presentation.
+    It is exact while every word stays inside the presentation: at any length, or up to the depth of a truncated one.
 
     Raises:
         ValueError: a length beyond the depth of a truncated presentation.
@@ -199,7 +200,7 @@ def blackwell_samples(
 
 
 def require_complete(presentation: MixedStatePresentation, who: str) -> None:
-    """Raises where the presentation is truncated."""
+    """Raise if the presentation is truncated."""
     if presentation.truncated:
         raise ValueError(
             f"{who} needs a finite mixed-state presentation; this one was cut at {len(presentation.beliefs):,} beliefs "

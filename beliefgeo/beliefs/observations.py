@@ -1,8 +1,8 @@
 """Sequences as they are observed: tokens that were missed, and sequences of different lengths in one array.
 
-A token that was missed moves the belief by T = sum_x T^(x) and has probability 1; after the end nothing moves. Both are
-two tokens more: V, whose matrix is T, and V + 1, whose matrix is the identity. So every kernel that multiplies the
-matrices of tokens takes them, with right values and right gradients.
+A missed token moves the belief by T = sum_x T^(x) and has probability 1; after the end nothing moves. These are two
+more tokens: V, whose matrix is T, and V + 1, whose matrix is the identity. So every kernel that multiplies the matrices
+of tokens accepts them, with right values and right gradients.
 """
 
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from beliefgeo.processes.given import check_tokens
 from beliefgeo.processes.names import MISSING, numbered
 from beliefgeo.processes.process import Observer, Process, vocabulary
 
-# What to do with rows of different lengths, where lengths are taken.
+# What to do with rows of different lengths, in functions that take lengths.
 PADDED = "pad them to one length and give lengths"
 
 
@@ -26,14 +26,14 @@ def check_observations(
     missing: int | str | None,
     lengths: ArrayLike | None,
 ) -> Int[Array, "*batch time"]:
-    """Tokens as int32, V where one was not observed and V + 1 after the end of the sequence.
+    """Tokens as int32, with V for a token that was not observed and V + 1 after the end of the sequence.
 
     Args:
         process: gives the vocabulary.
         tokens: `[time]`, or `[batch, time]` with lengths `[batch]`.
-        observed: of the shape of tokens, False where a token was not observed; what stands there does not count.
+        observed: an array of the shape of tokens, False where a token was not observed; the value there does not count.
         missing: the number, or name, that stands for a token not observed, such as -1.
-        lengths: how many tokens there are, of one sequence a number, of a batch `[batch]`; the others do not count.
+        lengths: the number of tokens, a number for one sequence, `[batch]` for a batch; later tokens do not count.
 
     Raises:
         TypeError: tokens or lengths that are not integers.
@@ -79,7 +79,7 @@ def _before_end(tokens: Array | np.ndarray, lengths: ArrayLike | None) -> Array 
 
 
 def with_silence(process: Process) -> Process:
-    """The process with token V, which was not observed, and V + 1, after the end."""
+    """The process with two more tokens: V for a token that was not observed, and V + 1 for after the end."""
     identity = jnp.eye(process.n_states, dtype=process.transitions.dtype)
     matrices = jnp.concatenate([process.transitions, process.transitions.sum(0)[None], identity[None]])
     return Process(matrices, process.initial, process.readout, process.generalised)
@@ -88,5 +88,5 @@ def with_silence(process: Process) -> Process:
 def without_silence(
     log_probabilities: Float[Array, " time"], codes: Int[Array, " time"], vocab_size: int
 ) -> Float[Array, " time"]:
-    """Log-probabilities 0 where no token was observed, unless the word was impossible or none before."""
+    """Log-probabilities that are 0 where no token was observed, unless the word was already impossible or undefined."""
     return jnp.where((codes >= vocab_size) & jnp.isfinite(log_probabilities), 0, log_probabilities)

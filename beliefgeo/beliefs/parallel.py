@@ -1,8 +1,8 @@
-"""The filter in parallel over time, by products of token matrices, which may be multiplied in any order.
+"""The filter in parallel over time, by products of token matrices, which may be grouped in any order.
 
-Row i of the product of a word's matrices is what an observer would believe who knew that the process began in state i,
-times the probability of the word from there. A long product underflows, and its rows at different rates, so each row
-is kept as numbers near 1 and an exponent of 2.
+Row i of the product of a word's matrices is the belief of an observer who knows that the process began in state i,
+times the probability of the word from there. A long product underflows, and its rows do so at different rates. So each
+row is kept as numbers near 1 and an exponent of 2.
 """
 
 import equinox as eqx
@@ -16,34 +16,34 @@ from beliefgeo.processes.given import check_tokens
 from beliefgeo.processes.process import Observer, Process
 from beliefgeo.processes.scalars import size_order
 
-# Tokens multiplied one after the other, while all blocks of so many advance together.
+# The number of tokens in a block: a block multiplies them one after the other, and all blocks advance together.
 _BLOCK = 64
 
-# The exponent of 0: below that of any word, and sums of three of them fit in an int32.
+# The exponent of 0: it is below that of any word, and the sum of three such exponents fits in an int32.
 _ZERO = -(2**28)
 
-# Matrices, row i of each being rows[i] * 2^exponents[i]; the largest exponent is 0, for a belief is a ratio.
+# Matrices whose row i is rows[i] * 2^exponents[i]; the largest exponent is 0, because a belief is a ratio.
 Scaled = tuple[Float[Array, "*batch state state"], Int[Array, "*batch state"]]
 
 
 def filter_beliefs_parallel(process: Observer, tokens: ArrayLike) -> Filtered:
-    """The result of `filter_beliefs`, with all stretches of 64 tokens advancing together: 64 + log2(time / 64) steps.
+    """The result of `filter_beliefs`; all blocks of 64 tokens advance together, in 64 + log2(time / 64) steps.
 
-    Made for long sequences on accelerators, where each step costs a launch; it multiplies matrices, O(time S^3), where
-    the serial filter moves one belief, O(time S^2). Measured on 2 CPU cores in float32, 100 to 1e6 tokens
-    (`experiments/benchmarks/theory.py`): the serial filter is 4 to 7 times faster for batches of 64 and, from 1000
-    tokens of `mess3` on, 2 to 10 times for one sequence. This one is 3 to 5 times faster for one sequence of at least
-    1000 tokens of `bloch_walk`, whose serial step does not compile to one kernel unless the process is a constant;
-    then the serial filter is 6 to 8 times faster. Derivatives are those of the serial filter, token by token; so is a
-    sequence in which a posterior comes near the end of the range of its precision.
+    This filter is for long sequences on accelerators, where each step costs a launch. It multiplies matrices,
+    O(time S^3), where the serial filter moves one belief, O(time S^2). Measured on 2 CPU cores in float32, 100 to 1e6
+    tokens (`experiments/benchmarks/theory.py`): the serial filter is 4 to 7 times faster for batches of 64 and, from
+    1000 tokens of `mess3` on, 2 to 10 times faster for one sequence. The parallel filter is 3 to 5 times faster for one
+    sequence of at least 1000 tokens of `bloch_walk`, whose serial step does not compile to one kernel unless the
+    process is a constant; if it is, the serial filter is 6 to 8 times faster. Derivatives come from the serial filter,
+    token by token; so does the result if a posterior comes near the end of the range of its precision.
 
     Args:
-        process: what is observed; a `Process`, since its matrices are multiplied.
+        process: the process that is observed; it must be a `Process`, because its matrices are multiplied.
         tokens: `[time]` integers.
 
     Returns:
-        beliefs `[time + 1, state]`, the first is `process.initial`; log-probabilities `[time]` in nats. From an
-        impossible token on beliefs are NaN and log-probabilities -inf.
+        beliefs `[time + 1, state]`, of which the first is `process.initial`; log-probabilities `[time]` in nats. From
+        an impossible token on, beliefs are NaN and log-probabilities -inf.
 
     Raises:
         TypeError: an observer without matrices.
@@ -82,20 +82,20 @@ def _(primals: tuple, tangents: tuple) -> tuple[Filtered, Filtered]:
 
 def _filter_plainly(process: Process, tokens: Int[Array, " time"]) -> Filtered:
     beliefs = _beliefs(process, tokens)
-    # Each token's probability from the belief before it: differences of ln P(word) would lose a digit a decade of time.
+    # Each token's probability is from the belief before it: differences of ln P(word) lose a digit a decade of time.
     before = jnp.concatenate([process.initial[None], beliefs])[:-1]
     probabilities = jax.vmap(take)(jax.vmap(process.predict)(before), tokens)
-    impossible = jnp.cumsum(probabilities == 0) > 0  # and whatever follows it
+    impossible = jnp.cumsum(probabilities == 0) > 0  # and all tokens after it
     beliefs = jnp.where(impossible[:, None], jnp.nan, beliefs)
     logarithms = jnp.log(jnp.where(impossible, 1, probabilities))  # the gradient of ln 0 would be NaN
     return Filtered(jnp.concatenate([process.initial[None], beliefs]), jnp.where(impossible, -jnp.inf, logarithms))
 
 
 def _beliefs(process: Process, tokens: Int[Array, " time"]) -> Float[Array, "time state"]:
-    """The belief after each token; finite, and without meaning, after an impossible one.
+    """The belief after each token; after an impossible token it is finite, but has no meaning.
 
-    Within blocks token by token, then over blocks by doubling. `jax.lax.associative_scan` over all tokens forms twice
-    the products and, unrolled into a level per doubling, takes six to nine times as long to compile.
+    The scan goes token by token within blocks, then over blocks by doubling. `jax.lax.associative_scan` over all tokens
+    forms twice as many products and, unrolled into a level per doubling, takes six to nine times as long to compile.
     """
     n_blocks = max(1, -(-len(tokens) // _BLOCK))
     matrices = jax.vmap(take, (None, 0))(process.transitions, tokens)
@@ -114,7 +114,7 @@ def _beliefs(process: Process, tokens: Int[Array, " time"]) -> Float[Array, "tim
 
 
 def _before(blocks: Scaled, none: Scaled) -> Scaled:
-    """The product of all blocks before each, by doubling: products of 1, 2, 4, ... blocks."""
+    """The product of all blocks before each block, by doubling: products of 1, 2, 4, ... blocks."""
     n_blocks = len(blocks[0])
     place = jnp.arange(n_blocks)
 
@@ -150,9 +150,9 @@ def _multiply(left: Scaled, right: Scaled) -> Scaled:
 
 
 def _rescale(rows: Float[Array, "*batch state state"], exponents: Int[Array, "*batch state"]) -> Scaled:
-    """The same matrices, the largest entry of each row near 1."""
+    """The same matrices, with the largest entry of each row near 1."""
     sizes = _size(rows, exponents[..., None])
-    # A row of zeros is scaled like the least of the others: it must not hide them, and its derivative is not zero.
+    # A row of zeros is scaled like the least of the other rows: it must not hide them, and its derivative is not zero.
     zero = (rows == 0).all(-1)
     sizes = jnp.where(zero, jnp.where(zero, -_ZERO, sizes).min(-1, keepdims=True), sizes)
     largest = sizes.max(-1, keepdims=True)
@@ -160,11 +160,11 @@ def _rescale(rows: Float[Array, "*batch state state"], exponents: Int[Array, "*b
 
 
 def _size(values: Float[Array, "*#batch #state"], exponents: Int[Array, "*#batch #state"]) -> Int[Array, "..."]:
-    """The exponent of the largest of values * 2^exponents, anything in range where all are zero."""
+    """The exponent of the largest of values * 2^exponents; any exponent in range if all are zero."""
     own = jnp.where(values == 0, _ZERO, jnp.frexp(jax.lax.stop_gradient(values))[1])
     return jnp.where((values == 0).all(-1), exponents.min(-1), (own + exponents).max(-1))
 
 
 def _power(exponent: Int[Array, "*batch"], like: Float[Array, "..."]) -> Float[Array, "*batch"]:
-    """2^exponent, finite: one beyond the range only ever multiplies a zero."""
+    """2^exponent, kept finite: an exponent beyond the range only ever multiplies a zero."""
     return jnp.exp2(jnp.minimum(exponent, jnp.finfo(like.dtype).maxexp - 1).astype(like.dtype))

@@ -17,7 +17,7 @@ _BLURS = (0.01, 0.1, 0.5, 0.9)
 
 
 class RateDistortion(NamedTuple):
-    """For each trade-off: memory of the past and what it tells of the future, in nats, and the codebook."""
+    """For each trade-off: the memory of the past and what it tells of the future, in nats, and the codebook."""
 
     trade_offs: Float[np.ndarray, " trade"]
     rates: Float[np.ndarray, " trade"]
@@ -29,14 +29,14 @@ def predictive_rate_distortion(process: Process, trade_offs: ArrayLike, *, futur
     """The causal information bottleneck: minimise I[R; S] - beta I[R; future] over memories R of the causal state S.
 
     At beta -> infinity R is the causal state, with rate C_mu and I[S; X_1..X_L] (the excess entropy as L grows); every
-    network with less memory than C_mu lies below the curve. Blahut-Arimoto iteration, p(r | s) ~ p(r) exp(-beta
-    KL[P(future | s) || P(future | r)]), from one code per state, more and less blurred; the best of them is kept.
-    Marzen & Crutchfield 1412.2859; Still, Crutchfield & Ellison 0708.1580.
+    network with less memory than C_mu lies below the curve. The Blahut-Arimoto iteration, p(r | s) ~ p(r) exp(-beta
+    KL[P(future | s) || P(future | r)]), starts from one code per state, with more or less blur; the best result is
+    kept. Marzen & Crutchfield 1412.2859; Still, Crutchfield & Ellison 0708.1580.
 
     Args:
-        process: of finitely many causal states.
+        process: a process of finitely many causal states.
         trade_offs: beta, `[trade]`, positive.
-        future_length: tokens of the future, L.
+        future_length: the number of tokens of the future, L.
 
     Raises:
         ValueError: a trade-off that is not positive and finite; no token of the future; infinitely many causal states.
@@ -66,7 +66,7 @@ def _future_law(machine: Process, state: np.ndarray, length: int) -> Float[Array
 def _best_codes(
     weights: Float[Array, " state"], futures: Float[Array, "state word"], betas: Float[Array, " trade"]
 ) -> tuple[Array, Array, Array]:
-    """For each trade-off the encoder of the lowest Lagrangian, its rate and its predictive information."""
+    """The encoder of the lowest Lagrangian for each trade-off, its rate, and its predictive information."""
     n_states = len(weights)
 
     def iterate(encoder, beta):
@@ -75,7 +75,7 @@ def _best_codes(
         return jax.nn.softmax(jnp.log(code)[None, :] - beta * _divergences(futures, decoder), axis=1)
 
     def settle(blur, beta):
-        # A zero of an encoder stays one, so no start has any.
+        # A zero of an encoder stays zero, so no start has zeros.
         start = (1 - blur) * jnp.eye(n_states) + blur / n_states
         encoder = jax.lax.fori_loop(0, _ITERATIONS, lambda _, e: iterate(e, beta), start)
         return (encoder, *_informations(weights, futures, encoder))
@@ -89,7 +89,7 @@ def _best_codes(
 
 
 def _divergences(futures: Float[Array, "state word"], decoder: Float[Array, "code word"]) -> Array:
-    """KL[P(future | state) || P(future | code)], infinite where the code excludes what the state allows."""
+    """KL[P(future | state) || P(future | code)]; infinite if the code excludes a future that the state allows."""
     seen = futures[:, None, :] > 0
     ratio = jnp.where(seen, futures[:, None, :], 1) / jnp.where(seen, decoder[None], 1)
     return jnp.sum(jnp.where(seen, futures[:, None, :] * jnp.log(ratio), 0), -1)

@@ -1,4 +1,4 @@
-"""Whether a machine can have made the data it was made from: every state is followed through all tokens."""
+"""Whether a machine that was made from data can emit these data: every state is followed through all tokens."""
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -7,9 +7,9 @@ from jaxtyping import Bool, Int
 def allowed(
     successors: Int[np.ndarray, "state token"], sequences: Int[np.ndarray, "batch time"]
 ) -> Bool[np.ndarray, " batch"]:
-    """Whether some state has a path through the whole sequence: whether its probability is above 0.
+    """Whether some state has a path through the whole sequence, so that the sequence has a positive probability.
 
-    The states are followed through about time^1/2 pieces of each sequence at once, and the pieces then joined.
+    The states are followed through about time^1/2 pieces of each sequence at once; then the pieces are joined.
 
     Args:
         successors: the state after each token, negative where the token is impossible.
@@ -23,7 +23,7 @@ def allowed(
     size = max(1, int(length**0.5))
     padded = np.pad(sequences, [(0, 0), (0, -length % size)], constant_values=-1)
     pieces = np.where(padded < 0, vocab_size, padded).reshape(-1, size)
-    # A state that nothing leaves, reached by impossible tokens, and a token that changes no state, for the padding.
+    # Add a state that nothing leaves, for impossible tokens, and a token that changes no state, for the padding.
     table = np.pad(np.where(successors < 0, n_states, successors), ((0, 1), (0, 1)), constant_values=n_states)
     table[:, vocab_size] = np.arange(n_states + 1)
     table = table.reshape(-1)
@@ -39,7 +39,7 @@ def allowed(
 
 
 def first_impossible(successors: Int[np.ndarray, "state token"], tokens: Int[np.ndarray, " time"]) -> int:
-    """The position of the first token that no state allows after those before it; the length where there is none.
+    """The position of the first token that no state allows after the tokens before it; the length if there is none.
 
     >>> first_impossible(np.array([[1, -1], [-1, 0]]), np.array([0, 1, 1]))
     2
@@ -53,7 +53,7 @@ def first_impossible(successors: Int[np.ndarray, "state token"], tokens: Int[np.
 
 
 def repeats(sequences: Int[np.ndarray, "batch time"]) -> bool:
-    """Whether every sequence is some word ten times or more, and then perhaps a part of it; one of none says nothing.
+    """Whether every sequence repeats a word ten times or more, perhaps with a part of it at the end; or is empty.
 
     >>> repeats(np.array([[0, 1, 1] * 10 + [0]])), repeats(np.array([[0, 1, 1] * 10 + [1]]))
     (True, False)
@@ -62,7 +62,7 @@ def repeats(sequences: Int[np.ndarray, "batch time"]) -> bool:
 
 
 def _period(tokens: Int[np.ndarray, " time"]) -> int:
-    """The least shift, up to a tenth of the length, that changes nothing, found as a substring is; 0 for none."""
+    """The least shift, up to a tenth of the length, that changes nothing, by a search for a substring; 0 for none."""
     text = (tokens % 251).astype(np.uint8).tobytes()
     shift = max(0, text.find(text[: len(text) - len(text) // 10], 1))
     return shift if (tokens[shift:] == tokens[: len(tokens) - shift]).all() else 0
@@ -81,10 +81,10 @@ def require_explained(
     suspect: str = "",
     names: tuple[str, ...] | None = None,
 ) -> None:
-    """Raise ValueError unless a machine allows every sequence that it was made from, and no choice where those repeat.
+    """Raise ValueError unless a machine allows every sequence it was made from, and no choice if these repeat.
 
-    The lengths are those within which its states were told apart; `suspect` says what may be wrong where it does not,
-    `names` are those of the tokens.
+    The lengths are those within which its states were told apart. `suspect` says what may be wrong if a sequence is not
+    allowed. `names` are the names of the tokens.
     """
     found = f"the {len(successors)} states found with history_length {history_length}, future_length {future_length}"
     if ((successors >= 0).sum(1) > 1).any() and repeats(sequences[:, history_length:]):

@@ -1,8 +1,8 @@
-"""The filter in unbounded range: each entry of the belief is a number near 1 and an exponent of 2 of its own.
+"""The filter in unbounded range: each entry of the belief is a number near 1 with an exponent of 2 of its own.
 
-A posterior may fall to 1e-400 and rise again; float32 ends at 1e-38, and what it dropped does not come back. With the
-belief v 2^e and T^(token) = m 2^x, entry j of the next one is sum_i v_i m_ij 2^(e_i + x_ij), from which the largest
-exponent is taken out, so that nothing that counts is lost. Several times slower than the plain filter.
+A posterior may fall to 1e-400 and rise again; float32 ends at 1e-38, and a dropped entry does not come back. With the
+belief v 2^e and T^(token) = m 2^x, entry j of the next belief is sum_i v_i m_ij 2^(e_i + x_ij). The largest exponent is
+taken out of this sum, so that nothing that counts is lost. This filter is several times slower than the plain filter.
 """
 
 from typing import NamedTuple
@@ -15,26 +15,26 @@ from beliefgeo.arrays import contract
 from beliefgeo.processes.process import Process, zero_below_rounding
 from beliefgeo.processes.scalars import size_order
 
-# The exponent of nothing: below that of any entry, and three of them add up within an int32.
+# The exponent of zero: it is below that of any entry, and the sum of three such exponents fits in an int32.
 _LEAST = -(2**29)
 
 
 class Scaled(NamedTuple):
-    """The numbers values * 2^exponents; a zero keeps an exponent too, at which its derivative is taken."""
+    """The numbers values * 2^exponents; a zero also keeps an exponent, at which its derivative is taken."""
 
     values: Float[Array, "*batch"]
     exponents: Int[Array, "*batch"]
 
     @property
     def sizes(self) -> Int[Array, "*batch"]:
-        """The exponents, the least of all where the number is zero."""
+        """The exponents; the least possible exponent if the number is zero."""
         return jnp.where(self.values == 0, _LEAST, self.exponents)
 
     def at(self, exponent: Int[Array, "..."]) -> Float[Array, "*batch"]:
-        """The numbers divided by 2^exponent, which is about the largest of them.
+        """The numbers divided by 2^exponent, which is about the largest number.
 
-        Only a zero can be far above it. A derivative by one that is beyond half the range is taken for 0: infinite, it
-        would make NaN of the zeros of a parameter on which the entry does not depend.
+        Only the exponent of a zero can be far above it. A derivative by a zero beyond half the range counts as 0: an
+        infinite derivative would turn zeros into NaN for a parameter on which the entry does not depend.
         """
         above = self.exponents - exponent
         dtype = self.values.dtype
@@ -42,28 +42,28 @@ class Scaled(NamedTuple):
 
 
 class Filtered(NamedTuple):
-    """`beliefs[t]` is the belief after t tokens; `log_probabilities[t]` that of token t given those before it."""
+    """`beliefs[t]` is the belief after t tokens; `log_probabilities[t]` is ln P(token t | those before)."""
 
     beliefs: Float[Array, "time_plus_1 state"]
     log_probabilities: Float[Array, " time"]
 
 
 class ScaledBeliefs(NamedTuple):
-    """As `Filtered`; the beliefs from an impossible token on have no meaning."""
+    """`Filtered` with scaled beliefs; from an impossible token on the beliefs have no meaning."""
 
     beliefs: Scaled
     log_probabilities: Float[Array, " time"]
 
 
 def scaled(numbers: Float[Array, "*batch"], exponents: Int[Array, "*#batch"] | int = 0) -> Scaled:
-    """numbers * 2^exponents, the values near 1."""
+    """numbers * 2^exponents, with values near 1."""
     largest = int(jnp.finfo(numbers.dtype).maxexp) - 2
     own = jnp.clip(jnp.frexp(jax.lax.stop_gradient(numbers))[1], -largest, largest)
     return Scaled(numbers * power_of_two(-own, numbers.dtype), jnp.maximum(own + exponents, _LEAST))
 
 
 def power_of_two(exponent: Int[Array, "*batch"], dtype: jnp.dtype) -> Float[Array, "*batch"]:
-    """2^exponent to the bit, 0 below the range and the largest above: `exp2` rounds, and a million roundings add up."""
+    """2^exponent to the bit; 0 below the range, the largest power above. `exp2` rounds, and roundings add up."""
     info = jnp.finfo(dtype)
     width = jnp.dtype(f"int{info.bits}")
     biased = jnp.clip(exponent, info.minexp - 1, info.maxexp - 1).astype(width) + (info.maxexp - 1)
@@ -71,7 +71,7 @@ def power_of_two(exponent: Int[Array, "*batch"], dtype: jnp.dtype) -> Float[Arra
 
 
 def moved(belief: Scaled, matrix: Scaled) -> Scaled:
-    """Belief @ matrix, `[state]` and `[state, next_state]`."""
+    """belief @ matrix, `[state]` and `[state, next_state]`."""
     exponents = belief.exponents[:, None] + matrix.exponents
     terms = Scaled(belief.values[:, None] * matrix.values, exponents)
     counting = terms.sizes.max(0)
@@ -80,9 +80,9 @@ def moved(belief: Scaled, matrix: Scaled) -> Scaled:
 
 
 def filter_scaled(process: Process, tokens: Int[Array, " time"]) -> ScaledBeliefs:
-    """`filter_beliefs` of one sequence, whatever the range, with derivatives that are finite wherever it is.
+    """`filter_beliefs` of one sequence in any range; derivatives are finite wherever the result is finite.
 
-    Log-probabilities are -inf from an impossible token on, NaN from one outside the vocabulary on.
+    Log-probabilities are -inf from an impossible token on, and NaN from a token outside the vocabulary on.
     """
     matrices = scaled(process.transitions)
     evidence = contract("xij,j->xi", abs(process.transitions), abs(process.readout))
@@ -101,7 +101,7 @@ def filter_scaled(process: Process, tokens: Int[Array, " time"]) -> ScaledBelief
         else:
             seen = mass > 0
         possible, defined = possible & seen, defined & inside
-        # An impossible token keeps the belief before it, for a finite derivative, and is marked.
+        # After an impossible token the belief before it stays, for a finite derivative, and the token is marked.
         mass = jnp.where(possible & defined, mass, 1)
         following = Scaled(joint.values / mass, jnp.maximum(joint.exponents - top, _LEAST))
         belief = jax.tree.map(lambda new, old: jnp.where(possible & defined, new, old), following, belief)
@@ -117,7 +117,7 @@ def filter_scaled(process: Process, tokens: Int[Array, " time"]) -> ScaledBelief
 
 
 def _logarithm(value: Float[Array, ""], exponent: Int[Array, ""]) -> Float[Array, ""]:
-    """ln(value 2^exponent), of one number where that is in range: the sum of two would round twice."""
+    """ln(value 2^exponent), as the logarithm of one number if that is in range: a sum of two would round twice."""
     within = jnp.clip(exponent, -100, 100)
     return jnp.log(value * power_of_two(within, value.dtype)) + (exponent - within) * jnp.log(
         jnp.asarray(2, value.dtype)
@@ -132,19 +132,19 @@ def filter_in_range(process: Process, tokens: Int[Array, " time"]) -> Filtered:
 
 
 def filter_tangents(primals: tuple, tangents: tuple) -> Filtered:
-    """The derivatives of any filter: those of the scaled one, which are finite beside impossible tokens."""
+    """The derivatives of any filter, from the scaled filter, whose derivatives are finite beside impossible tokens."""
     return jax.jvp(filter_in_range, primals, tangents)[1]
 
 
 def rescued(process: Process, tokens: Int[Array, " time"], plain: Filtered, lost: Bool[Array, ""]) -> Filtered:
-    """What a filter gave, and the scaled one's result in its place where an entry came near the end of its range.
+    """The result of a plain filter, or of the scaled filter if an entry came near the end of the plain range.
 
-    A loop of one pass or none: under vmap a `cond` computes both of its branches, this only what some row needs.
+    It is a loop of one pass or none: under vmap a `cond` computes both branches, a loop only what some row needs.
     """
 
     def rescue(state: tuple[Bool[Array, ""], Filtered]) -> tuple[Bool[Array, ""], Filtered]:
         needed, _ = state
-        # True here, which XLA does not know: what does not depend on the loop it computes before it, needed or not.
+        # `needed` is True here, but XLA does not know it: it moves code that does not depend on the loop before it.
         return jnp.zeros((), bool), filter_in_range(process, jnp.where(needed, tokens, 0))
 
     return jax.lax.while_loop(lambda state: state[0], rescue, (lost, plain))[1]
@@ -153,11 +153,12 @@ def rescued(process: Process, tokens: Int[Array, " time"], plain: Filtered, lost
 def may_have_lost(process: Process, least: UInt[Array, ""]) -> Bool[Array, ""]:
     """Whether a product b_i T_ij may have been below the least normal number, and so 0, in a filtered sequence.
 
-    The first to be lost has a nonzero b_i below that number over the least entry of T. Twice that is on the safe side.
+    The first lost product has a nonzero b_i below that number divided by the least entry of T. Twice that bound is
+    safe.
 
     Args:
-        process: T.
-        least: `size_order` of the least entry in any of the beliefs.
+        process: gives T.
+        least: `size_order` of the least entry of all beliefs.
     """
     entries = abs(process.transitions)
     safe = 2 * jnp.finfo(entries.dtype).tiny / jnp.where(entries > 0, entries, 1).min()

@@ -13,8 +13,8 @@ from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.beliefs.windows import check_sequences, window_codes
 from beliefgeo.processes.process import Process, normalise, zero_below_rounding
 
-_BLOCKS = 32  # half of them choose the directions, the other half measure them
-_ROUNDING = 1e-9  # smaller correlations are those of rows that depend on each other; an eigenvalue this near 1 is 1
+_BLOCKS = 32  # half of the blocks choose the directions, the other half measure them
+_ROUNDING = 1e-9  # smaller correlations come from rows that depend on each other; an eigenvalue this near 1 is 1
 
 _Roots = tuple[Float[np.ndarray, " history"], Float[np.ndarray, " future"]]  # of the probabilities of each word
 
@@ -23,13 +23,14 @@ class SpectralModel(NamedTuple):
     """A generalised process learnt from data.
 
     The states of `process` are canonical variates: the first is the constant, `readout` = (1, 0, ..., 0), and the
-    others are what the past tells of the future, in falling order of `correlations`. Those are all the singular
-    values; `held_out` estimates them on data that did not choose the directions, with `held_out_errors`.
+    others are what the past tells of the future, in decreasing order of `correlations`. `correlations` are all the
+    singular values; `held_out` estimates them on data that did not choose the directions, with `held_out_errors`.
     `most_negative` is the least probability that the process gives to any word of history_length + future_length
     tokens or fewer: sampling error can bring it below 0, and nothing is clipped. `log_likelihood` is ln P of the sample
-    under `process` (nats), -inf where it gives a word of the sample, of any length, no positive probability: its
-    probabilities of short words may still be good, but its beliefs along long sequences come to an end.
-    `spectral_radius` is that of the mean dynamics: where it exceeds 1, predictions of the far future diverge.
+    under `process` (nats). It is -inf if the process gives a word of the sample, of any length, no positive
+    probability: its probabilities of short words may still be good, but its beliefs along long sequences come to an
+    end. `spectral_radius` is the spectral radius of the mean dynamics: if it exceeds 1, predictions of the far future
+    diverge.
     """
 
     process: Process
@@ -44,31 +45,32 @@ class SpectralModel(NamedTuple):
 def spectral_learn(
     tokens: ArrayLike, history_length: int, future_length: int, *, rank: int | None = None, significance: float = 1e-3
 ) -> SpectralModel:
-    """The minimal linear model of a stationary process, classical or not, from a sample of it.
+    """The minimal linear model of a stationary process, classical or generalised, from a sample of it.
 
     With H[h, u] = P(h u) and H_x[h, u] = P(h x u) for histories h and futures u of fixed lengths, whitened by the
     marginals of H, W = D_h^-1/2 H D_u^-1/2 = U S V' and likewise W_x, the operators are T^(x) = S^-1 U' W_x V. The
-    leading singular value is then 1 with the roots of the marginals for its vectors, so that T w = w holds exactly,
-    whatever the data, with w = (1, 0, ..., 0).
+    leading singular value is then 1, and its vectors are the roots of the marginals. So T w = w holds exactly, whatever
+    the data, with w = (1, 0, ..., 0).
 
-    The rank is the minimal linear dimension of the process, where the lengths suffice to see it. Even blocks of the
-    data choose singular vectors u_i, v_i; each odd block measures c_i = u_i' W v_i. Beyond the true rank the mean of
-    c_i is 0 up to the product of two sampling errors, in whatever way the vectors were chosen, and its spread between
-    blocks allows for windows that overlap. So the rank is the number of directions before the first whose c_i is not
-    above 0 in a one-sided t test at level `significance`.
+    The rank is the minimal linear dimension of the process, if the lengths suffice to see it. Even blocks of the data
+    choose singular vectors u_i, v_i; each odd block measures c_i = u_i' W v_i. Beyond the true rank the mean of c_i is
+    0 up to the product of two sampling errors, however the vectors were chosen, and its spread between blocks allows
+    for overlapping windows. So the rank is the number of directions before the first direction whose c_i is not above 0
+    in a one-sided t test at level `significance`.
 
     Args:
         tokens: integers from 0, one sequence `[time]` or several `[batch, time]`; or names, as `infer_causal_states`
             takes them, which the process keeps as `token_names`.
-        history_length: tokens of a history.
-        future_length: tokens of a future; both long enough for the Hankel matrix to have full rank (4 for `rrxor`).
-        rank: the dimension, where it is known.
+        history_length: the number of tokens of a history.
+        future_length: the number of tokens of a future; both must be long enough for the Hankel matrix to have full
+            rank (4 for `rrxor`).
+        rank: the dimension, if it is known.
         significance: the chance of a dimension too many.
 
     Raises:
         TypeError: tokens that are neither integers nor names.
-        ValueError: tokens that are no labels 0..V-1, too little data for the lengths, a rank beyond that of the Hankel
-            matrix, more than one stationary law.
+        ValueError: tokens that are not labels 0..V-1, too little data for the lengths, a rank beyond the rank of the
+            Hankel matrix, more than one stationary law.
 
     Source: operators, Jaeger 2000 and Hsu, Kakade & Zhang 2012 (0811.4413); whitening as in the canonical
     correlations of past and future, Akaike 1975; the split as in cross-validated principal components, Stringer et
@@ -117,7 +119,7 @@ def spectral_learn(
 
 
 def _hankel(windows: Int[np.ndarray, " window"], shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """P(h u) `[history, future]` and P(h x u) `[token, history, future]`, of the same windows.
+    """P(h u) `[history, future]` and P(h x u) `[token, history, future]`, from the same windows.
 
     P(h u) comes from the first tokens of x u, so that both have the same P(h), which makes T w = w.
     """
@@ -128,13 +130,13 @@ def _hankel(windows: Int[np.ndarray, " window"], shape: tuple[int, int, int]) ->
 
 
 def _whiten(joint: Float[np.ndarray, "*token history future"], roots: _Roots) -> np.ndarray:
-    """D_h^-1/2 joint D_u^-1/2, and 0 for words never seen, which drops them."""
+    """D_h^-1/2 joint D_u^-1/2, and 0 for words that were never seen, which drops them."""
     past, future = (np.where(root > 0, 1 / np.where(root > 0, root, 1), 0) for root in roots)
     return past[:, None] * joint * future
 
 
 def _directions(whitened: Float[np.ndarray, "history future"], roots: _Roots) -> tuple[np.ndarray, ...]:
-    """Singular vectors and values, the constant first: known, not found, and not alone at 1 for a periodic process."""
+    """Singular vectors and values, the constant first; it is known, and for a periodic process not alone at 1."""
     past, future = roots
     rest = whitened - np.outer(whitened @ future, past @ whitened)
     left, values, right = np.linalg.svd(rest, full_matrices=False)
@@ -184,7 +186,8 @@ def _least_probability(transitions: np.ndarray, initial: np.ndarray, length: int
 def _log_probabilities(process: Process, sequences: Int[Array, "batch time"]) -> Float[Array, "batch time"]:
     """The terms of `log_probability`, -inf from a word without positive probability on, 0 after the end.
 
-    Of each token alone: the law of all tokens, which the filter of any process computes, takes several times longer.
+    Only the given token's probability is computed: the law of all tokens, which a filter computes, takes several times
+    longer.
     """
 
     def step(belief, token):

@@ -20,16 +20,16 @@ from beliefgeo.processes.process import Observer, Process, vocabulary, zero_belo
 
 
 class Expanded(NamedTuple):
-    """The successor of each belief after each token, NaN where impossible, and the token's probability."""
+    """The successor of each belief after each token, NaN if the token is impossible, and the token's probability."""
 
     beliefs: Float[Array, "word token state"]
     probabilities: Float[Array, "word token"]
 
 
 class WordTree(NamedTuple):
-    """All V^L words in lexicographic order; impossible ones have probability 0 and NaN beliefs.
+    """All V^L words in lexicographic order; impossible words have probability 0 and NaN beliefs.
 
-    So have those whose probability is below the range of the precision, 1e-38 in float32; `words` has them.
+    So do words whose probability is below the range of the precision, 1e-38 in float32; `words` includes these.
     """
 
     tokens: Int[Array, "word time"]
@@ -38,7 +38,7 @@ class WordTree(NamedTuple):
 
 
 class Words(NamedTuple):
-    """The allowed words in lexicographic order, in float64; `beliefs[:, t]` after t tokens."""
+    """The allowed words in lexicographic order, in float64; `beliefs[:, t]` are the beliefs after t tokens."""
 
     tokens: Int[np.ndarray, "word time"]
     probabilities: Float[np.ndarray, " word"]
@@ -49,11 +49,11 @@ def expand_beliefs(process: Observer, beliefs: ArrayLike) -> Expanded:
     """One level of the tree: every belief followed by every token.
 
     Args:
-        process: what is observed.
+        process: the process that is observed.
         beliefs: `[word, state]`.
 
     Raises:
-        ValueError: what is no belief of the process (NaN where traced).
+        ValueError: a vector that is not a belief of the process (NaN if it is traced).
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> expand_beliefs(golden_mean(), [[0.0, 1.0]]).probabilities.tolist()
@@ -78,7 +78,7 @@ def levels(process: Observer, length: int) -> list[tuple[Float[Array, "word stat
 
 
 def _joint_levels(process: Process, length: int) -> Iterator[tuple[Array, Array]]:
-    """By belief x probability of the word: a chain of matrix products alone, which XLA compiles at any length."""
+    """The levels by belief x probability of the word: only matrix products, which XLA compiles at any length."""
     joint, masses = process.initial[None], jnp.ones(1, process.initial.dtype)
     yield joint, masses
     for _ in range(length):
@@ -95,7 +95,7 @@ def _belief_levels(process: Observer, length: int) -> Iterator[tuple[Array, Arra
     beliefs, probabilities = process.initial[None], jnp.ones(1, process.initial.dtype)
     yield beliefs, probabilities
     for _ in range(length):
-        # An impossible word has a NaN belief; put any finite one in its place, or its gradient would be NaN too.
+        # An impossible word has a NaN belief; a finite belief replaces it, or its gradient would be NaN too.
         expanded = expand_beliefs(process, jnp.where((probabilities > 0)[:, None], beliefs, process.initial[None]))
         probabilities = (probabilities[:, None] * expanded.probabilities).reshape(-1)
         beliefs = expanded.beliefs.reshape(len(probabilities), -1)
@@ -128,7 +128,7 @@ def _word_tree(process: Observer, length: int) -> WordTree:
 
 
 def words(process: Observer, length: int) -> Words:
-    """The allowed words of a length with their probabilities and beliefs: eager, in float64, no impossible word.
+    """The allowed words of one length with their probabilities and beliefs: eager, in float64, no impossible word.
 
     Returns NumPy arrays: tokens `[word, time]`, probabilities `[word]`, beliefs `[word, time + 1, state]`.
 
@@ -148,10 +148,10 @@ def words(process: Observer, length: int) -> Words:
 
 
 def word_chunks(process: Observer, length: int, depth: int) -> Iterator[Words]:
-    """`words` in pieces, one for each allowed word of `depth` tokens: all that begin with it, never all at once.
+    """`words` in pieces: a piece holds all words that begin with one allowed word of `depth` tokens.
 
     Raises:
-        ValueError: unless 0 <= depth <= length; or a piece does not fit in memory.
+        ValueError: unless 0 <= depth <= length; or if a piece does not fit in memory.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> [chunk.tokens.tolist() for chunk in word_chunks(golden_mean(), 2, 1)]
@@ -187,7 +187,7 @@ def _grow(
 
 
 def _backtrack(grown: list, probabilities: np.ndarray) -> Words:
-    """From each last word back through its ancestors, one gather a level."""
+    """The words from their last tokens back through their ancestors, with one gather for each level."""
     length, n_words = len(grown) - 1, len(probabilities)
     tokens = np.empty((n_words, length), np.int32)
     beliefs = np.empty((n_words, length + 1, grown[0][0].shape[1]))
@@ -204,7 +204,7 @@ def _backtrack(grown: list, probabilities: np.ndarray) -> Words:
 def count_words(process: Observer, length: int) -> int:
     """The number of allowed words of an HMM, without making them: paths through the sets of states a word can reach.
 
-    Of a `product` the product over its factors, of another composition that of its joint.
+    For a `product` it is the product over the factors; for another composition it is the number for its joint.
 
     Raises:
         TypeError: an observer that is not made of processes.
@@ -233,7 +233,7 @@ def count_words(process: Observer, length: int) -> int:
 
 
 def check_tree(process: Observer, length: int, who: str, starts: int = 1) -> None:
-    """Raises where V^length words with their beliefs, of observers who start from several, do not fit in memory."""
+    """Raise if V^length words with their beliefs, from each of `starts` initial beliefs, do not fit in memory."""
     if length < 0:
         raise ValueError(f"length must be 0 or more; got {length}")
     _require_memory(who, starts * vocabulary(process) ** length, length, len(process.initial))

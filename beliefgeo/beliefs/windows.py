@@ -1,4 +1,4 @@
-"""Sequences of tokens as they are given, checked, and every window of them counted."""
+"""Sequences of tokens: they are checked as they are given, and all their windows are counted."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,29 +14,29 @@ _LEAST_COUNT = 10
 
 
 class Sequences(NamedTuple):
-    """Tokens `[batch, time]`, -1 after the end of a shorter sequence, and the names of 0..V-1 where they have any."""
+    """Tokens `[batch, time]`, -1 after the end of a shorter sequence, and the names of 0..V-1 if there are names."""
 
     tokens: Int[np.ndarray, "batch time"]
     names: tuple[str, ...] | None
 
 
 def check_sequences(tokens: ArrayLike) -> Sequences:
-    """Tokens as the labels 0..V-1 of a vocabulary whose largest is seen; names are numbered in their order.
+    """Tokens as the labels 0..V-1 of a vocabulary whose largest label occurs; names are numbered in sorted order.
 
-    A label that never occurs is harmless, a token that this sample lacks. But where 0 is one, and nine in ten of those
-    up to the largest, the labels are no numbering from 0 (such as the letters' codes 48 and 49).
+    A label that never occurs is harmless: the sample lacks this token. But if 0 never occurs, and nine in ten labels up
+    to the largest never occur, the labels do not count from 0 (such as the letters' codes 48 and 49).
 
-    A string is a sequence of one-letter names. So is each string of a list, unless they are names themselves: all of
-    one letter, or few: each repeated ten times on average, and fewer than the letters that spell them. A list of lists
-    leaves no doubt: `[["Mon", "Tue", ...]]` is one sequence of names.
+    A string is a sequence of one-letter names. So is each string of a list, unless the strings are names themselves.
+    They are names if all have one letter, or if they are few: each repeated ten times on average, and fewer than the
+    letters that spell them. A list of lists leaves no doubt: `[["Mon", "Tue", ...]]` is one sequence of names.
 
     Args:
-        tokens: integers `[time]` or `[batch, time]`, a string, a list of names, or a list of such sequences, which may
+        tokens: integers `[time]` or `[batch, time]`, a string, a list of names, or a list of sequences, which may
             differ in length.
 
     Raises:
         TypeError: tokens that are neither integers nor strings.
-        ValueError: no tokens, a negative one, labels that are not 0..V-1.
+        ValueError: no tokens, a negative token, labels that are not 0..V-1.
 
     >>> check_sequences(["ABBA", "BA"])
     Sequences(tokens=array([[ 0,  1,  1,  0],
@@ -54,7 +54,7 @@ def check_sequences(tokens: ArrayLike) -> Sequences:
 
 
 def _words(tokens: Any) -> Sequence[Sequence[str]]:
-    """The sequences of names, none where tokens are anything else."""
+    """The sequences of names; empty if the tokens are not names."""
     if isinstance(tokens, np.ndarray) and tokens.dtype.kind in "UO":
         tokens = tokens.tolist()
     if isinstance(tokens, str):
@@ -83,7 +83,7 @@ def _are_names(strings: Sequence[str]) -> bool:
 
 
 def _padded(rows: Sequence[np.ndarray]) -> Int[np.ndarray, "batch time"]:
-    """Sequences of different lengths in one array, -1 after their ends."""
+    """Sequences of different lengths in one array, with -1 after their ends."""
     padded = np.full((len(rows), max(map(len, rows))), -1)
     for place, row in zip(padded, rows, strict=True):
         place[: len(row)] = row
@@ -91,7 +91,7 @@ def _padded(rows: Sequence[np.ndarray]) -> Int[np.ndarray, "batch time"]:
 
 
 def _integers(tokens: Any) -> np.ndarray:
-    """One sequence [time] or several [batch, time], checked to be integers of 0 or more, then padded."""
+    """One sequence [time] or several [batch, time], checked to be integers of 0 or more, and padded."""
     try:
         array = np.asarray(tokens)
     except ValueError:
@@ -104,7 +104,7 @@ def _integers(tokens: Any) -> np.ndarray:
 
 
 def _checked(array: np.ndarray, most_axes: int, row: tuple[int, ...]) -> np.ndarray:
-    """The array; raises where it holds no tokens. `row` is its number among several."""
+    """The array; raises if it does not hold tokens. `row` is its number among several arrays."""
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(
             f"tokens must be integers; got {array.dtype}: np.unique(list(tokens), return_inverse=True)[1] numbers "
@@ -123,7 +123,7 @@ def _checked(array: np.ndarray, most_axes: int, row: tuple[int, ...]) -> np.ndar
 
 
 def rectangular(tokens: ArrayLike) -> np.ndarray | Array:
-    """Tokens as an array of whatever type, not yet cast.
+    """Tokens as an array of any type, not yet cast.
 
     Raises:
         ValueError: lists of several lengths.
@@ -154,10 +154,10 @@ def _labels(seen: list[int]) -> str:
 def window_codes(sequences: Int[np.ndarray, "batch time"], length: int) -> Int[np.ndarray, "batch window"]:
     """Every window of `length` tokens as the number it spells in base V = the largest token + 1.
 
-    -1 where it would reach beyond the end of a shorter sequence.
+    The number is -1 if the window would reach beyond the end of a shorter sequence.
 
     Raises:
-        ValueError: more such words than one table of counts may hold.
+        ValueError: more words of this length than one table of counts may hold.
 
     >>> window_codes(np.array([[1, 0, 1, 1]]), 2).tolist()
     [[2, 1, 3]]
@@ -181,7 +181,7 @@ def window_codes(sequences: Int[np.ndarray, "batch time"], length: int) -> Int[n
 def count_futures(
     sequences: Int[np.ndarray, "batch time"], history_length: int, future_length: int
 ) -> list[Int[np.ndarray, "history token rest"]]:
-    """`[history, token, rest of the future]` counts for histories of 0..`history_length` tokens, one set of places.
+    """`[history, token, rest of the future]` counts for histories of 0..`history_length` tokens, at the same places.
 
     Raises:
         ValueError: fewer than ten windows for each history seen, or too many words for a table.
