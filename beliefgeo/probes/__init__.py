@@ -1,4 +1,4 @@
-"""What a linear map finds in a network, and what that is worth."""
+"""What a linear map finds in a network, and how that compares with chance and with the next-token law."""
 
 from beliefgeo.probes.controls import Control as Control
 from beliefgeo.probes.controls import Rank as Rank
