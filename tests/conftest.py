@@ -11,6 +11,9 @@ if COMPILED:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
+# Several tests run at once, each with threads of its own: those of OpenBLAS would wait for one another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax  # noqa: E402
 import matplotlib  # noqa: E402
 

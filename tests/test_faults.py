@@ -18,11 +18,11 @@ import optax
 import pytest
 from filelock import FileLock
 
-from beliefgeo.runs.folder import open_run, run_folder
-from beliefgeo.runs.load import history, load_run
 from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.runs import resumable
+from beliefgeo.runs.folder import open_run
+from beliefgeo.runs.load import history, load_run
 
 NETWORK = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
 PLAN = resumable.Plan(steps=12, chunk=2, tokens_per_step=32, snapshots=2)

@@ -95,6 +95,7 @@ def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
         raise ValueError(f"weights must be finite at the lags that are fitted; got {values.tolist()}")
     if not values.any():
         return Decay(np.nan, np.nan, 0.0)
+    zeta = scale = 0.0
     low, high = (0.0 if len(set(lags % 2)) == 1 else -1.0), 1.0
     for _ in range(5):  # finer and finer grids around the best zeta; the scale is in closed form
         grid = np.linspace(low, high, 2001)
@@ -102,7 +103,7 @@ def fit_decay(weights: ArrayLike, lags: ArrayLike) -> Decay:
         size = np.maximum((powers**2).sum(1), 1e-300)
         best = ((powers @ values) ** 2 / size).argmax()
         low, high = grid[max(best - 2, 0)], grid[min(best + 2, len(grid) - 1)]
-    zeta, scale = grid[best], (powers @ values / size)[best]
+        zeta, scale = grid[best], (powers @ values / size)[best]
     slopes = np.stack([zeta**lags, scale * lags * zeta ** np.maximum(lags - 1, 0)], 1)
     variance = ((values - scale * zeta**lags) ** 2).sum() / (len(lags) - 2)
     error = np.sqrt(variance * np.linalg.pinv(slopes.T @ slopes)[1, 1])

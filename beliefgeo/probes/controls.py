@@ -1,6 +1,7 @@
 """Controls of a probe's score: shuffled beliefs, and the parts of a belief that the next-token law sees or does not."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -27,7 +28,8 @@ class PermutationTest(NamedTuple):
     """(1 + number of shuffles that score at least as well) / (1 + number of shuffles)."""
 
 
-class Control(NamedTuple):
+@dataclass(frozen=True)
+class Control:
     """Other targets, drawn again and again, that a probe must beat.
 
     >>> import beliefgeo as bg

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from threadpoolctl import threadpool_limits
 
 from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.probes.folds import check_folds, members_of
@@ -91,7 +92,8 @@ def cross_validate_probe(
     """
     rows = check_regression(features, targets, weights)
     labels, n_folds = check_folds(folds, rows[-1])
-    return _predict(*rows, labels, members_of(labels, n_folds), n_folds, rconds, offset)
+    with _one_thread():
+        return jax.block_until_ready(_predict(*rows, labels, members_of(labels, n_folds), n_folds, rconds, offset))
 
 
 def cross_validated_r2(
@@ -121,7 +123,13 @@ def cross_validated_r2(
     sets = sets / power_of_two(abs(sets).max((1, 2), keepdims=True, initial=0))  # R2 has no scale, squares have
     rows = check_regression(features, jnp.moveaxis(sets, 0, 1).reshape(sets.shape[1], -1), weights)
     labels, n_folds = check_folds(folds, rows[-1])
-    return _score_sets(*rows, members_of(labels, n_folds), n_folds, len(sets))
+    with _one_thread():
+        return jax.block_until_ready(_score_sets(*rows, members_of(labels, n_folds), n_folds, len(sets)))
+
+
+def _one_thread() -> threadpool_limits:
+    """One thread for LAPACK: on small matrices the threads of OpenBLAS wait for one another, for seconds at times."""
+    return threadpool_limits(1, user_api="blas")
 
 
 @partial(jax.jit, static_argnames=("n_folds", "rconds"))

@@ -63,6 +63,7 @@ def torch_steps(network: torch.nn.Module, tokens: np.ndarray, count: int) -> Cal
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
 
     def steps():
+        loss = torch.zeros(())
         for _ in range(count):
             optimizer.zero_grad(set_to_none=True)
             logits = network(held[:, :-1])

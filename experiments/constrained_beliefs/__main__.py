@@ -74,7 +74,8 @@ def main(run: runs.Run, config: Config) -> dict[str, Any]:
         learned = run.learn_several(processes, network, config.budget, context=network.context)
         for setting, process, own in zip(settings, processes, learned, strict=True):
             found[label(name, setting)] = study(run, name, setting, process, own, config)
-    return {"tokens": int(learned[0].tokens[-1]), "networks": found, "published": PUBLISHED}
+    tokens = config.budget.steps * config.budget.batch * config.network.context
+    return {"tokens": tokens, "networks": found, "published": PUBLISHED}
 
 
 def study(

@@ -178,7 +178,8 @@ def explained_variance(
             panel.fill_between(count, seeds.min(0), seeds.max(0), color=color, alpha=0.2, linewidth=0)
             marks = {"color": color, "linewidth": 0.7, "markersize": 3.5, "markerfacecolor": "none"}
             panel.plot(count[: len(known)], known, "D--", **marks, label=f"{site}, published")
-        panel.set(title=title, xlabel="components", ylim=(0.25, 1.02), xticks=count)
+            panel.set_xticks(count)
+        panel.set(title=title, xlabel="components", ylim=(0.25, 1.02))
         panel.set_yticks(
             [0.4, 0.6, 0.8, 1.0], ["", "", "", ""] if panel is not axes[0] else ["0.4", "0.6", "0.8", "1.0"]
         )

@@ -82,7 +82,7 @@ def test_what_a_call_leaves(tmp_path, capsys):
 
 
 def test_what_is_published_stands_beside_the_code(tmp_path, monkeypatch):
-    """Claims and the page's table by `claims`, pictures too by `all`; of fields what a shell would need to say again."""
+    """`claims` puts claims and the table of the page there, `all` the pictures too; the command is said again."""
     home, module = tmp_path / "claim", sys.modules["beliefgeo.runs.start"]
     home.mkdir()
     (home / "README.md").write_text("<!-- claims -->\n<!-- end of claims -->\n")
