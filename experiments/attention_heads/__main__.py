@@ -1,17 +1,17 @@
 """How many attention heads one layer needs for two independent factors whose evidence fades at different rates.
 
 Source: a prediction registered by A. Shai, on the theory of Piotrowski et al. (2502.01954): a layer sums what each
-token tells of a factor, faded by zeta^lag. Factors `bg.mess` with eigenvalues (.7, .7) ask for one head, of pattern
-.7^lag; (.7, .3) for two; (.7, -.3) for three; (.7, -.7) and (.5, -.5) for two, of even and odd lags.
-Our own, by linear algebra: two positive patterns span any two of which one is positive, so (.7, -.3) asks for two.
+token tells of a factor, faded by zeta^lag. Factors `bg.mess` with eigenvalues (.7, .7) need one head, of pattern
+.7^lag; (.7, .3) need two; (.7, -.3) need three; (.7, -.7) and (.5, -.5) need two, of even and odd lags.
+Our own, by linear algebra: two positive patterns span any two patterns if one is positive, so (.7, -.3) needs two.
 Expected, from `default` (excess loss over the optimum, in 1e-5 nats, of 1, 2, 3, 4 heads):
     .7, .7    5.7 6.3 6.0 5.7     one head by both rules: holds
-    .7, .3    5.4 5.0 4.3 4.1     3 heads by both, predicted 2; a matter of 1e-5 nats
+    .7, .3    5.4 5.0 4.3 4.1     3 heads by both, predicted 2; they differ by 1e-5 nats
     .7, -.3   11.8 6.4 5.0 4.7    3 by the share of the loss, 2 by significance
     .5, -.5   40.9 5.7 6.4 6.5    2 by both: holds, but not as an even and an odd head
     .7, -.7   2.9 2.1 2.0 2.3     1 by share, 2 by significance: attention of one head moves with the words
-The fitted zetas come near those of the theory and not on them: of (.7, .7) both are .63, 10% too fast, and their
-intervals exclude .7. A cosine of .95 is a weak test of a pattern: that of .7^lag with .5^lag is .954.
+The fitted zetas come near the theoretical zetas but not on them: for (.7, .7) both are .63, 10% too fast, and their
+intervals exclude .7. A cosine of .95 is a weak test of a pattern: the cosine of .7^lag with .5^lag is .954.
 About 17 minutes on one busy core, 14 of them training.
 
     python experiments/attention_heads                    the default preset
@@ -46,19 +46,19 @@ class Config:
     """The networks, and how to train them."""
 
     cases: tuple[Name, ...] = tuple(CASES)
-    """Which pairs of zeta."""
+    """The pairs of zeta."""
     head_counts: tuple[int, ...] = (1, 2, 3, 4)
     """Numbers of heads, ascending from 1, six at most."""
     network: TransformerConfig = field(default_factory=lambda: TransformerConfig(9, 8, 1, 32, mlp_width=128))
     """One layer; its vocab_size and heads follow from the case."""
     words: int = 4096
-    """At most so many words are read: all, or sampled ones where there are more."""
+    """The largest number of words to read: all words, or, if there are more, sampled words."""
     ideal_steps: int = 400
-    """Optimiser steps for the ideal layer."""
+    """The number of optimiser steps for the ideal layer."""
     budget: runs.Budget = runs.Budget(3000, 64, 1e-2, data="laws", seeds=4)
     """How long to train, and how."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 SHORT = runs.Budget(200, 32, 1e-2, data="laws", seeds=2, chunk=50)
@@ -66,7 +66,7 @@ PRESETS = {"quick": Config((".7, -.7",), (1, 2), words=1024, ideal_steps=100, bu
 
 
 def main(run: runs.Run, config: Config) -> dict[str, Any]:
-    """Processes of one number of states are learnt in one program; each then is compared with its prediction."""
+    """Learn processes of one number of states in one program; then compare each with its prediction."""
     check(config.network, config.head_counts, config.cases, config.budget.seeds)
     found = {}
     for states in sorted({CASES[name].states for name in config.cases}, reverse=True):
@@ -83,7 +83,7 @@ def main(run: runs.Run, config: Config) -> dict[str, Any]:
 
 
 def compare(run: runs.Run, name: Name, process: Product, learned: dict[int, runs.Learned], config: Config) -> dict:
-    """Rows, read, measure: networks of each number of heads beside an ideal layer, constrained beliefs, prediction."""
+    """Rows, read, measure: each number of heads beside an ideal layer, constrained beliefs, and the prediction."""
     context, factors = config.network.context, CASES[name].factors
     rows = reading.rows(run.key(f"words of {name}"), process, context, most=config.words)
     constrained = reading.beliefs_after(partial(constrained_beliefs, process), rows)

@@ -1,4 +1,4 @@
-"""The lines of the table: predictions, and what was found."""
+"""The lines of the table: predictions, and findings."""
 
 from verdicts import ALIKE, CASES, NEAR, Case, Name
 
@@ -6,7 +6,7 @@ from beliefgeo.runs import Claim
 
 
 def claims_of(name: Name, case: Case) -> list[Claim]:
-    """Of one pair of zeta."""
+    """The claims of one pair of zeta."""
     predicted, (first, second) = str(case.heads), (f"{zeta:g}" for zeta in case.zetas)
     line = lambda label, path, *rest: Claim(f"{name}: {label}", f"cases/{name}/{path}", *rest)
     networks = f"heads/{predicted}/trained/factors"

@@ -1,4 +1,4 @@
-"""How many attention heads a layer needs: excess loss by heads, and what each head and each factor's evidence does."""
+"""How many attention heads a layer needs: excess loss by heads, attention of heads, weights of factors' evidence."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -21,26 +21,26 @@ class Excess(NamedTuple):
     """The excess loss of networks of each number of heads. Nats."""
 
     networks: Mapping[int, Seeds]
-    """By number of heads."""
+    """The excess loss by number of heads."""
     ideal: Mapping[int, float]
-    """heads -> that of an ideal layer."""
+    """heads -> the excess loss of an ideal layer."""
     predicted: int
     """The number of heads that was predicted to suffice."""
 
 
 class Weights(NamedTuple):
-    """What evidence about each factor weighs in the residual after attention, by lag."""
+    """The weight of evidence about each factor in the residual after attention, by lag."""
 
     measured: Float[AnyArray, "seed factor lag"]
-    """By regression on the tokens read."""
+    """The weight by regression on the tokens read."""
     by_attention: Float[AnyArray, "seed factor lag"]
-    """Of the mean attention, the values and the embedding."""
+    """The weight computed from the mean attention, the values and the embedding."""
     zetas: tuple[float, ...]
-    """What they should be is zeta^lag."""
+    """The theoretical weight is zeta^lag."""
 
 
 def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
-    """Excess loss, learning; attention and weights where the predicted number of heads was trained."""
+    """Draw excess loss and learning; attention and weights too if the predicted number of heads was trained."""
     excess, attention, weights, learning = {}, {}, {}, {}
     for name, case in results["cases"].items():
         title, verdict = "$\\zeta$ = " + name.replace("-", "\u2212"), case["verdict"]
@@ -61,7 +61,7 @@ def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
 
 @styled
 def excess_by_heads(cases: Mapping[str, Excess], *, columns: int = 3) -> Figure:
-    """One panel a case: each seed, the mean with its interval, the ideal layer, and the predicted number in grey."""
+    """A panel for each case: each seed, the mean with its interval, the ideal layer, the predicted number in grey."""
     figure, shown = _grid(cases, columns, "heads", "excess loss ($10^{-4}$ nats)")
     for panel, case in shown:
         panel.axvspan(case.predicted - 0.3, case.predicted + 0.3, color="0.88", linewidth=0, label="predicted")
@@ -80,7 +80,7 @@ def excess_by_heads(cases: Mapping[str, Excess], *, columns: int = 3) -> Figure:
         [*case.ideal.values(), *np.ravel([one.values for one in case.networks.values()])] for case in cases.values()
     ]
     limits = 1e4 * np.min([min(one) for one in drawn]) / 1.5, 1e4 * np.max([max(one) for one in drawn]) * 1.5
-    for panel in figure.axes:  # one scale, so that panels compare
+    for panel in figure.axes:  # all panels have one scale
         panel.set_ylim(*limits)
         panel.yaxis.set_major_formatter("{x:g}")
         panel.yaxis.set_minor_formatter(NullFormatter())
@@ -94,7 +94,7 @@ def attention_patterns(
     *,
     columns: int = 3,
 ) -> Figure:
-    """One panel a case: attention of each head by lag, a line a seed; the predicted patterns in grey."""
+    """A panel for each case: attention of each head by lag, a line for each seed; the predicted patterns in grey."""
     figure, shown = _grid(cases, columns, "lag (tokens)", "attention")
     for panel, (measured, patterns) in shown:
         measured = np.asarray(measured)
@@ -116,7 +116,7 @@ def attention_patterns(
 
 @styled
 def factor_weights(cases: Mapping[str, Weights], *, columns: int = 3) -> Figure:
-    """One panel a case: weights of each factor, solid, a line a seed; by mean attention dotted; zeta^lag as marks."""
+    """A panel for each case: weights of each factor, a solid line for each seed; dotted by mean attention; zeta^lag."""
     figure, shown = _grid(cases, columns, "lag (tokens)", "weight of evidence")
     for panel, case in shown:
         lags = np.arange(np.shape(case.measured)[2])
@@ -139,7 +139,7 @@ def learning_curves(
     *,
     columns: int = 3,
 ) -> Figure:
-    """One panel a case: excess loss on the training data against training tokens, mean of the seeds.
+    """A panel for each case: excess loss on the training data against training tokens, mean of the seeds.
 
     A line for each number of heads, six at most.
     """
@@ -158,7 +158,7 @@ def learning_curves(
 def _grid(
     cases: Mapping[str, Any], columns: int, xlabel: str, ylabel: str
 ) -> tuple[Figure, Iterator[tuple[Axes, Any]]]:
-    """A titled panel a case with what is drawn in it; labels at the left and at the bottom only."""
+    """A titled panel for each case with what is drawn in it; labels are at the left and at the bottom only."""
     columns = min(columns, len(cases))
     rows = -(-len(cases) // columns)
     figure, axes = panels(rows, columns, PAGE, 0.35 + 1.7 * rows)

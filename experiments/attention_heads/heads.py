@@ -1,4 +1,4 @@
-"""How many heads an attention layer needs: the least loss that so many can reach, and rules for when fewer suffice."""
+"""How many heads an attention layer needs: the least loss for each number, and rules for when fewer heads suffice."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,19 +15,19 @@ from beliefgeo.beliefs.constrained import evidence
 from beliefgeo.processes.process import Process
 from beliefgeo.reading import Seeds, sampled_words
 
-# Sampled words of each factor, and random starts, of an ideal layer.
+# The numbers of sampled words of each factor, and of random starts, for an ideal layer.
 _WORDS, _STARTS = 500, 2
 
 
 def fewest_by_share(gaps: Mapping[int, float], share: float) -> int:
-    """The fewest heads that lack little of what the most gain: gap(h) - gap(most) <= share (gap(few) - gap(most)).
+    """The fewest heads that miss little of the largest gain: gap(h) - gap(most) <= share (gap(few) - gap(most)).
 
     Args:
         gaps: excess losses by number of heads.
-        share: at most so much may be lacking.
+        share: the largest share of the gain that may be missing.
 
     Raises:
-        ValueError: no gaps, or such as are not finite.
+        ValueError: no gaps, or gaps that are not finite.
 
     >>> fewest_by_share({1: 10.0, 2: 4.0, 3: 3.0}, 0.2)
     2
@@ -39,13 +39,13 @@ def fewest_by_share(gaps: Mapping[int, float], share: float) -> int:
 
 
 def fewest_unbeaten(gaps: Mapping[int, ArrayLike]) -> int:
-    """The fewest heads that no larger number beats, at 95%, two-sided, in pairs of networks that saw the same data.
+    """The fewest heads that no larger number of heads beats, at 95%, two-sided, in pairs with the same data.
 
     Args:
         gaps: excess losses `[seed]` by number of heads.
 
     Raises:
-        ValueError: no gaps, fewer than two seeds, other numbers of seeds for some heads, or gaps that are not finite.
+        ValueError: no gaps, fewer than two seeds, different numbers of seeds, or gaps that are not finite.
 
     >>> fewest_unbeaten({1: np.array([5.0, 5.1]), 2: np.array([3.0, 3.1]), 3: np.array([2.0, 4.0])})
     2
@@ -56,7 +56,7 @@ def fewest_unbeaten(gaps: Mapping[int, ArrayLike]) -> int:
 
 
 def _interval(seeds: Seeds) -> np.ndarray:
-    """Of two seeds or more, which `_check_gaps` asks for."""
+    """The interval of two seeds or more; `_check_gaps` has checked their number."""
     assert seeds.interval is not None
     return seeds.interval
 
@@ -75,27 +75,27 @@ class Needed(NamedTuple):
     """The fewest heads that suffice."""
 
     by_share: int | None
-    """None where it is not resolved."""
+    """The number by share; None if it is not resolved."""
     by_significance: int
     ideal_layer: int
-    """By share."""
+    """The number for the ideal layer, by share."""
     gain: Seeds
-    """Of the most heads over the fewest. Nats."""
+    """The gain of the most heads over the fewest heads. Nats."""
     ideal_gain: float
-    """The same of the ideal layer."""
+    """The same gain for the ideal layer."""
 
 
 def needed_heads(gaps: Mapping[int, ArrayLike], ideal: Mapping[int, float], *, share: float, no_gain: float) -> Needed:
-    """The fewest heads that suffice, by two rules for the networks and by the first for the ideal layer.
+    """The fewest heads that suffice, by two rules for the networks and by the first rule for the ideal layer.
 
-    By share: `fewest_by_share` of the means, if the most heads surely gain something over the fewest, at 95%. If not,
-    the fewest suffice; or, where the ideal layer gains less than this test can see, it is not resolved: None.
-    By significance: `fewest_unbeaten`.
+    By share: `fewest_by_share` of the means, if the most heads gain something over the fewest heads at 95%. If they do
+    not, the fewest heads suffice; but if the ideal layer gains less than this test can see, the number is not resolved:
+    None. By significance: `fewest_unbeaten`.
 
     Args:
         gaps: excess losses of networks `[seed]` by number of heads; seeds of one index saw the same data.
         ideal: excess losses of the ideal layer, by the same numbers of heads.
-        share: of `fewest_by_share`.
+        share: as in `fewest_by_share`.
         no_gain: the ideal layer gains nothing if it gains no more than this share of what the fewest heads leave.
 
     Raises:
@@ -118,7 +118,7 @@ def needed_heads(gaps: Mapping[int, ArrayLike], ideal: Mapping[int, float], *, s
 
 
 class _Text(NamedTuple):
-    """Words of one factor: what each token tells, the exact laws after it, and what turns beliefs into laws."""
+    """Words of one factor: what each token tells, the exact laws after it, and the map from beliefs to laws."""
 
     told: Float[Array, "*factor word time state"]
     laws: Float[Array, "*factor word time token"]
@@ -127,22 +127,23 @@ class _Text(NamedTuple):
 
 
 def ideal_layer_gap(key: PRNGKeyArray, factors: Sequence[Process], heads: int, *, context: int, steps: int) -> float:
-    """The least gap of a layer whose sums are read linearly: patterns free but positive, gains free, no MLP. Nats.
+    """The least gap of a layer whose sums are used linearly: positive patterns and any gains, but no MLP. Nats.
 
     The belief about factor i is pi_i + sum_s w_i(t - s) evidence_i[z_s], w_i = sum_h gain_hi pattern_h + (lag 0) own_i,
-    as the token itself reaches the sum past the heads; the factors' losses add. With w_i = zeta_i^lag these are the
-    constrained beliefs. Fitted on sampled words of each factor: a few per cent of noise, common to all head counts.
+    because the token itself reaches the sum past the heads; the factors' losses add. With w_i = zeta_i^lag these are
+    the constrained beliefs. The layer is fitted on sampled words of each factor, which leaves a few per cent of noise,
+    common to all numbers of heads.
 
     Args:
         key: draws the words and the starts.
-        factors: independent ones, of equal numbers of states and tokens.
-        heads: how many patterns.
-        context: tokens read.
-        steps: of Adam.
+        factors: independent factors, of equal numbers of states and tokens.
+        heads: the number of patterns.
+        context: the number of tokens read.
+        steps: the number of steps of Adam.
 
     Raises:
-        ValueError: no factors, factors of different sizes, or one with a token that cannot come first, whose evidence
-            is undefined; no heads, no context or no steps.
+        ValueError: no factors, factors of different sizes, or a factor with a token that cannot come first, whose
+            evidence is undefined; no heads, no context or no steps.
     """
     if len({factor.transitions.shape for factor in factors}) != 1:
         raise ValueError(f"factors must be of one size; got {[factor.transitions.shape for factor in factors]}")
@@ -190,18 +191,18 @@ def _start(key: PRNGKeyArray, texts: _Text, heads: int) -> dict[str, Array]:
 
 
 def _loss(layer: dict[str, Array], texts: _Text) -> Float[Array, ""]:
-    """The factors' gaps added up."""
+    """The sum of the factors' gaps."""
     weights = contract("fh,hl->fl", layer["gains"], jax.nn.softmax(layer["scores"], -1))
     return jax.vmap(_gap)(weights.at[:, 0].add(layer["own"]), texts).sum()
 
 
 def _gap(weights: Float[Array, " lag"], text: _Text) -> Float[Array, ""]:
-    """KL from the laws to what the sums, each token's evidence weighted by its lag, predict; mean over positions."""
+    """KL from the laws to the prediction of the sums of evidence weighted by lag; mean over positions."""
     position = jnp.arange(len(weights))
     lag = position[:, None] - position[None]
     sums = contract("ts,nsi->nti", jnp.where(lag >= 0, weights[lag], 0), text.told)
     predicted = contract("nti,ix->ntx", text.initial[None, None] + sums, text.emissions)
-    predicted = jnp.maximum(predicted, 1e-6)  # a sum may leave the simplex, and then no longer be a law
+    predicted = jnp.maximum(predicted, 1e-6)  # a sum may leave the simplex, and then it is not a law
     predicted = predicted / predicted.sum(2, keepdims=True)
     possible = text.laws > 0  # 0 log 0 is 0
     log_laws = jnp.log(jnp.where(possible, text.laws, 1))

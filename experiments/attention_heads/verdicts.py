@@ -1,4 +1,4 @@
-"""The predictions, and what follows for them from losses, patterns and fading."""
+"""The predictions, and the verdicts on them from losses, patterns and fading."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -14,7 +14,7 @@ from beliefgeo.reading import Seeds
 Name = Literal[".7, .7", ".7, .3", ".7, -.3", ".5, -.5", ".7, -.7"]
 
 SHARE = 0.2  # a number of heads suffices if it lacks at most this share of what the most heads gain over one
-NO_GAIN = 0.02  # an ideal layer gains nothing that is less than this share of what one head leaves
+NO_GAIN = 0.02  # an ideal layer gains nothing if it gains less than this share of what one head leaves
 NEAR = 0.1  # how far a fitted zeta may lie from the true one
 ALIKE = 0.95  # the least cosine of an attention pattern with the predicted one: a weak test, see `rival_cosine`
 
@@ -23,24 +23,24 @@ class Case(NamedTuple):
     """Two independent factors `bg.mess`, one for each zeta."""
 
     zetas: tuple[float, float]
-    """Eigenvalues of the factors' mean dynamics: what a token tells weighs zeta^lag."""
+    """Eigenvalues of the factors' mean dynamics: what a token tells has the weight zeta^lag."""
     states: int = 3
-    """States, and tokens, of each factor."""
+    """The number of states, and of tokens, of each factor."""
     alpha: float = 0.6
-    """Probability that a state emits its own token."""
+    """The probability that a state emits its own token."""
 
     @property
     def factors(self) -> list[bg.Process]:
-        """x = (1 - zeta) / states."""
+        """The factors, with x = (1 - zeta) / states."""
         return [bg.mess((1 - zeta) / self.states, self.alpha, self.states) for zeta in self.zetas]
 
     @property
     def heads(self) -> int:
-        """How many are predicted: one for each pattern."""
+        """The predicted number of heads: a head for each pattern."""
         return len(predicted_patterns(self.zetas, 2))
 
 
-# Two states of alpha .7 emit as three of .6 do: both emission matrices have the eigenvalue .4.
+# Two states of alpha .7 emit as three states of .6 do: both emission matrices have the eigenvalue .4.
 CASES: dict[Name, Case] = {
     ".7, .7": Case((0.7, 0.7)),
     ".7, .3": Case((0.7, 0.3)),
@@ -54,34 +54,34 @@ class Patterns(NamedTuple):
     """Patterns and fading of the networks with as many heads as predicted."""
 
     cosines: Seeds
-    """Of each predicted pattern with the head that takes its part."""
+    """The cosine of each predicted pattern with the head assigned to it."""
     untrained_cosines: Seeds
     attention: str
-    """Whether it holds that the least cosine is `ALIKE` or more."""
+    """Whether the least cosine is `ALIKE` or more."""
     fading: str
-    """Whether it holds that fitted zetas lie within `NEAR` of the true ones."""
+    """Whether the fitted zetas lie within `NEAR` of the true zetas."""
     fading_by_mean_attention: str
     interval_excludes_theory: Bool[np.ndarray, " factor"]
-    """Of the fitted zetas."""
+    """Whether the interval of each fitted zeta excludes the true zeta."""
 
 
 class Verdict(NamedTuple):
-    """What follows for a prediction."""
+    """The verdict on a prediction."""
 
     predicted: int
-    """Heads."""
+    """The predicted number of heads."""
     patterns: dict[str, Float[np.ndarray, " lag"]]
     by_share: str
     by_significance: str
     found: Patterns | None
-    """None where networks of the predicted number of heads were not trained."""
+    """What was found; None if networks of the predicted number of heads were not trained."""
 
 
 def judge(case: Case, networks: Mapping[int, Mapping[str, Any]], needed: Any) -> Verdict:
-    """By the rules above.
+    """The verdict by the rules above.
 
     Args:
-        case: what was predicted.
+        case: the predicted case.
         networks: by number of heads, "trained" and "untrained", with "factors" of `factors_of_layer`, as `Seeds`.
         needed: heads `by_share` (None: not resolved) and `by_significance`.
     """
@@ -96,7 +96,7 @@ def judge(case: Case, networks: Mapping[int, Mapping[str, Any]], needed: Any) ->
 def judge_patterns(
     case: Case, networks: Mapping[str, Any], patterns: Mapping[str, Float[np.ndarray, " lag"]]
 ) -> Patterns:
-    """Cosines of trained and untrained networks; fading of the trained ones."""
+    """Cosines of trained and untrained networks; fading of the trained networks."""
     found, zetas = networks["trained"]["factors"], np.array(case.zetas)
     cosines = lambda net: np.array(
         [match_patterns(seed, [*patterns.values()]) for seed in networks[net]["factors"].by_lag.values]
@@ -116,7 +116,7 @@ def judge_patterns(
 
 
 def check(network: TransformerConfig, head_counts: Sequence[int], cases: Sequence[Name], seeds: int) -> None:
-    """Refuse what the claim is not about."""
+    """Refuse a configuration that the claim is not about."""
     if network.layers != 1 or network.context < 6:
         got = f"layers {network.layers}, context {network.context}"
         raise ValueError(f"the claim is about one layer and lags up to 5: give layers 1, context 6 or more; got {got}")
@@ -132,6 +132,6 @@ def check(network: TransformerConfig, head_counts: Sequence[int], cases: Sequenc
 
 
 def rival_cosine(zeta: float, other: float, context: int) -> float:
-    """The cosine, from lag 1 on, of two fading patterns: a head as alike as that tells neither from the other."""
+    """The cosine, from lag 1 on, of two fading patterns: a head with this cosine does not tell them apart."""
     lags = np.arange(context)
     return float(match_patterns([other**lags], [zeta**lags])[0])

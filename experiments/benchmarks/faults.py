@@ -21,7 +21,7 @@ LEAVINGS = re.compile(r"tmp|partial")
 
 
 class Undisturbed(NamedTuple):
-    """What every run must end with."""
+    """The results with which every run must end."""
 
     result: dict[str, bytes]
     seconds: float
@@ -31,7 +31,7 @@ class Undisturbed(NamedTuple):
 def start(
     out: Path, *options: str, file_limit: int | None = None, variables: dict[str, str] | None = None
 ) -> subprocess.Popen:
-    """Give the command; `file_limit` (KiB) makes larger files fail as a full disk does."""
+    """Start the command; `file_limit` (KiB) makes larger files fail, as on a full disk."""
     command = [*COMMAND, "--out", str(out), *options]
     if file_limit is not None:
         command = ["bash", "-c", f'ulimit -f {file_limit}; exec "$@"', "bash", *command]
@@ -40,20 +40,20 @@ def start(
 
 
 def finish(out: Path, *options: str, file_limit: int | None = None) -> tuple[int, str]:
-    """Give the command and wait: exit status and what was said."""
+    """Run the command to its end: exit status and output."""
     process = start(out, *options, file_limit=file_limit)
     said, _ = process.communicate()
     return process.returncode, said
 
 
 def network_folder(out: Path) -> Path:
-    """Of the one network that was trained in `out`."""
+    """The folder of the one network that was trained in `out`."""
     (folder,) = (out / "networks").iterdir()
     return folder
 
 
 def await_training(out: Path, process: subprocess.Popen) -> None:
-    """Wait until its first chunk of steps is written down, or it has ended."""
+    """Wait until the process has recorded its first chunk of steps, or has ended."""
     while process.poll() is None and not any(path.stat().st_size for path in out.glob("networks/*/history.jsonl")):
         time.sleep(0.02)
 
@@ -68,13 +68,13 @@ def result(out: Path) -> dict[str, bytes]:
 
 
 def is_alike(out: Path, undisturbed: Undisturbed) -> bool:
-    """The same numbers to the last bit, and nothing temporary left."""
+    """Whether the run has the same numbers to the last bit, and left nothing temporary."""
     left = [path for path in out.rglob("*") if LEAVINGS.search(path.name)]
     return not left and result(out) == undisturbed.result
 
 
 def ends_alike(out: Path, undisturbed: Undisturbed) -> bool:
-    """The same command again, to the end, with the same result."""
+    """Whether the same command, run again to its end, has the same result."""
     status, said = finish(out)
     if status:
         print(said)
@@ -82,7 +82,7 @@ def ends_alike(out: Path, undisturbed: Undisturbed) -> bool:
 
 
 def killed(out: Path, undisturbed: Undisturbed, random: np.random.Generator, kills: int) -> bool:
-    """SIGKILL at uniform moments of a run's length; a run that ends before its kill is checked and begun afresh."""
+    """Send SIGKILL at uniform moments of a run's length; a run that ends before it is checked and begun afresh."""
     survived = True
     while kills:
         process = start(out)
@@ -100,7 +100,7 @@ def killed(out: Path, undisturbed: Undisturbed, random: np.random.Generator, kil
 
 
 def interrupted(out: Path, undisturbed: Undisturbed, random: np.random.Generator) -> bool:
-    """SIGINT while it trains: status 130, and a sentence on how to go on."""
+    """Send SIGINT during training: the run must exit with status 130 and say how to continue."""
     process = start(out)
     await_training(out, process)
     time.sleep(random.uniform(0, 0.2 * undisturbed.seconds))
@@ -110,7 +110,7 @@ def interrupted(out: Path, undisturbed: Undisturbed, random: np.random.Generator
 
 
 def damaged(out: Path, undisturbed: Undisturbed, random: np.random.Generator) -> bool:
-    """A file of the latest checkpoint cut short, with a bit flipped, or removed: told, and trained again."""
+    """Cut short, flip a bit of, or remove a file of the latest checkpoint: the run must say so and train again."""
     shutil.copytree(undisturbed.folder, out)
     checkpoint = max((network_folder(out) / "checkpoints").glob("[0-9]*"), key=lambda path: int(path.name))
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.stat().st_size)
@@ -130,13 +130,13 @@ def damaged(out: Path, undisturbed: Undisturbed, random: np.random.Generator) ->
 
 
 def starved(out: Path, undisturbed: Undisturbed) -> bool:
-    """Files beyond 64 KiB cannot be written, as on a full disk: one sentence, and nothing lost."""
+    """Let no file exceed 64 KiB, as on a full disk: the run must say so in one sentence and lose nothing."""
     status, said = finish(out, file_limit=64)
     return status == 1 and "error: cannot save step" in said and ends_alike(out, undisturbed)
 
 
 def started_twice(out: Path, undisturbed: Undisturbed) -> bool:
-    """The second of two runs on one folder refuses, the first goes on."""
+    """Start two runs on one folder: the second must refuse, and the first must go on."""
     first = start(out)
     await_training(out, first)
     status, said = finish(out)
@@ -145,7 +145,7 @@ def started_twice(out: Path, undisturbed: Undisturbed) -> bool:
 
 
 def left_alone(out: Path) -> bool:
-    """One of two processes killed: the other ends within a minute, and the same command of both goes on to the end."""
+    """Kill one of two processes: the other must end within a minute, and the same command must finish both."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -164,7 +164,7 @@ def left_alone(out: Path) -> bool:
 
 
 def diverged(out: Path, *options: str, message: str) -> bool:
-    """Stops with the step, and the last good checkpoint loads."""
+    """Let the loss diverge: the run must stop and name the step, and the last good checkpoint must load."""
     status, said = finish(out, *options)
     params = runs.load_run(network_folder(out)).params
     finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))

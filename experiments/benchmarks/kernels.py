@@ -1,12 +1,12 @@
-"""How fast the kernels are, as ratios to what one would otherwise use, measured side by side in one run.
+"""How fast the kernels are, as ratios to common alternatives, measured side by side in one run.
 
-Baselines: a scan with `jax.random.choice` per step, under vmap and jit, that carries the belief, as today's toolkits
-do; dynamax's `hmm_filter`, given `transitions[tokens]` as time-varying matrices and zero log-likelihoods, which makes
-its filtered probabilities our beliefs, and asked for these and the log-likelihood alone, which is what we give (all
-that it gives stands beside); hmmlearn's `score`, in C++, of a process whose state emits and then moves, which is all
-it knows; scikit-learn's `LinearRegression`; and a floor for sampling: a program that writes as many bytes of the same
+Baselines: a scan with `jax.random.choice` per step, under vmap and jit, that carries the belief, as in today's
+toolkits. dynamax's `hmm_filter`, given `transitions[tokens]` as time-varying matrices and zero log-likelihoods, which
+makes its filtered probabilities our beliefs; it is asked for these and the log-likelihood alone, as we give them (its
+full output stands beside). hmmlearn's `score`, in C++, for a process whose state emits and then moves, the only kind it
+supports. scikit-learn's `LinearRegression`. A floor for sampling: a program that writes as many bytes of the same
 shapes and computes nothing. B = 1024 sequences of L = 128 tokens; probes of 590,490 rows x 64 or 256 -> 3. Repetitions
-are interleaved, so that a slow moment hits all alike; medians are compared.
+are interleaved, so that a slow moment of the machine hits all alike; medians are compared.
 
     pip install -e ".[bench]" && python experiments/benchmarks/kernels.py
 """
@@ -34,12 +34,12 @@ from beliefgeo.probes.least_squares import solve_probe
 from beliefgeo.probes.statistic import merge_statistics, probe_statistic
 
 BATCH, LENGTH, ROWS, WIDE, REPETITIONS = 1024, 128, 590_490, 256, 100
-# Of each measurement its own.
+# Each measurement has its own key.
 SAMPLING, FILTERING, SCORING, STREAMING = jax.random.split(jax.random.key(0), 4)
 
 
 def choice_per_step(key, process):
-    """Tokens and beliefs by a categorical draw at every step."""
+    """Tokens and beliefs, by a categorical draw at every step."""
 
     def step(belief, key):
         law = process.transitions.sum(2) @ belief
@@ -52,12 +52,12 @@ def choice_per_step(key, process):
 
 
 def writing(shapes) -> Callable[[float], jax.Array]:
-    """A program that fills arrays of these shapes with one number: whoever returns them writes as many bytes."""
+    """A program that fills arrays of these shapes with one number; a program that returns them writes as many bytes."""
     return jax.jit(lambda number: jax.tree.map(lambda leaf: jnp.full(leaf.shape, number, leaf.dtype), shapes))
 
 
 def sampling(process) -> report.Compared:
-    """To sample BATCH sequences."""
+    """The times to sample BATCH sequences."""
     keys = jax.random.split(SAMPLING, BATCH)
     batched = lambda function: jax.jit(jax.vmap(lambda key: function(key, process)))
     everything = batched(lambda key, process: bg.sample(key, process, LENGTH))
@@ -78,7 +78,7 @@ def sampling(process) -> report.Compared:
 
 
 def filtering(process) -> report.Compared:
-    """To filter BATCH sequences; checks that both give the same beliefs."""
+    """The times to filter BATCH sequences; checks that both give the same beliefs."""
     keys = jax.random.split(FILTERING, BATCH)
     tokens = jax.vmap(bg.sample, (0, None, None))(keys, process, LENGTH).tokens
 
@@ -107,7 +107,7 @@ def filtering(process) -> report.Compared:
 
 
 def scoring() -> report.Compared:
-    """For the log-likelihood of BATCH sequences; checks that hmmlearn, which gives no beliefs, agrees."""
+    """The times for the log-likelihood of BATCH sequences; checks that hmmlearn, which gives no beliefs, agrees."""
     moves = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]])
     parts = np.array([0.4, 0.3, 0.3]), moves, moves[::-1]
     process = bg.from_moore(*parts)
@@ -130,7 +130,7 @@ def scoring() -> report.Compared:
 
 
 def probing(width: int, repetitions: int) -> report.Compared:
-    """To fit a probe of ROWS rows of that many features; checks that both agree."""
+    """The times to fit a probe to ROWS rows of this width; checks that both probes agree."""
     rng = np.random.default_rng(0)
     features = rng.standard_normal((ROWS, width), np.float32)
     targets = features[:, :3] + rng.standard_normal((ROWS, 3), np.float32)
@@ -143,7 +143,7 @@ def probing(width: int, repetitions: int) -> report.Compared:
 
 @partial(jax.jit, static_argnums=1)
 def streamed_probe(key, chunks: int) -> bg.Probe:
-    """A probe of ROWS / 10 rows a chunk, drawn one chunk after the other and never in memory together."""
+    """A probe of chunks of ROWS / 10 rows; they are drawn one after the other and never in memory together."""
 
     def statistic(key):
         features = jax.random.normal(key, (ROWS // 10, WIDE))
@@ -160,7 +160,7 @@ def streamed_probe(key, chunks: int) -> bg.Probe:
 
 
 def streaming() -> tuple[dict[str, float], dict[str, float]]:
-    """Milliseconds of streamed probes, the drawing of rows included, and the program's peak of memory (MiB) so far."""
+    """Milliseconds of streamed probes, including the drawing of rows, and the program's peak memory so far (MiB)."""
     milliseconds, peaks = {}, {}
     for chunks in (10, 100):
         began = time.perf_counter()
@@ -174,19 +174,19 @@ def streaming() -> tuple[dict[str, float], dict[str, float]]:
 
 
 def importing() -> report.Compared:
-    """To start Python and import the package, beside the packages it stands on."""
+    """The times to start Python and import the package, beside the packages it depends on."""
     start = lambda code: partial(subprocess.check_call, [sys.executable, "-c", code])
     theirs, ours = "import jax, flax, optax, equinox", "import beliefgeo"
     return report.compare({theirs: start(theirs)}, {ours: start(ours)}, repetitions=7)
 
 
 def main(history: Path = report.HISTORY) -> None:
-    """Measure, print the ratios to the first of each group, and keep them.
+    """Measure, print the ratios to the first baseline of each group, and keep them.
 
     Args:
-        history: where a line is added.
+        history: the file that gets a new line.
     """
-    streamed, peaks = streaming()  # first: it reads the highest memory so far
+    streamed, peaks = streaming()  # first, because it reports the highest memory so far
     rows = [(size, f"{streamed[size] / 1e3:.1f}", f"{peaks[size]:.0f}") for size in streamed]
     report.print_table("streamed probe", ("", "seconds", "peak of memory (MiB)"), rows)
     groups = {}

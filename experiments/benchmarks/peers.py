@@ -38,7 +38,7 @@ class Block(torch.nn.Module):
 
 
 class TorchTransformer(torch.nn.Module):
-    """The network of CONFIG as one would write it in PyTorch."""
+    """The network of CONFIG, written in PyTorch."""
 
     def __init__(self):
         """As CONFIG says."""

@@ -1,7 +1,7 @@
-"""What the benchmarks share: calls timed in turns, tables, and the history of all runs, a line each.
+"""Shared code of the benchmarks: calls timed in turns, tables, and the history of all runs, with a line for each run.
 
-A line of history.jsonl: date, benchmark, commit, device, versions, and what was measured: medians in milliseconds by
-group and name; ratios, how many times faster each of ours is than each baseline of its group.
+A line of history.jsonl holds date, benchmark, commit, device, versions, and the measurements: medians in milliseconds
+by group and name, and ratios, which say how many times faster each of our calls is than each baseline of its group.
 
     python experiments/benchmarks/report.py      writes records/README.md again: the best ratios of the kernels so far
 """
@@ -26,34 +26,35 @@ Line = dict[str, Any]
 
 TITLE = """# Records of the kernels
 
-Made by `python experiments/benchmarks/report.py` from [`history.jsonl`](../history.jsonl): how many times faster ours
-is than what stands beside it, measured in turns in one run. *Best* is the run with the largest ratio on that device,
-its milliseconds those of ours, and luck is in it; *latest* is the last run, which says what to expect.
+`python experiments/benchmarks/report.py` makes this page from [`history.jsonl`](../history.jsonl). It says how many
+times faster our kernel is than the program beside it, measured in turns in one run. *Best* is the run with the largest
+ratio on that device, which includes luck; the milliseconds are those of our kernel in that run. *Latest* is the last
+run, which says what to expect.
 """
 COLUMNS = ("", "ours", "beside", "best", "ms", "commit", "date", "latest", "device")
 
 
 class Compared(NamedTuple):
-    """Median milliseconds by name."""
+    """Median milliseconds of baselines and of our calls, by name."""
 
     baselines: dict[str, float]
     ours: dict[str, float]
 
     @property
     def ratios(self) -> dict[str, dict[str, float]]:
-        """How many times faster each of ours is than each baseline: `[ours][baseline]`."""
+        """How many times faster each of our calls is than each baseline: `[ours][baseline]`."""
         faster = lambda milliseconds: {name: baseline / milliseconds for name, baseline in self.baselines.items()}
         return {name: faster(milliseconds) for name, milliseconds in self.ours.items()}
 
 
 def compare(baselines: Calls, ours: Calls, repetitions: int) -> Compared:
-    """All calls in turns, so that a slow moment of the machine hits all alike."""
+    """Time all calls in turns, so that a slow moment of the machine hits all alike."""
     seconds = medians(baselines | ours, repetitions)
     return Compared(*({name: 1e3 * seconds[name] for name in calls} for calls in (baselines, ours)))
 
 
 def print_compared(group: str, compared: Compared) -> None:
-    """Milliseconds, and how many times faster than the first baseline."""
+    """Print milliseconds, and how many times faster each call is than the first baseline."""
     first = next(iter(compared.baselines.values()))
     every = compared.baselines | compared.ours
     rows = [(name, f"{milliseconds:.2f}", f"{first / milliseconds:.2f}") for name, milliseconds in every.items()]
@@ -61,7 +62,7 @@ def print_compared(group: str, compared: Compared) -> None:
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A table on the terminal."""
+    """Print a table on the terminal."""
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*row)
@@ -69,7 +70,7 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]
 
 
 def numbers(groups: Mapping[str, Compared]) -> dict[str, Any]:
-    """Medians and ratios as a line of history holds them."""
+    """Medians and ratios in the form of a line of history."""
     return {
         "medians": {group: compared.baselines | compared.ours for group, compared in groups.items()},
         "ratios": {group: compared.ratios for group, compared in groups.items()},
@@ -81,9 +82,9 @@ def append(history: Path, benchmark: str, measured: Mapping[str, Any], versions:
 
     Args:
         history: the file.
-        benchmark: which.
-        measured: by name, as `numbers` gives it.
-        versions: of the baselines; those of the packages we stand on come by themselves.
+        benchmark: the name of the benchmark.
+        measured: the measurements by name, as `numbers` gives them.
+        versions: the versions of the baselines; the versions of the packages we depend on are added here.
     """
     line = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -99,19 +100,19 @@ def append(history: Path, benchmark: str, measured: Mapping[str, Any], versions:
 
 
 def _short(value: Any) -> Any:
-    """Four digits of every number: the fifth is noise."""
+    """The value with four digits of every number: the fifth digit is noise."""
     if isinstance(value, Mapping):
         return {name: _short(part) for name, part in value.items()}
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def read(history: Path = HISTORY) -> list[Line]:
-    """All runs, the first one first."""
+    """All runs, in the order in which they were made."""
     return [json.loads(line) for line in history.read_text().splitlines()]
 
 
 def records(lines: Iterable[Line]) -> str:
-    """The page: of every ratio of the kernels the best run on each device, and the latest."""
+    """The page: for every ratio of the kernels, the best run and the latest run on each device."""
     runs: dict[tuple[str, ...], list[tuple[float, Line]]] = {}
     for line in lines:
         for group, of_group in line["ratios"].items() if line["benchmark"] == "kernels" else ():

@@ -1,8 +1,8 @@
 """A run that cannot be lost: `mess3 quick`, killed, interrupted, damaged, starved of disk and started twice.
 
-After every fault the same command is given again and must end with the parameters and results of a run that nothing
-disturbed, bit for bit, with no temporary file left. Of two processes, which sum in another order, one is killed: the
-other must end within a minute. Prints a table of faults tried and survived. Leave the package's code alone meanwhile:
+After every fault the same command runs again. It must end with the parameters and results of an undisturbed run, bit
+for bit, and leave no temporary file. One of two processes, which sum in another order, is killed: the other must end
+within a minute. The program prints a table of faults tried and survived. Do not change the package's code meanwhile:
 another version of it trains another network.
 
     python experiments/benchmarks/survival.py              all: 50 kills, 20 damaged checkpoints; 40 minutes or more
@@ -24,18 +24,18 @@ import tyro
 
 @dataclass(frozen=True)
 class Config:
-    """How much to try."""
+    """How many faults to try."""
 
     kills: int = 50
-    """SIGKILLs at random moments."""
+    """The number of SIGKILLs at random moments."""
     interrupts: int = 5
-    """SIGINTs at random moments."""
+    """The number of SIGINTs at random moments."""
     damages: int = 20
-    """Files of the latest checkpoint cut short, with a bit flipped, or removed."""
+    """The number of files of the latest checkpoint to cut short, to flip a bit of, or to remove."""
     seed: int = 0
-    """Of the random moments and files."""
+    """The seed of the random moments and files."""
     history: Path = report.HISTORY
-    """Where a line is added."""
+    """The file that gets a new line."""
 
 
 def main(config: Config) -> None:

@@ -1,12 +1,12 @@
-"""How fast the theory is, as ratios to what one would otherwise use, measured side by side in one run.
+"""How fast the theory is, as ratios to common alternatives, measured side by side in one run.
 
 Baselines: a mixed-state presentation grown node by node from a queue, one matrix product per node and token, merged by
-rounding in a dictionary, as today's toolkits do; `emic`, which computes the measures of an epsilon-machine it is given
-(ours start from the process: they find the machine first) and infers one from tokens by CSSR; the joint of five
-factors sampled as one dense process; the serial filter.
-Mess3 to depth 10: 88,573 mixed states, of which ours also expands the last level. 100,000 tokens of z1r. Filters over
-length and batch, compiled before, which takes about a second each. Repetitions are interleaved, so that a slow moment
-of the machine hits all alike; medians are compared.
+rounding in a dictionary, as in today's toolkits. `emic`, which computes the measures of a given epsilon-machine (our
+measures start from the process and find the machine first) and infers a machine from tokens by CSSR. The joint of five
+factors sampled as one dense process. The serial filter.
+Sizes: Mess3 to depth 10 has 88,573 mixed states, of which ours also expands the last level; z1r has 100,000 tokens.
+Filters over length and batch are compiled before, which takes about a second each. Repetitions are interleaved, so that
+a slow moment of the machine hits all alike; medians are compared.
 
     pip install -e ".[bench]" && python experiments/benchmarks/theory.py
 """
@@ -36,12 +36,12 @@ from beliefgeo.processes.quantum import bloch_walk
 DEPTH, N_TOKENS = 10, 100_000
 FACTOR_BATCH, FACTOR_LENGTH = 256, 64
 LENGTHS, BATCHES, MOST_TOKENS = (100, 1000, 10_000, 100_000, 1_000_000), (1, 64), 1_000_000
-# Of each measurement its own.
+# Each measurement has its own key.
 INFERRING, COMPOSING, FILTERING = jax.random.split(jax.random.key(0), 3)
 
 
 def presentation_by_queue(process: bg.Process, max_depth: int) -> dict[tuple, int]:
-    """Beliefs, rounded, and their depths, by a breadth-first search over single nodes."""
+    """Rounded beliefs and their depths, by a breadth-first search over single nodes."""
     matrices, initial = np.asarray(process.transitions, np.float64), np.asarray(process.initial, np.float64)
     known, queue = {tuple(initial.round(9)): 0}, deque([(initial, 0)])
     while queue:
@@ -57,7 +57,7 @@ def presentation_by_queue(process: bg.Process, max_depth: int) -> dict[tuple, in
 
 
 def presenting() -> report.Compared:
-    """For the mixed states of mess3 to DEPTH; checks that both find as many."""
+    """The times for the mixed states of mess3 to DEPTH; checks that both find the same number."""
     process = bg.mess3()
     theirs = lambda: presentation_by_queue(process, DEPTH)
     ours = lambda: mixed_state_presentation(process, DEPTH)
@@ -66,7 +66,7 @@ def presenting() -> report.Compared:
 
 
 def measuring(process: bg.Process) -> report.Compared:
-    """For h, C_mu, E and crypticity; checks that both agree."""
+    """The times for h, C_mu, E and crypticity; checks that both agree."""
     machine = epsilon_machine(process)
     builder = EpsilonMachineBuilder()
     for token, state, following in np.argwhere(np.asarray(machine.transitions) > 0).tolist():
@@ -89,7 +89,7 @@ def measuring(process: bg.Process) -> report.Compared:
 
 
 def inferring() -> report.Compared:
-    """To infer z1r from N_TOKENS tokens; says how many states each finds."""
+    """The times to infer z1r from N_TOKENS tokens; prints how many states each finds."""
     tokens = np.asarray(bg.sample(INFERRING, bg.z1r(), N_TOKENS).tokens)
     listed = tokens.tolist()
     theirs = lambda: CSSR(CSSRConfig(max_history=6, significance=1e-3)).infer(listed)
@@ -99,7 +99,7 @@ def inferring() -> report.Compared:
 
 
 def dense_sample(key: jax.Array, process: bg.Process, evidence: jax.Array) -> tuple[jax.Array, ...]:
-    """Tokens, beliefs and log-probabilities of one joint process, `evidence` = T^(x) w worked out beforehand."""
+    """Tokens, beliefs and log-probabilities of one joint process, `evidence` = T^(x) w computed beforehand."""
 
     def step(belief, uniform):
         law = evidence @ belief
@@ -112,7 +112,7 @@ def dense_sample(key: jax.Array, process: bg.Process, evidence: jax.Array) -> tu
 
 
 def composing() -> report.Compared:
-    """To sample five factors, 432 tokens, together on 243 joint states and factor by factor."""
+    """The times to sample five factors, 432 tokens: together on 243 joint states, and factor by factor."""
     factored = factored_mess3_bloch()
     joint = factored.joint()
     keys = jax.random.split(COMPOSING, FACTOR_BATCH)
@@ -127,7 +127,7 @@ def composing() -> report.Compared:
 
 
 def filtering(process: bg.Process, length: int, batch: int) -> report.Compared:
-    """To filter a batch of sequences, serially and in parallel over time; checks that both agree.
+    """The times to filter a batch of sequences, serially and in parallel over time; checks that both agree.
 
     The process is an argument of the compiled function or, faster, one of its constants.
     """
@@ -146,10 +146,10 @@ def filtering(process: bg.Process, length: int, batch: int) -> report.Compared:
 
 
 def main(history: Path = report.HISTORY) -> None:
-    """Measure, print the ratios to the first of each group, and keep them.
+    """Measure, print the ratios to the first baseline of each group, and keep them.
 
     Args:
-        history: where a line is added.
+        history: the file that gets a new line.
     """
     measures = {f"mess3 to depth {DEPTH}": presenting}
     measures |= {f"measures of {p.__name__}": lambda p=p: measuring(p()) for p in (bg.golden_mean, bg.even, bg.rrxor)}

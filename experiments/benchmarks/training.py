@@ -1,11 +1,10 @@
 """How fast a network trains, beside the same network in PyTorch and TransformerLens, measured side by side in one run.
 
 The published network (4 layers, 1 head of 8, width 64, MLP 256, context 10; 2405.15943), Adam, one step on 64 and on
-1024 sequences. Ours draws its sequences inside the step and reads 32 at a time on a device; the others are given one
-batch, drawn beforehand. Floor: the step's matrix products at the speed of one large product, 2048 x 2048 x 2048 in
-float32. Repetitions are interleaved, so
-that a slow moment of the machine hits all alike; medians and quartiles are compared. TransformerLens is measured where
-it is installed, the compiled PyTorch where there is a C++ compiler.
+1024 sequences. Our step draws its sequences inside and reads 32 at a time on a device; the others get one batch, drawn
+beforehand. The floor is the step's matrix products at the speed of one large product, 2048 x 2048 x 2048 in float32.
+Repetitions are interleaved, so that a slow moment of the machine hits all alike; medians and quartiles are compared.
+TransformerLens is measured if it is installed, and the compiled PyTorch if there is a C++ compiler.
 
     pip install -e ".[bench]" && python experiments/benchmarks/training.py
     pip install "transformer-lens<4" && python experiments/benchmarks/training.py
@@ -34,12 +33,12 @@ from beliefgeo.runs.timing import interleaved_seconds
 
 BATCHES, STEPS, REPETITIONS = (64, 1024), 20, 15
 SEEDS, MICROBATCH, OURS = 16, 32, "beliefgeo"
-# Seeds of what ours draws inside the step, and of the batch that the others are given.
+# The seeds of the data that our step draws inside, and of the batch that the others get.
 DRAWN, GIVEN = 0, 1
 
 
 def our_steps(batch: int, seeds: int = 1) -> Callable[[], None]:
-    """STEPS steps of Adam of each seed on batches drawn inside, on a device a core."""
+    """STEPS steps of Adam for each seed on batches drawn inside the step, with a device for each core."""
     draw = batches(bg.mess3(), Budget(batch=batch), context=CONFIG.context)
     adam = optax.adam(RATE)
     network = Transformer(CONFIG)
@@ -51,7 +50,7 @@ def our_steps(batch: int, seeds: int = 1) -> Callable[[], None]:
 
 
 def seeds_together() -> report.Compared:
-    """A step of SEEDS networks in one program, beside as many runs one after the other."""
+    """A step of SEEDS networks in one program, beside the same number of runs one after the other."""
     together, alone = our_steps(64, SEEDS), our_steps(64)
     calls = {"one after the other": lambda: [alone() for _ in range(SEEDS)], "one program": together}
     step = {name: 1e3 * float(np.median(each)) / STEPS for name, each in interleaved_seconds(calls, 5).items()}
@@ -59,7 +58,7 @@ def seeds_together() -> report.Compared:
 
 
 def product_flops(batch: int) -> float:
-    """Floating-point operations of a step's matrix products: forward, and twice that backward."""
+    """The floating-point operations of a step's matrix products: forward, and twice as many backward."""
     inner = CONFIG.heads * CONFIG.head_width
     weights = CONFIG.layers * CONFIG.width * (4 * inner + 2 * CONFIG.mlp_width) + CONFIG.width * CONFIG.vocab_size
     attention = 2 * CONFIG.layers * inner * CONFIG.context
@@ -73,7 +72,7 @@ def product(size: int = 2048) -> Callable[[], None]:
 
 
 def side_by_side(batch: int) -> report.Compared:
-    """A step on a batch, ours and theirs; prints quartiles too."""
+    """A step on a batch, by us and by the others; prints quartiles too."""
     keys = jax.random.split(jax.random.key(GIVEN), batch)
     tokens = np.asarray(jax.vmap(bg.sample, (0, None, None))(keys, bg.mess3(), CONFIG.context + 1).tokens)
     calls = {
@@ -108,7 +107,7 @@ def main(history: Path = report.HISTORY) -> None:
     """Measure, print the ratios, and keep them.
 
     Args:
-        history: where a line is added.
+        history: the file that gets a new line.
     """
     one_device_per_core()
     groups = {f"{batch} sequences": side_by_side(batch) for batch in BATCHES}

@@ -1,16 +1,16 @@
 """One attention layer holds constrained beliefs: each token's evidence, faded by its lag; more layers repair them.
 
 Source: Piotrowski, Riechers, Filan, Shai 2025 (2502.01954), on Mess3, where evidence fades by zeta = 1 - 3x a step.
-Published: attention .46 .29 .15 .10 by lag at (x, alpha) = (.15, .6), zeta = .55; at (.5, .6), zeta = -.5, one head of
-even and one of odd lags; a table of explained variance; attention alone gains 98% of what an ideal observer gains at
-(.15, .6), 85% (one head) and 92% (two) at (.5, .6).
+Published: attention .46 .29 .15 .10 by lag at (x, alpha) = (.15, .6), zeta = .55; at (.5, .6), zeta = -.5, a head of
+even and a head of odd lags; a table of explained variance; attention alone gains 98% of what an ideal observer gains at
+(.15, .6), 85% (one head) and 92% (two heads) at (.5, .6).
 Expected from `default`, three networks of a kind: at (.15, .6) a fading of .51 (four layers: .53), values parallel to
 the evidence (cosine above .99), after attention R2 .99 of constrained and .95 of true beliefs, at the output of four
 layers .98 and .99; at (.5, .6) an odd and an even head; with attention alone 96%, 93% and 95%. Explained variance is
 off the published by at most .086 at (.15, .6) and up to .255 at the other settings. 25 minutes of training and seven
 of analysis on one busy core.
-The map from belief to next-token law has rank 3 of 3 at all settings: a belief that is read may be the law of the next
-token, of which it is an affine image. Constrained beliefs are one of another law, which sums evidence.
+The map from belief to next-token law has rank 3 of 3 at all settings: a probed belief may be the law of the next token,
+of which it is an affine image. Constrained beliefs are an affine image of another law, which sums evidence.
 
     python experiments/constrained_beliefs                 the default preset
     python experiments/constrained_beliefs quick           a smoke run
@@ -36,7 +36,7 @@ from beliefgeo.beliefs.constrained import constrained_beliefs, evidence
 from beliefgeo.mechanisms.one_layer import heads_of_layer
 from beliefgeo.networks import TransformerConfig
 
-# At most so many words are read, sampled ones where there are more.
+# The largest number of words to read; if there are more, the words are sampled.
 WORDS = 200_000
 
 
@@ -45,15 +45,15 @@ class Config:
     """The networks, and how to train them."""
 
     networks: tuple[Name, ...] = tuple(KINDS)
-    """Which kinds of networks."""
+    """The kinds of networks."""
     network: TransformerConfig = field(default_factory=lambda: TransformerConfig(layers=1))
-    """The one of one head; the others differ from it as their names say."""
+    """The network of one head; the others differ from it as their names say."""
     components: int = 3
-    """Principal components from which beliefs are read."""
+    """The number of principal components from which beliefs are probed."""
     budget: runs.Budget = runs.Budget(steps=10_000, batch=64, seeds=3)
     """How long to train, and how."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 SMALL = TransformerConfig(layers=1, context=7)
@@ -65,7 +65,7 @@ PRESETS = {
 
 
 def main(run: runs.Run, config: Config) -> dict[str, Any]:
-    """Each kind of network learns its processes in one program; each then is studied."""
+    """Let each kind of network learn its processes in one program; then study each."""
     measures.check(config.network)
     found = {}
     for name in config.networks:

@@ -1,4 +1,4 @@
-"""The lines of the table: published, or what theory asks for, and ours."""
+"""The lines of the table: published or theoretical numbers, and ours."""
 
 import numpy as np
 from kinds import KINDS, PUBLISHED, Name, Setting, fading, label
@@ -8,13 +8,13 @@ from beliefgeo.runs import Claim
 
 
 def claims_of(name: Name, setting: Setting) -> list[Claim]:
-    """Of one kind of network on one process."""
+    """The claims of one kind of network on one process."""
     network, zeta = label(name, setting), fading(setting)
     line = lambda said, path, published="", form=".3f": Claim(
         f"{network}: {said}", f"networks/{network}/{path}", published, form
     )
     many = lambda values: " ".join(f"{value:.3f}" for value in values)
-    # Of one head the attention was published for words of length 4.
+    # For one head the attention was published for words of length 4.
     lengths = 4 if name == "one head" and zeta > 0 else 6
     lags = [np.flatnonzero(head[:lengths]) for head in ideal_heads(zeta, KINDS[name].changes.get("heads", 1), 6)]
     known = PUBLISHED["attention by lag"].get(network, {})

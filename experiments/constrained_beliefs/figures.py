@@ -19,18 +19,18 @@ _PALE = "0.75"
 
 
 class Heads(NamedTuple):
-    """One network's attention, with what it should be."""
+    """One network's attention, with its theoretical values."""
 
     measured: Float[AnyArray, "seed head lag"]
-    """Mean attention to the token read `lag` tokens ago, NaN where there is none."""
+    """Mean attention to the token read `lag` tokens ago; NaN where there is no such token."""
     theory: Float[AnyArray, "head lag"]
-    """The same of the ideal heads."""
+    """The attention of the ideal heads."""
     published: Mapping[int, float]
     """lag -> attention of the published network; may be empty."""
 
 
 def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
-    """Heads, weights and values of every network; explained variance and clouds of those that have them."""
+    """Draw heads, weights and values of every network; explained variance and clouds of networks that have them."""
     heads, weights, arrows, explained, clouds = {}, {}, {}, {}, {}
     for name, one in results["networks"].items():
         (x, alpha), zeta, found = one["setting"], one["zeta"], one["trained"]["heads"]
@@ -57,7 +57,7 @@ def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
 
 @styled
 def attention_by_lag(networks: Mapping[str, Heads], *, columns: int = 3) -> Figure:
-    """One panel a network: attention of each head by lag (mean and range of seeds), ideal heads as open circles."""
+    """A panel for each network: attention of each head by lag (mean and range of seeds), ideal heads as circles."""
     columns = min(columns, len(networks))
     rows = -(-len(networks) // columns)
     figure, axes = panels(rows, columns, PAGE, 0.3 + 1.75 * rows)
@@ -86,7 +86,7 @@ def attention_by_lag(networks: Mapping[str, Heads], *, columns: int = 3) -> Figu
 
 @styled
 def weights_by_lag(networks: Mapping[str, tuple[Float[AnyArray, "seed lag"], float]], *, columns: int = 3) -> Figure:
-    """One panel a network: what a token's evidence weighs in the sum (mean and range of seeds), zeta^lag as circles.
+    """A panel for each network: the weight of a token's evidence (mean and range of seeds), zeta^lag as circles.
 
     Args:
         networks: title -> (weights, zeta).
@@ -111,7 +111,7 @@ def weights_by_lag(networks: Mapping[str, tuple[Float[AnyArray, "seed lag"], flo
 
 
 def _marks(figure: Figure, heads: int) -> None:
-    """One legend for all panels, below."""
+    """Draw one legend for all panels, below them."""
     marks = [figure.axes[0].plot([], [], "-", color=color)[0] for color in _HEADS[:heads]]
     names = [f"head {index + 1}, ours" for index in range(heads)] if heads > 1 else ["ours"]
     ideal = figure.axes[0].plot([], [], "o", color=GREY, markersize=5, markerfacecolor="none")[0]
@@ -123,7 +123,7 @@ def _marks(figure: Figure, heads: int) -> None:
 def value_arrows(
     networks: Mapping[str, tuple[Float[AnyArray, "head token 2"], Float[AnyArray, "token 2"]]], *, columns: int = 4
 ) -> Figure:
-    """One panel a network: the values of each token by head, beside its evidence (grey), in the plane of the simplex.
+    """A panel for each network: each token's values by head, beside its evidence (grey), in the plane of the simplex.
 
     Args:
         networks: title -> (values, evidence), each scaled to a longest arrow of 1 in its panel.
@@ -164,7 +164,7 @@ def _arrows(axes: Axes, tips: Float[np.ndarray, "token 2"], colors: Sequence[Any
 def explained_variance(
     settings: Mapping[str, tuple[Mapping[str, Seeds], Mapping[str, Sequence[float]]]],
 ) -> Figure:
-    """One panel a setting: cumulative explained variance by number of components, of each site that was published.
+    """A panel for each setting: cumulative explained variance by number of components, for each published site.
 
     Args:
         settings: title -> (site -> ours; site -> published).
@@ -192,13 +192,13 @@ def explained_variance(
 def belief_clouds(
     clouds: Mapping[str, Float[AnyArray, "row 2"]], r2: Mapping[str, float], beliefs: Float[AnyArray, "row 3"]
 ) -> Figure:
-    """A row for constrained and one for true beliefs: exact, and as read after attention and at the output.
+    """A row for constrained beliefs and a row for true beliefs: exact, and as probed after attention and at the output.
 
     Args:
         clouds: "constrained", "constrained beliefs from mid", "constrained beliefs from output", and the same of
             "true", each in the plane of the simplex.
-        r2: of what is read, by the same names.
-        beliefs: the true ones, which colour the rows.
+        r2: the R2 of the probes, by the same names.
+        beliefs: the true beliefs, which colour the rows.
     """
     shown = {}
     for kind in ("constrained", "true"):

@@ -1,4 +1,4 @@
-"""The networks of the claim, and what was published of them."""
+"""The networks of the claim, and what was published about them."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -7,13 +7,13 @@ Name = Literal["one head", "two heads", "four layers", "attention only, one head
 
 
 class Kind(NamedTuple):
-    """On which processes, x and alpha of Mess3, a kind of network is trained, and how it differs from one head."""
+    """The processes (x and alpha of Mess3) for a kind of network, and how it differs from the network of one head."""
 
     settings: tuple[Setting, ...]
     changes: dict[str, Any]
 
 
-POSITIVE, NEGATIVE = (0.15, 0.6), (0.5, 0.6)  # zeta = .55 and -.5: the two studied most closely
+POSITIVE, NEGATIVE = (0.15, 0.6), (0.5, 0.6)  # zeta = .55 and -.5: the settings studied most closely
 BARE = {"mlp_width": 0, "layer_norm": False}
 KINDS: dict[Name, Kind] = {
     "one head": Kind(((0.15, 0.2), POSITIVE, NEGATIVE, (0.5, 0.2)), {}),
@@ -22,11 +22,11 @@ KINDS: dict[Name, Kind] = {
     "attention only, two heads": Kind((POSITIVE, NEGATIVE), {**BARE, "heads": 2}),
     "four layers": Kind((POSITIVE,), {"layers": 4}),
 }
-# Of these the beliefs are drawn.
+# The pictures show the beliefs of these networks.
 DRAWN: dict[Name, Setting] = {"one head": POSITIVE, "two heads": NEGATIVE, "four layers": POSITIVE}
 
 PUBLISHED: dict[str, dict[str, Any]] = {
-    # Cumulative, of components 1 to 4, of the network of one head.
+    # Cumulative over components 1 to 4, for the network of one head.
     "explained variance": {
         "one head, x=0.15, a=0.2": {"mid": [0.541, 0.877, 0.967, 0.975], "output": [0.962, 0.983, 0.994, 0.996]},
         "one head, x=0.15, a=0.6": {"mid": [0.465, 0.889, 0.986, 0.990], "output": [0.495, 0.768, 0.981, 0.990]},
@@ -37,7 +37,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "one head, x=0.15, a=0.6": {0: 0.46, 1: 0.29, 2: 0.15, 3: 0.10},
         "two heads, x=0.5, a=0.6": {0: 0.68, 1: 0.745, 2: 0.24, 3: 0.19, 4: 0.05, 5: 0.035},
     },
-    # Of what reading gains an ideal observer, over knowing only how frequent tokens are.
+    # The share of what an ideal observer gains by reading, over knowing only how frequent tokens are.
     "share": {
         "attention only, one head, x=0.15, a=0.6": 0.98,
         "attention only, one head, x=0.5, a=0.6": 0.85,
@@ -47,10 +47,10 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 
 
 def label(name: Name, setting: Setting) -> str:
-    """What a kind of network on a process is called."""
+    """The name of a kind of network on a process."""
     return f"{name}, x={setting[0]:g}, a={setting[1]:g}"
 
 
 def fading(setting: Setting) -> float:
-    """Zeta, by which evidence fades a step."""
+    """zeta, by which evidence fades a step."""
     return 1 - 3 * setting[0]

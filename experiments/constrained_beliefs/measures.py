@@ -1,4 +1,4 @@
-"""What is measured of one network: its share of what reading gains, variance by component, and the beliefs read."""
+"""The measures of one network: its share of the gain of an ideal observer, variance by component, probed beliefs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,21 +19,21 @@ _KINDS = ("constrained", "true")
 
 
 class Gain(NamedTuple):
-    """What an ideal observer gains by reading 1 to context - 1 tokens, over knowing how frequent tokens are. Nats."""
+    """The gain of an ideal observer from 1 to context - 1 tokens, over knowing only how frequent tokens are. Nats."""
 
     optimum: float
     gain: float
 
 
 class Loss(NamedTuple):
-    """What a network loses after 1 to context - 1 tokens."""
+    """The loss of a network after 1 to context - 1 tokens."""
 
     gap: float
-    """Over the optimum, in nats."""
+    """The loss above the optimum, in nats."""
     share: float
-    """Of what an ideal observer gains."""
+    """The share of what an ideal observer gains."""
     error: float | None
-    """At most the standard error of the gap, as errors of positions go together; None where all words are listed."""
+    """A bound on the standard error of the gap (errors of positions go together); None if all words are listed."""
 
 
 class Score(NamedTuple):
@@ -44,7 +44,7 @@ class Score(NamedTuple):
 
 
 def check(network: TransformerConfig) -> None:
-    """Refuse what the claim is not about."""
+    """Refuse a network that the claim is not about."""
     if (
         (network.layers, network.heads, network.layer_norm) != (1, 1, True)
         or not network.mlp_width
@@ -57,7 +57,7 @@ def check(network: TransformerConfig) -> None:
 
 
 def sites(activations: dict[str, Array]) -> dict[str, Array]:
-    """After the first attention, at the end (before and after its norm), and the attention."""
+    """The sites after the first attention and at the end (before and after its norm), and the attention."""
     return {
         "mid": activations["resid_mid"][0],
         "output": activations["resid_post"][-1],
@@ -67,32 +67,32 @@ def sites(activations: dict[str, Array]) -> dict[str, Array]:
 
 
 def observer_gain(process: bg.Process, rows: Rows) -> Gain:
-    """Of the ideal observer."""
+    """The gain of the ideal observer."""
     optimum = float(optimal_loss(rows)[:-1].mean())
     first = np.asarray(process.predict(process.initial), float)
     return Gain(optimum, float(-(first * np.log(first)).sum() - optimum))
 
 
 def network_loss(network: Reading, rows: Rows, gain: float) -> Loss:
-    """Of one network."""
+    """The loss of one network."""
     found = losses(network, rows)
     gap = float(found.gap_per_length[:-1].mean())
     return Loss(gap, 1 - gap / gain, None if found.error_per_length is None else found.error_per_length[:-1].mean())
 
 
 def constrained_share(process: bg.Process, rows: Rows, constrained: np.ndarray, gain: float) -> float:
-    """The share of the gain of who predicts from constrained beliefs, read exactly."""
+    """The share of the gain of an observer who predicts from exact constrained beliefs."""
     laws = jnp.log(constrained @ np.asarray(process.transitions).sum(2).T)
     return float(1 - loss_gap(rows, laws)[:-1].mean() / gain)
 
 
 def longest(rows: Rows) -> Bool[np.ndarray, " row"]:
-    """Words of the full length and one less: those that the paper reads."""
+    """Words of the full length and of one token less: the words of the paper."""
     return rows.length >= rows.length.max() - 1
 
 
 def countings(rows: Rows) -> dict[str, Float[np.ndarray, " row"]]:
-    """Weights of prefixes: the paper does not say how it counts them."""
+    """Several weights of prefixes, because the paper does not say how it counts them."""
     last, near = rows.length.max(), longest(rows)
     return {
         f"words of length {last - 1} and {last}, equally": near * 1.0,
@@ -124,20 +124,20 @@ def read_beliefs(
 
 
 def scores(read: Mapping[str, Seen]) -> dict[str, Score]:
-    """Of what was read."""
+    """The scores of the probed beliefs."""
     return {name: Score(float(one.r2), float(one.held_out_r2)) for name, one in read.items()}
 
 
 def distances(ours: Mapping[str, Any], published: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
-    """The largest and the mean distance of the explained variance of components 1 to 3 to the published, by site."""
+    """The largest and the mean distance of the explained variance of components 1 to 3 from the published, by site."""
     far = {site: abs(ours[site].mean[:3] - np.array(known[:3])) for site, known in published.items()}
     return {site: np.array([one.max(), one.mean()]) for site, one in far.items()}
 
 
 def asked_lags(heads: Any, zeta: float, lags: int) -> dict[str, Seeds]:
-    """Attention of each head at those of the first lags that theory asks it for; of 4, in words of that length.
+    """The attention of each head at those of the first lags that theory assigns to it; for 4 lags in words of length 4.
 
-    Of `Heads` with `Seeds` in every field.
+    `heads` is `Heads` with `Seeds` in every field.
     """
     by_lag = (heads.by_lag_of_4 if lags == 4 else heads.by_lag).values
     ideal = ideal_heads(zeta, by_lag.shape[1], 6)[:, :lags]

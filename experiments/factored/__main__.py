@@ -1,8 +1,8 @@
-"""Transformers learn factored representations: one subspace a factor, not one for the joint belief.
+"""Transformers learn factored representations: a subspace for each factor, not a subspace for the joint belief.
 
-Source: Shai et al. 2026 (2602.02385). Five independent factors, three mess3(.15, .6) and two bloch_walk(1, 3), are
-seen as one of 432 tokens. The belief about all of them at once needs 242 dimensions (95% of its variance: 140), the
-factors' own beliefs side by side 10. The network is asked which of the two it keeps.
+Source: Shai et al. 2026 (2602.02385). The network sees the tokens of five independent factors, three mess3(.15, .6) and
+two bloch_walk(1, 3), as one of 432 tokens. The joint belief needs 242 dimensions (95% of its variance: 140); the
+factors' own beliefs side by side need 10. The question is which of the two the network keeps.
 The map from belief to next-token law has rank 3 of 3 for each factor, 243 of 243 for the joint belief: beliefs are
 affine images of laws. And the exact log-laws, sums over factors, fill as few components as the factored beliefs (9, in
 12 dimensions): by its dimensions, a network that writes its logits and no beliefs would count as factored too.
@@ -21,7 +21,7 @@ one busy core.
     python experiments/factored default --noise 0.2
     python experiments/factored default --chain
 
-432^8 words cannot be listed: 1,500 sampled ones stand for them, with standard errors where they are means over words.
+432^8 words cannot be listed: 1,500 sampled words stand for them, and means over words have standard errors.
 """
 
 from dataclasses import dataclass
@@ -49,23 +49,23 @@ class Config:
     factors: tuple[FactorName, ...] = FIVE
     """mess3(.15, .6), 3 tokens each, and bloch_walk(1, 3), 4 tokens each."""
     noise: float = 0.0
-    """Probability that the token seen, of all factors together, is replaced by a uniform one."""
+    """The probability that a uniform token replaces the composite token of all factors."""
     chain: bool = False
-    """The token of each factor chooses how the next one moves; else they are independent."""
+    """Whether the token of each factor chooses how the next factor moves; else the factors are independent."""
     network: TransformerConfig = TransformerConfig(
         vocab_size=433, context=9, layers=4, width=120, heads=3, head_width=40, mlp_width=480
     )
-    """It reads BOS and context - 1 tokens; vocab_size: the product of the factors' tokens, and BOS."""
+    """The network reads a BOS and context - 1 tokens; vocab_size is the product of the factors' tokens, plus a BOS."""
     budget: runs.Budget = runs.Budget(steps=30_000, batch=32, data="laws", chunk=100, snapshots=14)
     """How long to train, and how."""
     words: int = 1500
-    """Sampled words on which the network is read."""
+    """The number of sampled words on which the network is read."""
     contexts: int = 16
-    """Words in each of which all factors but one are frozen, at every position."""
+    """The number of words in which all factors but one are frozen, at every position."""
     varied: int = 64
-    """Words of the factor that varies, in each of them."""
+    """The number of words of the varying factor, for each frozen word."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 SMALL = TransformerConfig(vocab_size=13, context=6, layers=2, width=32, heads=2, head_width=16, mlp_width=64)
@@ -112,7 +112,7 @@ def main(run: runs.Run, config: Config) -> dict:
 
 
 def last_block(activations: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The site that is read."""
+    """The site that is probed."""
     return {SITE: activations["resid_post"][-1]}
 
 

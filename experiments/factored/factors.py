@@ -1,4 +1,4 @@
-"""Processes of several factors: independent ones, ones seen through noise, ones in a chain."""
+"""Processes of several factors: independent factors, factors seen through noise, factors in a chain."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -29,7 +29,7 @@ def process_of(names: Sequence[FactorName], noise: float, chain: bool) -> AnyPro
     factors = [family(name)[1] for name in names]
     if not chain:
         return bg.noisy_product(factors, noise) if noise else bg.product(factors)
-    # Each token of a factor chooses another member of the next one's family (the paper's choice is not ours).
+    # Each token of a factor chooses another member of the next factor's family (the paper's choice is not ours).
     before = zip(names[1:], factors, strict=False)
     return bg.chain([factors[0], *[family(name)[: factor.vocab_size] for name, factor in before]])
 
@@ -42,6 +42,6 @@ def family(name: FactorName) -> list[bg.Process]:
 
 
 def factor_rank(name: FactorName) -> Rank:
-    """Of how many dimensions of the published factor's belief its own next-token law tells."""
+    """How many dimensions of the published factor's belief its own next-token law tells."""
     factor = family(name)[1]
     return probes.law_rank(reading.rows_of(factor, bg.words(factor, 4)))

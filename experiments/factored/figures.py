@@ -1,4 +1,4 @@
-"""Pictures of the factored claim: how many dimensions, whose they are, what probes see of each factor."""
+"""Pictures of the factored claim: the number of dimensions, their factors, what probes see of each factor."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -71,7 +71,7 @@ def training_panels(tokens: Num[AnyArray, " snapshot"], shots: Any, factors: Seq
 
 @styled
 def subspace_panels(tokens: Num[AnyArray, " snapshot"], found: Any, factors: Sequence[str]) -> Figure:
-    """What varies with each factor alone: dimensions and overlaps over training, and who overlaps with whom at last.
+    """What varies with each factor alone: dimensions and overlaps over training, and the final overlap of each pair.
 
     Args:
         tokens: 0 first: the untrained network.
@@ -110,10 +110,10 @@ def belief_columns(
     weights: Num[AnyArray, " row"],
     outlines: Mapping[str, Num[AnyArray, "corner 2"]],
 ) -> Figure:
-    """A column of panels a factor, a row a kind (exact, probed, ...), a prefix one colour in its whole column.
+    """A column of panels for each factor, a row for each kind (exact, probed, ...); a prefix has one colour.
 
     Args:
-        clouds: factor -> kind -> points, the exact ones first.
+        clouds: factor -> kind -> points, the exact points first.
         weights: `[row]`, how much each row counts.
         outlines: factor -> a closed line around all possible beliefs. Points far beyond it are left out.
     """
@@ -137,7 +137,7 @@ def belief_columns(
 
 
 def _places(tokens: Num[AnyArray, " snapshot"]) -> np.ndarray:
-    """Training tokens, the untrained network at half the first snapshot: 0 has no place on a logarithmic axis."""
+    """Training tokens, with the untrained network at half the first snapshot: 0 has no place on a logarithmic axis."""
     tokens = np.asarray(tokens, float)
     return np.where(tokens > 0, tokens, tokens[tokens > 0].min() / 2)
 

@@ -1,4 +1,4 @@
-"""How well each factor's belief is seen, and in how many dimensions all of it lies."""
+"""How well probes see each factor's belief, and how many dimensions the activations fill."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -16,7 +16,7 @@ from beliefgeo.reading import Seeds
 
 
 class Truth(NamedTuple):
-    """What a probe should see after each prefix: the factors' beliefs side by side, and whose entry each one is."""
+    """What a probe should see after each prefix: the factors' beliefs side by side, and the factor of each entry."""
 
     rows: reading.Rows
     beliefs: Float[np.ndarray, "row entry"]
@@ -28,46 +28,46 @@ class Snapshot(NamedTuple):
 
     losses: reading.Losses
     dimensions: int
-    """Principal components for 95% of the variance."""
+    """The number of principal components for 95% of the variance."""
     rmse: Float[np.ndarray, " factor"]
-    """Of one affine probe of all factors' beliefs, on the rows of its fit."""
+    """The RMSE of one affine probe of all factors' beliefs, on the rows of its fit."""
     varied: Subspaces
     """Subspaces of what one factor alone moves: `subspaces.factor_subspaces`."""
 
 
 class Judged(NamedTuple):
-    """Probes of one network that never saw the first three tokens of a word continued, and what all of it shows."""
+    """Scores of one network by probes that never saw the first three tokens of a word, and by a probe of all rows."""
 
     held_out: Float[np.ndarray, " factor"]
-    """RMSE after three tokens or more."""
+    """The RMSE after three tokens or more."""
     shuffled: Float[np.ndarray, " factor"]
-    """The same of shuffled beliefs."""
+    """The RMSE of shuffled beliefs after three tokens or more."""
     seen: Float[np.ndarray, "row entry"]
     """The beliefs as the probe fitted to all rows sees them."""
 
 
 class Components(NamedTuple):
-    """Principal components for 95% of the variance, of exact things."""
+    """The number of principal components for 95% of the variance of exact beliefs and logits."""
 
     joint: int
     """Beliefs about all factors at once."""
     factored: int
     """The factors' own beliefs side by side."""
     log_laws: int
-    """The logits of who predicts exactly."""
+    """The logits of an exact predictor."""
 
 
 class Errors(NamedTuple):
-    """Root mean squared errors, mean over the factors of one name."""
+    """Root mean squared errors, as means over the factors of one name."""
 
     trained: Seeds
     untrained: Seeds
     held_out: Seeds
     held_out_untrained: Seeds
     shuffled: Seeds
-    """Held out, of shuffled beliefs."""
+    """The held-out error of shuffled beliefs."""
     mean_belief: Any
-    """Of who knows the mean belief alone."""
+    """The error of a constant guess, the mean belief."""
 
 
 def side_by_side(rows: reading.Rows, beliefs: Sequence[Any]) -> Truth:
@@ -92,7 +92,7 @@ def judge(features: Array, truth: Truth, shuffled: Truth) -> Judged:
 
 
 def errors(names: Sequence[str], shots: Any, trained: Any, untrained: Any, truth: Truth) -> dict[str, Errors]:
-    """All errors, by the name of the factors; `shots` are the snapshots of all seeds, the others judged ends."""
+    """All errors, by the name of the factors; `shots` are the snapshots of all seeds, the others judged networks."""
     mean_belief = np.average(truth.beliefs, 0, truth.rows.counts)[None]
     each = Errors(
         Seeds(shots.rmse.values[:, -1]),
@@ -107,7 +107,7 @@ def errors(names: Sequence[str], shots: Any, trained: Any, untrained: Any, truth
 
 
 def components(truth: Truth, beliefs: Sequence[Any] | None) -> Components:
-    """Of the exact beliefs and laws; of factors that noise makes one process, the joint belief is that of the rows."""
+    """The components of the exact beliefs and laws; under noise the joint belief is the belief of the rows."""
     joint = truth.rows.beliefs if beliefs is None else jax.vmap(lambda *parts: reduce(jnp.kron, parts))(*beliefs)
     logits = np.log(truth.rows.laws)
     logits = logits - logits.mean(1, keepdims=True)  # a shift of all changes no prediction
@@ -125,14 +125,14 @@ def rmse(
     factor: Int[np.ndarray, " entry"],
     weights: np.ndarray,
 ) -> Float[np.ndarray, " factor"]:
-    """Root of the mean squared error of an entry of each factor's belief; the trace of a Bloch vector is no entry."""
+    """The root mean squared error of the entries of each factor's belief; without the trace of Bloch vectors."""
     squared = np.average((seen.astype(float) - beliefs) ** 2, 0, weights)
     moves = beliefs.std(0) > 1e-6
     return np.sqrt(np.bincount(factor[moves], squared[moves]) / np.bincount(factor[moves]))
 
 
 def rmse_held_out(features: Array, truth: Truth) -> Float[np.ndarray, " factor"]:
-    """The same after three tokens or more, of probes that never saw a word with these first three tokens."""
+    """The RMSE after three tokens or more, by probes that never saw a word with these first three tokens."""
     folds = probes.held_out_folds(truth.rows)
     seen = np.asarray(probes.nested()(features, truth.beliefs, folds, truth.rows.counts))
     judged = folds >= 0

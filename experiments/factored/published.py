@@ -1,4 +1,4 @@
-"""What is claimed of each process, and what was published of it, after 1.1e9 drawn tokens."""
+"""The claims about each process, and the published numbers, after 1.1e9 drawn tokens."""
 
 from collections.abc import Sequence
 
@@ -74,7 +74,7 @@ CLAIMS = [
 
 
 def kind_of(factors: Sequence[str], noise: float, chain: bool) -> str:
-    """Under which name the published numbers of this process stand, "another" where there are none.
+    """The name under which the published numbers of this process stand; "another" if there are none.
 
     >>> kind_of(FIVE, 0.2, False), kind_of(FIVE, 0.4, False), kind_of(FIVE[2:], 0.0, True)
     ('noise 0.2', 'another', 'another')

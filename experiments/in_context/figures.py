@@ -1,4 +1,4 @@
-"""Pictures of the in-context claim: excess over the entropy rate, gap to the optimum, what is lost on a name."""
+"""Pictures of the in-context claim: excess over the entropy rate, gap to the optimum, loss on a name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def gaps_of(network: Mapping[str, Any]) -> np.ndarray:
 
 @styled
 def excess_panels(sources: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """h_L - h, exact and of each network, one panel a source; both axes logarithmic, L + 1 so that L = 0 is shown.
+    """h_L - h, exact and of each network, a panel for each source; both axes are logarithmic, of L + 1 for L = 0.
 
     Args:
         sources: title -> "excess" `[position]` and "networks": name -> "predictions", whose last checkpoint is drawn.
@@ -51,7 +51,7 @@ def excess_panels(sources: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 @styled
 def gap_panels(sources: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Nats above the optimum after each number of tokens read, one panel a source, every seed a line.
+    """Nats above the optimum after each number of tokens read, a panel for each source, a line for each seed.
 
     Args:
         sources: title -> "networks": name -> "predictions", whose last checkpoint is drawn.
@@ -71,12 +71,12 @@ def gap_panels(sources: Mapping[str, Mapping[str, Any]]) -> Figure:
 def sightings_panels(
     names: Mapping[str, Any], published: tuple[float, Sequence[float]], *, targets: str = "drawn tokens"
 ) -> Figure:
-    """Loss on the name at its first four sightings against training tokens, one panel a network.
+    """Loss on the name at its first four sightings against training tokens, a panel for each network.
 
     Args:
         names: "sightings" `[sighting]`, exact, and "networks": name -> "tokens" `[checkpoint]` and "predictions".
-        published: training tokens, all of them drawn, and the loss at each sighting after them.
-        targets: what the networks learnt from.
+        published: the number of training tokens, all drawn, and the loss at each sighting after them.
+        targets: the kind of targets from which the networks learnt.
     """
     figure, axes = panels(1, len(names["networks"]), PAGE, 2.4)
     for axis, (title, network) in zip(axes, names["networks"].items(), strict=True):

@@ -12,7 +12,7 @@ from beliefgeo.arrays import ArrayLike
 from beliefgeo.probes.windows import explained_by
 from beliefgeo.reading import Losses, Rows
 
-ENDS = (2, 5, 10, 20, 50, 100, 200, 400, 800)  # tokens read, between which slopes are taken
+ENDS = (2, 5, 10, 20, 50, 100, 200, 400, 800)  # numbers of tokens read, between which slopes are taken
 
 
 class Prediction(NamedTuple):
@@ -20,20 +20,20 @@ class Prediction(NamedTuple):
 
     losses: Losses
     by_counts: float | None
-    """Of coins: the share of its variance that the numbers of heads and tails explain."""
+    """For coins: the share of its variance that the numbers of heads and tails explain."""
     sightings: Float[np.ndarray, " sighting"] | None
-    """Of names: the mean loss on the name at its first four sightings in a word. Nats."""
+    """For names: the mean loss on the name at its first four sightings in a word. Nats."""
 
 
 class AtOnce(NamedTuple):
-    """The excess is nothing after a few tokens."""
+    """The excess is zero after a few tokens."""
 
     def __str__(self) -> str:  # noqa: D105
         return "at once"
 
 
 class EFold(NamedTuple):
-    """The excess falls e-fold in so many tokens, on average between two numbers of tokens read."""
+    """The number of tokens in which the excess falls e-fold, on average between two numbers of tokens read."""
 
     tokens: float
     first: int
@@ -44,7 +44,7 @@ class EFold(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """Slopes of ln excess against ln L between neighbouring ends: the exponent, where there is a power law."""
+    """Slopes of ln excess against ln L between neighbouring ends; for a power law they are its exponent."""
 
     ends: Int[np.ndarray, " end"]
     slopes: Float[np.ndarray, " pair"]
@@ -57,7 +57,7 @@ class Slopes(NamedTuple):
 def e_fold(excess: Float[np.ndarray, " position"], judged: Int[np.ndarray, " judged"]) -> EFold | AtOnce:
     """The tokens in which the excess falls e-fold, from the first to the last judged position.
 
-    An even number of tokens apart: the excess of the even process alternates between two curves.
+    The two are an even number of tokens apart, because the excess of the even process alternates between two curves.
     """
     if len(judged) < 4:
         return AtOnce()
@@ -74,7 +74,7 @@ def local_slopes(excess: Float[np.ndarray, " position"], judged: Int[np.ndarray,
 
 
 def slopes_between(excess: Mapping[int, float]) -> Slopes:
-    """ln(e_M / e_L) / ln(M / L) of neighbours L and M."""
+    """ln(e_M / e_L) / ln(M / L) for neighbours L and M."""
     ends, values = np.array([*excess]), np.array([*excess.values()])
     return Slopes(ends, np.diff(np.log(values)) / np.diff(np.log(ends)))
 
@@ -106,11 +106,11 @@ def sightings(log_laws: ArrayLike, rows: Rows, name: tuple[int, ...]) -> Float[n
 
     Args:
         log_laws: predictions `[row, token]`.
-        rows: of words with a BOS.
-        name: the tokens that are seen.
+        rows: rows of words with a BOS.
+        name: the tokens of the name.
     """
     lengths, words = rows.length.max() + 1, rows.words
-    # The rows of a length, each as often as words share it, are the words in order.
+    # The rows of one length, each repeated for every word that shares it, are the words in order.
     of_word = np.repeat(np.asarray(log_laws), rows.counts, 0).reshape(lengths, len(words), -1)[:-1]
     lost = -np.take_along_axis(of_word, words.T[..., None], 2)[..., 0].T
     seen = np.isin(words, name)
@@ -122,6 +122,6 @@ def sightings(log_laws: ArrayLike, rows: Rows, name: tuple[int, ...]) -> Float[n
 
 
 def exact_sightings(rows: Rows, name: tuple[int, ...]) -> Float[np.ndarray, " sighting"]:
-    """What the best possible predictor loses."""
-    # No word holds an impossible token, so whatever stands for its logarithm is not read.
+    """The loss of the best possible predictor."""
+    # No word holds an impossible token, so the value in place of its logarithm is not used.
     return sightings(np.log(np.where(rows.laws > 0, rows.laws, 1)), rows, name)

@@ -1,4 +1,4 @@
-"""Processes of which an observer learns something in the context, what is left to lose then, and who predicts them."""
+"""Processes about which an observer learns in the context, the loss that remains, and networks to predict them."""
 
 from typing import Literal
 
@@ -13,9 +13,9 @@ NAME = (3, 4)  # the tokens by which the two texts of the mixture differ
 
 
 def source(name: SourceName, biases: tuple[float, ...]) -> tuple[bg.Process, float]:
-    """The process of a name, and the loss that remains when all about it has been learnt in the context.
+    """The process of a name, and the loss that remains when everything about it has been learnt in the context.
 
-    Of an ergodic process that is its entropy rate, of a mixture the mean of its components'.
+    For an ergodic process this is its entropy rate; for a mixture it is the mean of its components' entropy rates.
     """
     if name in ("golden_mean", "even"):
         process = {"golden_mean": bg.golden_mean, "even": bg.even}[name]()
@@ -29,7 +29,7 @@ def source(name: SourceName, biases: tuple[float, ...]) -> tuple[bg.Process, flo
 
 
 def network(kind: NetworkName, process: bg.Process, context: int) -> TransformerConfig | RecurrentConfig:
-    """A small transformer or GRU that reads BOS and the tokens of a process."""
+    """A small transformer or GRU that reads a BOS and the tokens of a process."""
     vocab_size = process.vocab_size + 1
     if kind == "gru":
         return RecurrentConfig(vocab_size, cell="gru", layers=2, width=16)

@@ -1,12 +1,13 @@
 """From data to the machine that made them: how many tokens does it take to recover a process exactly?
 
-Source: the question of Shalizi & Klinkner 2004 (cs/0406011), asked of `infer_causal_states` (histories told apart by
-their next three tokens, and by the next one only) and of `spectral_learn` (linear dimension). They get the tokens and
-nothing else: words as long as the number of tokens bears. Recovered means: as many states with the same moves, or the
-same dimension.
-Expected from `default`, for 19 samples of 20: golden_mean, even and z1r from 316 tokens on, rrxor from 31,623; by the
-next token only neither z1r nor rrxor from 10^6, because observers who believe different things expect the same next
-token. The dimension of rrxor from 3,162, bloch_walk from 100,000, frdn from 31,623. Five minutes on two busy cores.
+Source: the question of Shalizi & Klinkner 2004 (cs/0406011), asked of `infer_causal_states` (it tells histories apart
+by their next three tokens, or by the next token only) and of `spectral_learn` (linear dimension). They get the tokens
+and nothing else; their words are as long as the number of tokens allows. A process is recovered if the result has the
+same number of states with the same moves, or the same dimension.
+Expected from `default`, for 19 samples of 20: golden_mean, even and z1r from 316 tokens on, rrxor from 31,623. By the
+next token only, neither z1r nor rrxor is recovered from 10^6 tokens, because observers who believe different things
+expect the same next token. The dimension of rrxor is recovered from 3,162 tokens, of bloch_walk from 100,000, of frdn
+from 31,623. Five minutes on two busy cores.
 
     python experiments/inference                    the default preset
     python experiments/inference quick              a smoke run, half a minute
@@ -40,20 +41,20 @@ CLAIMS = [
 
 @dataclass(frozen=True)
 class Config:
-    """How much data, how often."""
+    """How much data to use, and how often."""
 
     least: float = 100
-    """Tokens of the shortest samples."""
+    """The number of tokens of the shortest samples."""
     most: float = 1e6
-    """Tokens of the longest samples."""
+    """The number of tokens of the longest samples."""
     sizes: int = 9
-    """Log-spaced lengths of samples, the shorter ones being beginnings of the longer."""
+    """The number of log-spaced lengths of samples; a shorter sample is the beginning of a longer sample."""
     seeds: int = 20
-    """Samples of each process."""
+    """The number of samples of each process."""
     word_length: int = 6
-    """Tokens of the words whose probabilities are compared."""
+    """The length of the words whose probabilities are compared."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 PRESETS = {"quick": Config(most=1e5, sizes=4, seeds=3), "default": Config()}
@@ -68,7 +69,7 @@ def main(run: runs.Run, config: Config) -> dict:
 
 
 def study(key: jax.Array, name: str, sizes: np.ndarray, config: Config) -> dict[str, list[Recovery]]:
-    """Method -> what it makes of samples, for each number of tokens."""
+    """Method -> how well it recovers the process from samples, for each number of tokens."""
     process = PROCESSES[name]()
     draw = jax.jit(lambda one: bg.sample(one, process, int(sizes[-1])).tokens)
     samples = [np.asarray(draw(one)) for one in jax.random.split(key, config.seeds)]
@@ -96,13 +97,13 @@ def recovery(name: str, process: bg.Process, method: str, samples: list[np.ndarr
 
 
 def learn(method: str, tokens: np.ndarray, vocab_size: int) -> bg.Process | None:
-    """What a method makes of the tokens, None where it refuses."""
+    """The process that a method learns from the tokens; None if it refuses."""
     longest = lambda n_words: int(np.log(n_words) / np.log(vocab_size) + 1e-9)
     try:
         if method == SPECTRAL:  # a window for each entry of the Hankel matrix
             length = min(4, longest(len(tokens) ** 0.5))
             return bg.spectral_learn(tokens, length, length).process
-        # Ten sightings of each history; rrxor needs 6 tokens.
+        # Each history must occur ten times; rrxor needs 6 tokens.
         future_length = 3 if method == MACHINE else 1
         return bg.infer_causal_states(tokens, min(9, longest(len(tokens) / 11)), future_length=future_length).process
     except ValueError:

@@ -28,10 +28,10 @@ def recovery_curves(
     tokens: Num[AnyArray, " size"],
     shares: Mapping[str, Mapping[str, Num[AnyArray, "size 3"]]],
 ) -> Figure:
-    """One panel a process, one curve a method: the share of samples recovered against their length.
+    """A panel for each process, a curve for each method: the share of recovered samples against their length.
 
     Args:
-        tokens: how many tokens a sample has.
+        tokens: the number of tokens of a sample.
         shares: process -> method -> share recovered, lower and upper end of its interval.
     """
     methods = list(dict.fromkeys(method for curves in shares.values() for method in curves))

@@ -1,4 +1,4 @@
-"""When a process learnt from data is the one that made them."""
+"""When a process learnt from data is the process that made the data."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ import beliefgeo as bg
 
 
 class Recovery(NamedTuple):
-    """What a method makes of samples of one length; distances between laws of words are medians, in total variation."""
+    """The results of a method on samples of one length; distances between laws of words are median total variations."""
 
     tokens: int
     share: float
-    """Of the samples, those of which the process is recovered."""
+    """The share of samples from which the process is recovered."""
     interval: tuple[float, float]
-    """Of that share: 95%, Wilson's."""
+    """Wilson's 95% interval of that share."""
     no_model: int
-    """Samples that the method refuses."""
+    """The number of samples that the method refuses."""
     distance: float | None
-    """From the learnt law to the true one."""
+    """The distance from the learnt law to the true law."""
     distance_of_frequencies: float
-    """From the words counted in the sample to the true law."""
+    """The distance from the words counted in the sample to the true law."""
 
 
 def tokens_needed(recoveries: Sequence[Recovery]) -> str:

@@ -50,14 +50,14 @@ class Config:
     """Mess3, a transformer, and how to train it."""
 
     x: float = 0.05
-    """Mess3: probability of moving to each other state."""
+    """Mess3: the probability of moving to each other state."""
     alpha: float = 0.85
-    """Mess3: probability that a state emits its own token."""
+    """Mess3: the probability that a state emits its own token."""
     network: TransformerConfig = field(default_factory=TransformerConfig)
     budget: runs.Budget = runs.Budget(steps=12_400, learning_rate=1.5e-3, snapshots=14)
     """How long to train, and how."""
     shuffles: int = 20
-    """Random permutations of the beliefs in the shuffled control."""
+    """The number of random permutations of the beliefs in the shuffled control."""
     seed: int = 0
 
 

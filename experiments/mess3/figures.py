@@ -1,4 +1,4 @@
-"""Pictures of the Mess3 claim, of its results alone."""
+"""Pictures of the Mess3 claim, drawn from its results alone."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ PUBLISHED_ERROR = {64e3: 0.0118, 640e3: 0.0084, 3.2e6: 0.0025, 640e6: 0.000386}
 
 
 class Clouds(NamedTuple):
-    """Beliefs after every prefix, exact and as probes of the first seed see them."""
+    """The beliefs after every prefix, exact and as probes of the first seed see them."""
 
     beliefs: Float[np.ndarray, "row state"]
     counts: Int[np.ndarray, " row"]
@@ -30,7 +30,7 @@ def draw(results: dict[str, Any]) -> dict[str, Figure | FuncAnimation]:
 
 
 def pictures(results: dict[str, Any]) -> Iterator[tuple[str, Figure | FuncAnimation]]:
-    """One after the other."""
+    """Draw the pictures one after the other."""
     beliefs, counts, seen, shuffled = results["clouds"]
     tokens, emergence, trained = np.array(results["tokens"]), results["emergence"], results["trained"]
     r2 = emergence["r2"].values[0]

@@ -1,10 +1,10 @@
-"""What is said of each network on each process."""
+"""The claims about each network on each process."""
 
 from figures import MARKOV, MINIMAL, NETWORKS, PUBLISHED
 
 from beliefgeo.runs import Claim
 
-# Label, path, format, and which of the published ranges stands beside it: of transformers and LSTMs.
+# Label, path, format, and the published range that stands beside the number, for transformers and LSTMs.
 SCORES = [
     ("loss above the optimum (nats)", "trained/losses/gap", ".1e", ""),
     ("gain", "trained/gained", ".1%", ""),

@@ -1,4 +1,4 @@
-"""Pictures of the quantum claim, of its results alone: what probes see of several networks, how well, and how soon."""
+"""Pictures of the quantum claim, drawn from its results alone: what probes see in networks, how well, and how soon."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ _LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D
 
 
 def draw(results: dict[str, Any]) -> dict[str, Figure]:
-    """Beliefs, and under the rank of each process's next-token law the scores and the fall of the error."""
+    """Draw the beliefs, the scores and the fall of the error, with the rank of each process's next-token law."""
     title = {name: f"{name}\nlaw: rank {found['rank']}" for name, found in results.items()}
     of_each = lambda part: {
         title[name]: {kind: part(one) for kind, one in found["networks"].items()} for name, found in results.items()
@@ -53,9 +53,9 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
 
 
 def plane(name: str, found: dict[str, Any]) -> dict[str, Num[np.ndarray, "row 2"]]:
-    """Exact beliefs and those that probes see in up to two networks and an untrained one, in the plane to draw them in.
+    """Exact beliefs, and the beliefs that probes see in up to two networks and an untrained network, in one plane.
 
-    The triangle, the Bloch disc, else the two principal components of the exact beliefs.
+    The plane is the triangle, the Bloch disc, or else the two principal components of the exact beliefs.
     """
     first, *others = found["networks"]
     clouds = {"exact beliefs": found["clouds"]["exact beliefs"]}
@@ -73,15 +73,15 @@ def belief_rows(
     weights: Mapping[str, Num[AnyArray, " row"]],
     outlines: Mapping[str, Num[AnyArray, "corner 2"]],
 ) -> Figure:
-    """A row of panels a process: its exact beliefs first, then what probes see, a prefix one colour in its whole row.
+    """A row of panels for each process: the exact beliefs first, then what probes see; a prefix has one colour.
 
-    All panels of a row have the same limits: those of the outline, else of the exact beliefs but the least likely
-    half per cent on each side. Points beyond them are left out.
+    All panels of a row have the same limits: the limits of the outline, or else of the exact beliefs without the least
+    likely half per cent on each side. Points beyond them are left out.
 
     Args:
-        clouds: process -> title -> points of the same rows, the exact ones first.
+        clouds: process -> title -> points of the same rows, the exact points first.
         weights: process -> `[row]`, how much each row counts.
-        outlines: process -> a closed line around all possible beliefs, where there is one.
+        outlines: process -> a closed line around all possible beliefs, if there is a line.
     """
     columns = max(map(len, clouds.values()))
     figure, axes = panels(len(clouds), columns, PAGE, 0.2 + 1.85 * len(clouds))
@@ -103,7 +103,7 @@ def belief_rows(
 
 
 def _likely(points: Float[np.ndarray, "row 2"], weights: Num[AnyArray, " row"]) -> Float[np.ndarray, "2 2"]:
-    """The lower left and upper right corners of what is left without the outermost half per cent of each axis."""
+    """The lower left and upper right corners of the points without the outermost half per cent of each axis."""
     shares = np.asarray(weights, float) / np.sum(weights)
     order = points.argsort(0)
     below = shares[order].cumsum(0)
@@ -112,7 +112,7 @@ def _likely(points: Float[np.ndarray, "row 2"], weights: Num[AnyArray, " row"]) 
 
 
 def _window(axes: Axes, points: Float[np.ndarray, "corner 2"]) -> None:
-    """Square limits around the points, and an empty frame."""
+    """Set square limits around the points, and an empty frame."""
     low, high = points.min(0), points.max(0)
     reach = 0.56 * max((high - low).max(), 1e-9)
     (x, y) = (low + high) / 2
@@ -123,7 +123,7 @@ def _window(axes: Axes, points: Float[np.ndarray, "corner 2"]) -> None:
 def _draw_cloud(
     axes: Axes, points: Float[np.ndarray, "row 2"], colors: Float[np.ndarray, "row 3"], weights: Num[AnyArray, " row"]
 ) -> None:
-    """Few points as dots, the likeliest on top; many as their density."""
+    """Draw few points as dots, the likeliest on top, and many points as their density."""
     if len(points) > 2000:
         density(axes, points, colors, weights)
     else:
@@ -137,7 +137,7 @@ def score_dots(
     published: Mapping[str, Mapping[str, tuple[float, float]]],
     label: str,
 ) -> Figure:
-    """A panel a process, a column of dots a network: the mean over seeds of a score; grey bands: published ranges.
+    """A panel for each process, a column of dots for each network: a score's mean over seeds; grey: published ranges.
 
     Untrained networks are hollow.
 
@@ -186,12 +186,12 @@ def fall_curves(
     *,
     share: float,
 ) -> Figure:
-    """A panel a process, a curve a network: a quantity against the share of its training, from untrained to the end.
+    """A panel for each process, a curve for each network: a quantity against the share of training, from 0 to the end.
 
     Args:
         curves: process -> network -> training tokens, and the quantity; seeds are drawn as mean and range.
-        label: of the vertical axis.
-        share: of the training is shaded.
+        label: the label of the vertical axis.
+        share: the share of the training that is shaded.
     """
     figure, axes = panels(1, len(curves), PAGE, 2.3)
     drawn = {}

@@ -9,9 +9,9 @@ from beliefgeo import reading
 from beliefgeo.probes.in_sample import InSample, fit_probe_by_folds, in_sample_scores
 from beliefgeo.reading import Checkpoint, Rows, Seeds
 
-# All layers side by side.
+# The site: all layers side by side.
 SITE = "all layers"
-# Of the published cross-validation.
+# The number of folds of the published cross-validation.
 FOLDS = 10
 
 
@@ -23,7 +23,7 @@ def layers(activations: dict[str, Array]) -> dict[str, Array]:
 def probed(
     features: Float[Array, "row feature"], beliefs: Float[Array | np.ndarray, "row state"], rows: Rows
 ) -> Float[Array, "row state"]:
-    """What the paper's probe sees: fitted by probability to the very rows it is scored on."""
+    """What the paper's probe sees; it is fitted by probability to the very rows it is scored on."""
     folds = np.array_split(np.random.default_rng(0).permutation(len(beliefs)), FOLDS)
     return fit_probe_by_folds(features, beliefs, folds, rows.probabilities)(features)
 
@@ -48,17 +48,17 @@ class Fall(NamedTuple):
     """How far the error of the probe has fallen by the last checkpoint within the first fifth of training."""
 
     tokens: int
-    """Of that checkpoint."""
+    """The number of tokens of that checkpoint."""
     share: Seeds
-    """Of the fall from the untrained network to the end: more than 1 where it rises again."""
+    """The share of the fall from the untrained network to the end; more than 1 if the error rises again."""
     early: Seeds
-    """As a fraction of the untrained network's error."""
+    """The fall as a fraction of the untrained network's error."""
     whole: Seeds
-    """The same by the end."""
+    """The same fraction by the end."""
 
 
 def fall(tokens: Int[np.ndarray, " checkpoint"], error: Float[np.ndarray, "seed checkpoint"]) -> Fall:
-    """From the untrained network, at 0 tokens, to the end."""
+    """The fall from the untrained network, at 0 tokens, to the end."""
     fifth = np.flatnonzero(tokens <= tokens[-1] / 5)[-1]
     start, then, end = error[:, 0], error[:, fifth], error[:, -1]
     return Fall(

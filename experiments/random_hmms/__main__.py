@@ -1,18 +1,18 @@
-"""How often are the beliefs about a random process a fractal? Over the numbers of states and tokens.
+"""How often are the beliefs about a random process a fractal, for several numbers of states and tokens?
 
-Source: a question asked by readers of 2405.15943; the dimension is that of Jurgens & Crutchfield 2102.10487.
-Four kinds of processes. Where every edge is possible (`bg.random_hmm`, each state's probabilities drawn from a
-Dirichlet law) every token contracts the simplex into its inside and different words almost surely leave different
-beliefs: the presentation is never finite, and only whether it is a fractal or fills the simplex is open. Where each
-state keeps a few edges (placed at random, every state reaching every other, all tokens in use) it may be finite, or
-infinite of dimension 0 because some word makes all that came before it irrelevant (countably many beliefs).
-Verdicts: finite, where the presentation closes with as many beliefs at tolerance 1e-9 as at 1e-12 (strongly contracting
-maps close too, but with a number that grows); fractal, where 0 < dimension < states - 1. With overlapping images the
-formula is an upper bound (2105.07294): "fills" may be too much said, and of a fractal the dimension.
+Source: a question asked by readers of 2405.15943; the dimension is defined by Jurgens & Crutchfield 2102.10487.
+There are four kinds of processes. If every edge is possible (`bg.random_hmm`, each state's probabilities drawn from a
+Dirichlet law), every token contracts the simplex into its inside, and different words almost surely leave different
+beliefs: the presentation is never finite, and the only question is whether it is a fractal or fills the simplex. If
+each state keeps a few edges (placed at random, every state reaching every other, all tokens in use), it may be finite,
+or infinite of dimension 0 because some word makes everything before it irrelevant (countably many beliefs).
+Verdicts: finite, if the presentation closes with as many beliefs at tolerance 1e-9 as at 1e-12 (strongly contracting
+maps close too, but with a number that grows); fractal, if 0 < dimension < states - 1. With overlapping images the
+formula is an upper bound (2105.07294): "fills" may say too much, and so may the dimension of a fractal.
 Expected from `default`: with every edge all processes of 3 states or more are fractals, of 2 states 72% to 100% (the
 others fill the segment); the mean dimension at concentration 1 goes from 0.44 (2 states, 2 tokens) to 1.3 (6 states, 5
 tokens) and hardly depends on the number of states beyond 3. With three edges a state and two tokens half to two thirds
-are fractals; with more tokens, or two edges, none. Nine minutes on two busy cores.
+are fractals; with more tokens, or two edges, none are. Nine minutes on two busy cores.
 
     python experiments/random_hmms                  the default preset
     python experiments/random_hmms quick            a smoke run, half a minute
@@ -48,33 +48,33 @@ CLAIMS = [
 
 @dataclass(frozen=True)
 class Config:
-    """How many processes of which sizes, and how closely each is looked at."""
+    """How many processes of which sizes to draw, and how closely to look at each."""
 
     states: tuple[int, ...] = (2, 3, 4, 5, 6)
-    """Numbers of hidden states."""
+    """The numbers of hidden states."""
     vocab_sizes: tuple[int, ...] = (2, 3, 4, 5)
-    """Numbers of tokens."""
+    """The numbers of tokens."""
     processes: int = 60
-    """Drawn for each family, number of states and number of tokens."""
+    """The number of processes drawn for each family, number of states and number of tokens."""
     length: int = 500
-    """Tokens of each sampled chain."""
+    """The number of tokens of each sampled chain."""
     chains: int = 16
-    """Chains over which Lyapunov exponents are averaged."""
+    """The number of chains over which Lyapunov exponents are averaged."""
     max_states: int = 1000
     """A presentation with more beliefs counts as infinite."""
     checked: int = 10
-    """Of each family of 3 states and some number of tokens, infinite ones: dimension measured from samples too."""
+    """The number of infinite processes of each 3-state family and vocabulary whose samples also give a dimension."""
     points: int = 200_000
-    """Beliefs sampled of each of these."""
+    """The number of beliefs sampled of each of these."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 PRESETS = {"quick": Config((2, 3), (2,), 20, 200, checked=5, points=20_000), "default": Config()}
 
 
 class Check(NamedTuple):
-    """The dimension of the beliefs about one process by the formula, and of samples, with its error."""
+    """The dimension of the beliefs about one process by the formula, and from samples, with its error."""
 
     tokens: int
     formula: float

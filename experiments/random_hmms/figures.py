@@ -14,7 +14,7 @@ from beliefgeo.probes.geometry import simplex_coordinates
 
 
 def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
-    """Shares and dimensions; beliefs and the check on samples where there are any."""
+    """Draw shares and dimensions, and, if there are any, beliefs and the check on samples."""
     cells, checks = list(results["cells"].values()), results["checks"]
     families, n_states, vocab_sizes = (
         list(dict.fromkeys(getattr(cell, axis) for cell in cells)) for axis in ("family", "states", "tokens")
@@ -50,11 +50,11 @@ def heat_maps(
     vocab_sizes: Sequence[int],
     quantities: Mapping[str, Mapping[str, Num[AnyArray, "size vocab"]]],
 ) -> Figure:
-    """A row of panels a quantity, a panel a family; the numbers stand in the cells, darker the larger in their row.
+    """A row of panels for each quantity, a panel for each family; cells show numbers, and larger numbers are darker.
 
     Args:
-        n_states: one a row of a panel, from below.
-        vocab_sizes: one a column.
+        n_states: the number of states of each row of a panel, from below.
+        vocab_sizes: the number of tokens of each column.
         quantities: quantity -> family -> values, NaN where there are none.
     """
     columns = max(map(len, quantities.values()))
@@ -82,7 +82,7 @@ def _heat_map(axes: Axes, values: Num[np.ndarray, "size vocab"], most: float) ->
 
 @styled
 def belief_gallery(clouds: Sequence[tuple[str, Num[AnyArray, "row 3"]]]) -> Figure:
-    """Beliefs of 3-state processes, (title, beliefs), coloured by themselves: above whole, below a part magnified."""
+    """Beliefs of 3-state processes, (title, beliefs), coloured by themselves: above all, below a magnified part."""
     figure, axes = panels(2, len(clouds), PAGE, 2 * PAGE / len(clouds) + 0.6)
     for (title, beliefs), whole, part in zip(clouds, axes, axes[len(clouds) :], strict=False):
         points, colors = np.asarray(simplex_coordinates(beliefs), float), belief_colors(beliefs)

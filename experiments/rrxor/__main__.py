@@ -1,11 +1,11 @@
 """Beliefs beyond the next token: a network that has learnt RRXOR tells apart pasts with equal next-token laws.
 
 Source: Shai, Marzen, Teixeira, Gietelink Oldenziel, Riechers 2024 (2405.15943), figures 6 and 7, and an earlier
-write-up of theirs.
-The 36 beliefs of RRXOR (random, random, their XOR) are no function of the next-token law: some share one, and the map
-from belief to law has rank 2 of 5. Published, of a network of width 128 after 509M tokens, scored on the data of the
-fit: distances between probed beliefs against true ones r2 .95, against next-token laws .31; the error of the probe
-falls from layer to layer, and lies far lower for all layers together. With 1,046 distinct prefixes and up to 1,536
+write-up by the same authors.
+The 36 beliefs of RRXOR (random, random, their XOR) are not a function of the next-token law: some share a law, and the
+map from belief to law has rank 2 of 5. Published, for a network of width 128 after 509M tokens, scored on the data of
+the fit: distances between probed beliefs have r2 .95 with true beliefs and .31 with next-token laws; the error of the
+probe falls from layer to layer, and is far lower for all layers together. With 1,046 distinct prefixes and up to 1,536
 activations an untrained network scores well too: every score stands beside the untrained network's, and held out.
 Expected from `default`, two networks of a size: loss 1.5e-4 nats (64 wide) and 9e-5 (128 wide) above the optimum; the
 published shape, not its single numbers (128 wide: r2 of distances .98 and .30, error .0018 for all layers together,
@@ -31,7 +31,7 @@ from beliefgeo import probes, reading, runs
 from beliefgeo.networks import TransformerConfig
 
 Size = Literal["64-wide", "128-wide"]
-# The text of the paper describes the first, its figures were made with the second.
+# The text of the paper describes the first network; its figures were made with the second.
 NETWORKS: dict[Size, TransformerConfig] = {
     "64-wide": TransformerConfig(vocab_size=2),
     "128-wide": TransformerConfig(vocab_size=2, width=128, heads=4, head_width=16, mlp_width=512),
@@ -65,15 +65,15 @@ class Config:
     sizes: tuple[Size, ...] = tuple(NETWORKS)
     """Which networks."""
     context: int = 10
-    """Tokens read."""
+    """The number of tokens read."""
     budget: runs.Budget = runs.Budget(steps=12_000, learning_rate=1.5e-3, snapshots=10, seeds=2)
     """How long to train, and how."""
     words: int = 500
-    """Listed at most; where there are more, as many sampled ones stand for them."""
+    """The largest number of words to list; if there are more, the same number of sampled words stands for them."""
     shuffles: int = 1000
-    """Permutations of what the next-token law cannot see; no p-value is below 1 / (shuffles + 1)."""
+    """The number of permutations of what the next-token law cannot see; no p-value is below 1 / (shuffles + 1)."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 QUICK = runs.Budget(steps=200, chunk=50, snapshots=1)
@@ -86,10 +86,10 @@ PRESETS = {
 
 
 def main(run: runs.Run, config: Config) -> dict:
-    """Process, rows; of each size learn, read, measure; the exact law alone."""
+    """Process, rows; learn, read and measure networks of each size; the exact law alone."""
     process, pairs, networks, clouds = bg.rrxor(), run.key("pairs"), {}, {}
     rows = reading.rows(run.key("words"), process, config.context, most=config.words)
-    probes.held_out_folds(rows)  # refuses a context too short before the training
+    probes.held_out_folds(rows)  # refuses a short context before the training
     unseen = probes.Control(probes.shuffle_unseen, run.key("unseen"), config.shuffles)
 
     def measure(network: reading.Reading) -> sites.Found:

@@ -1,4 +1,4 @@
-"""What each site of a network holds: scores site by site, distances against distances, a score against chance."""
+"""Pictures of what each site of a network holds: scores by site, distances compared, a score against chance."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ Scores = Mapping[str, Mapping[str, Mapping[str, Num[np.ndarray, " seed"]]]]
 
 _LOOKS = ((BLUE, "o"), (GREY, "s"), (GREEN, "^"), (PURPLE, "v"))
 
-# Read off the published figure, of the trained network of this size: error of the probe of each site, and of all.
+# From the published figure, for the trained network of this size: the error of the probe of each site, and of all.
 PUBLISHED = ("128-wide", "trained")
 PUBLISHED_ERROR = {
     "embed": 0.0705,
@@ -29,7 +29,7 @@ PUBLISHED_ERROR = {
     "concatenated": 0.0035,
 }
 TWELVE = "all twelve"
-SITES = (*PUBLISHED_ERROR, TWELVE)  # the order of reading
+SITES = (*PUBLISHED_ERROR, TWELVE)  # in the order of the pictures
 NETS = ("trained", "untrained")
 
 
@@ -44,7 +44,7 @@ class Clouds(NamedTuple):
 
 
 def draw(results: dict[str, Any]) -> dict[str, Figure]:
-    """Scores site by site, distances, the beliefs that probes see, the test and the training."""
+    """Draw scores site by site, distances, the beliefs that probes see, the test and the training."""
     networks, clouds = results["networks"], results["clouds"]
     size = list(networks)[-1]
     seen = {net: getattr(clouds, net) for net in NETS}
@@ -105,7 +105,7 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
 
 
 def _panels(networks: Mapping[str, Any], curves: Mapping[str, tuple[str, Callable[[Any], Seeds]]]) -> Scores:
-    """A panel a size, a curve a network or a score."""
+    """A panel for each size, a curve for each network or score."""
     of = lambda found, score: {site: score(found.sites[site]).values for site in SITES}
     return {
         size: {curve: of(nets[net], score) for curve, (net, score) in curves.items()} for size, nets in networks.items()
@@ -120,7 +120,7 @@ def by_site(
     published: Mapping[str, Mapping[str, float]] | None = None,
     log: Sequence[int] = (),
 ) -> Figure:
-    """Scores site by site, one curve a network or score: seeds as points, their mean as a line.
+    """Scores site by site, a curve for each network or score: seeds as points, their mean as a line.
 
     Args:
         rows: y label of a row of panels -> name of a panel -> label of a curve -> site -> the score of each seed.
@@ -159,7 +159,7 @@ def distance_panels(
     clouds: Mapping[str, tuple[Num[AnyArray, "row axis"], Num[AnyArray, "row axis_of_other"]]],
     labels: Sequence[tuple[str, str]],
 ) -> Figure:
-    """Pairwise distances in one cloud against those of the same pairs in another, as a density: one panel a pair.
+    """Pairwise distances in one cloud against distances of the same pairs in another, as a density in each panel.
 
     Args:
         clouds: title -> two clouds of the same rows (at most some thousand: every pair is counted).
@@ -174,7 +174,7 @@ def distance_panels(
 
 @styled
 def against_chance(tests: Mapping[str, tuple[float, Num[AnyArray, " shuffle"]]], *, xlabel: str) -> Figure:
-    """A score beside the scores of its permutations, one panel each."""
+    """A score beside the scores of its permutations, a panel for each score."""
     figure, axes = panels(1, len(tests), PAGE, 2.0)
     for axis, (title, (score, shuffled)) in zip(axes, tests.items(), strict=True):
         axis.hist(np.asarray(shuffled), 40, color=GREY, label=f"{len(shuffled)} shuffles")
@@ -189,7 +189,7 @@ def against_chance(tests: Mapping[str, tuple[float, Num[AnyArray, " shuffle"]]],
 def learning_curves(
     curves: Mapping[str, tuple[Int[np.ndarray, " checkpoint"], Float[np.ndarray, "seed checkpoint"]]], *, ylabel: str
 ) -> Figure:
-    """A quantity against training tokens, one curve a network, every seed drawn; both axes logarithmic.
+    """A quantity against training tokens, a curve for each network, with every seed drawn; both axes are logarithmic.
 
     Args:
         curves: name -> training tokens, and values; the untrained network, at 0, has no place on the axis.

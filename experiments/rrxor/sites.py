@@ -1,4 +1,4 @@
-"""What one site of a network holds: probes of the beliefs in sample and held out, and which pasts it tells apart."""
+"""What one site of a network holds: probes of the beliefs in sample and held out, and the pasts that it tells apart."""
 
 from typing import NamedTuple
 
@@ -12,58 +12,58 @@ from beliefgeo import probes, reading
 from beliefgeo.probes.controls import Parts, PermutationTest, Rank
 from beliefgeo.reading import Losses, Rows
 
-# In-sample fits with as many activations as prefixes: directions below this are the rounding of float32.
+# In-sample fits may have as many activations as prefixes; directions below this are rounding of float32.
 RCOND = 1e-5
 ALL, TWELVE = "concatenated", "all twelve"
 
 
 class LawAlone(NamedTuple):
-    """The exact next-token law, every word and position equally: what a network that knew no more would hold."""
+    """Scores of the exact next-token law, where every word and position counts equally: what the law alone reaches."""
 
     rank: Rank
     beliefs: int
-    """How many there are after these prefixes."""
+    """The number of different beliefs after these prefixes."""
     laws: int
     r2: float
-    """Of the affine probe of the beliefs."""
+    """R2 of the affine probe of the beliefs."""
     distances: float
-    """r2 with those of beliefs."""
+    """r2 between distances of laws and of beliefs."""
 
 
 class Apart(NamedTuple):
-    """Mean distances of activations after two pasts, as fractions of that after pasts of different laws.
+    """Mean distances of activations after two pasts, as fractions of the mean distance after pasts of different laws.
 
-    NaN where there is no such pair, as of the first in Mess3, or where pasts of different laws are no distance apart.
+    A fraction is NaN if there is no such pair, as for `equal_law` in Mess3, or if that mean distance is 0.
     """
 
     equal_law: float
-    """And different belief: near 0 where the two are merged."""
+    """For pasts of equal law and different belief; near 0 if the two are merged."""
     equal_belief: float
-    """Near 0 if the activations hold nothing else."""
+    """For pasts of equal belief; near 0 if the activations hold nothing else."""
 
 
 class Site(NamedTuple):
-    """Affine probes of the beliefs, every word and position equally where nothing else is said."""
+    """Affine probes of the beliefs; every word and position counts equally unless the field says otherwise."""
 
     mse: float
-    """In sample, as published, like the next three."""
+    """The in-sample MSE, as published; the next three are in sample too."""
     r2: float
     distances: float
     """r2 between distances of probed and of true beliefs."""
     law_distances: float
     """r2 between distances of probed beliefs and of next-token laws."""
     held_out: Parts
-    """R2 of the beliefs, and of what the next-token law sees and cannot see of them."""
+    """Held-out R2 of the beliefs, of the part that the next-token law sees, and of the part that it cannot see."""
     likely: Parts
-    """The same, prefixes by their probability."""
+    """The same R2, with prefixes counted by their probability."""
     window: float
-    """The tokens of context that explain as much of the beliefs, held out."""
+    """The number of tokens of context that explain as much of the beliefs, held out."""
     likely_window: float
     apart: Apart
 
 
 class Found(NamedTuple):
-    """Of one network: the loss, what each site holds, and whether all of them know more than the next-token law."""
+    """The findings on one network: the loss, what each site holds, and whether all sites know more than the law."""
 
     losses: Losses
     sites: dict[str, Site]
@@ -71,14 +71,14 @@ class Found(NamedTuple):
 
 
 def every_site(activations: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The six sites of the error bars and all of them, and the twelve of the distance panel."""
+    """The six sites of the error bars, all six together, and the twelve sites of the distance panel together."""
     six = reading.by_layer(activations)
     twelve = reading.by_layer(activations, ("resid_pre", "resid_mid", "resid_post"))
     return six | {ALL: reading.concatenated(six), TWELVE: reading.concatenated(twelve)}
 
 
 def law_alone(pairs_key: PRNGKeyArray, rows: Rows) -> LawAlone:
-    """How far the law goes; the key draws the pairs of prefixes whose distances are compared."""
+    """The scores of the law alone; the key draws the pairs of prefixes whose distances are compared."""
     laws, beliefs, counts = rows.laws, rows.beliefs, rows.counts
     distances = probes.compare_distances(pairs_key, laws, beliefs, weights=counts)
     score = bg.score_probe(bg.fit_probe(laws, beliefs, counts), laws, beliefs, counts)
@@ -92,7 +92,7 @@ def fit(features: Float[Array, "row feature"], rows: Rows) -> bg.Probe:
 
 
 def probed(features: Float[Array, "row feature"], rows: Rows) -> Float[np.ndarray, "row state"]:
-    """The beliefs that it sees."""
+    """The beliefs that the probe sees."""
     return np.asarray(fit(features, rows)(features))
 
 

@@ -1,8 +1,8 @@
 """The loss along the context falls as the slowest mode of the mixed-state presentation predicts.
 
 Source: Riechers & Crutchfield 2018 (1705.08042, 1706.00883) for the spectrum; Riechers, Bigelow, Alt, Shai 2025
-(2505.18373) for the consequence: whoever minimises next-token loss must lose h_L after L tokens, whose excess over the
-entropy rate h is a sum of modes lambda^L, the eigenvalues of transient mixed states.
+(2505.18373) for the consequence: a predictor that minimises next-token loss must lose h_L after L tokens. The excess of
+h_L over the entropy rate h is a sum of modes lambda^L, the eigenvalues of transient mixed states.
 Expected: even |lambda| = 2^(-1/2) and rrxor 2^(-1/3), synchronisation lengths 2.885 and 4.328 tokens; z1r and
 golden_mean have zero modes only, and nothing is left to learn after 3 tokens and 1. From `default`, one network each:
 gaps of 1e-4 nats or less, 1.6e-3 for rrxor; over the second half of the context the exact loss of even and rrxor falls
@@ -47,13 +47,13 @@ class Config:
     """A transformer, and how to train it on each process."""
 
     processes: tuple[Name, ...] = get_args(Name)
-    """Which ones."""
+    """The processes."""
     network: TransformerConfig = field(default_factory=lambda: TransformerConfig(3, context=17, layers=3, heads=2))
-    """It reads a BOS token, then context - 1 tokens of the process."""
+    """The network reads a BOS token, then context - 1 tokens of the process."""
     budget: runs.Budget = runs.Budget(steps=3000)
     """How long to train, and how."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 SMALL = TransformerConfig(3, context=11, layers=2, width=32, mlp_width=128)
@@ -61,18 +61,18 @@ PRESETS = {"quick": Config(network=SMALL, budget=runs.Budget(steps=300, chunk=50
 
 
 class Excess(NamedTuple):
-    """What a network loses, and how fast that falls over the second half of the context. Nats, tokens."""
+    """The loss of a network, and how fast it falls over the second half of the context. Nats, tokens."""
 
     gap: float
     gap_per_length: np.ndarray
     excess: np.ndarray
-    """Over the entropy rate, after each number of tokens read."""
+    """The loss above the entropy rate, after each number of tokens read."""
     falls_in: float | None
-    """Tokens in which the excess falls e-fold; None where nothing is left to learn after a few."""
+    """The number of tokens in which the excess falls e-fold; None if nothing is left to learn after a few tokens."""
 
 
 def main(run: runs.Run, config: Config) -> dict[str, dict]:
-    """Of each process: the modes, the exact excess h_L - h, that of networks."""
+    """The modes of each process, its exact excess h_L - h, and the excess of networks."""
     return {name: synchronize(run, PROCESSES[name](), config) for name in config.processes}
 
 
@@ -82,7 +82,7 @@ def synchronize(run: runs.Run, process: bg.Process, config: Config) -> dict:
     modes = transient_spectrum(presentation)
     learned = run.learn(process, config.network, config.budget, context=context, bos=True)
     rows = reading.rows(run.key("words"), process, context, bos=process.vocab_size)
-    # Modes of one modulus interfere with a period.
+    # Modes of equal modulus interfere with a period.
     period = len(np.unique(modes[abs(abs(modes) - abs(modes[0])) < 1e-9].round(6)))
     falls_in = lambda excess: e_folding(excess, period) if abs(modes[0]) > 0 else None
     exact = myopic_entropies_of(presentation, context) - rate
@@ -105,7 +105,7 @@ def synchronize(run: runs.Run, process: bg.Process, config: Config) -> dict:
 
 
 def no_sites(activations: dict) -> dict:
-    """Predictions alone are studied."""
+    """No sites: only predictions are studied."""
     return {}
 
 

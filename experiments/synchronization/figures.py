@@ -1,4 +1,4 @@
-"""Pictures of the synchronisation claim, of its results alone."""
+"""Pictures of the synchronisation claim, drawn from its results alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from beliefgeo.plots.style import GREEN, PAGE, panels, styled
 
 
 def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
-    """The spectra with the losses, and the gap of each network along the context; of a single process by its name."""
+    """Draw the spectra with the losses, and each network's gap along the context; a single process gives the name."""
     of = "" if len(results) > 1 else f"_{next(iter(results))}"
     return {f"synchronization{of}": spectra(results), f"per_position{of}": gaps(results)}
 
 
 @styled
 def spectra(results: Mapping[str, Any]) -> Figure:
-    """One row a process: the eigenvalues, and h_L - h, exact and of the network."""
+    """A row for each process: the eigenvalues, and h_L - h, exact and of the network."""
     figure, axes = panels(len(results), 2, PAGE, 2.6 * len(results))
     for (name, found), left, right in zip(results.items(), axes[::2], axes[1::2], strict=True):
         modulus, rate, excess = found["slowest modulus"], found["entropy rate"], found["trained"].excess.mean
@@ -33,7 +33,7 @@ def spectra(results: Mapping[str, Any]) -> Figure:
 
 
 def gaps(results: Mapping[str, Any]) -> Figure:
-    """What networks lose above the optimum after each number of tokens."""
+    """The loss of networks above the optimum after each number of tokens."""
     of_each = lambda net: {name: found[net].gap_per_length.values for name, found in results.items()}
     length = np.arange(len(next(iter(results.values()))["exact"]["excess"]))
     figure = curves.per_position(

@@ -1,7 +1,7 @@
 """The introductory example: what an ideal observer of Z1R (zero, one, random) knows, and what a network learns.
 
 Source: Shai, Marzen, Teixeira, Gietelink Oldenziel, Riechers 2024 (2405.15943), where Z1R introduces the mixed-state
-presentation; the exact values follow by hand.
+presentation; the exact values are computed by hand.
 Expected: 7 mixed states, 3 of them recurrent; h = 1/3, E = C_mu = 1.5850, T = S = 2.8366 bits; nothing left to learn
 after three tokens. Seven beliefs, five next-token laws: the map from belief to law has rank 2 of 3, and the law alone
 explains R2 .485 of the beliefs. From `default`, three networks: loss 1e-4 to 2e-4 nats above the optimum; R2 of the
@@ -26,7 +26,7 @@ import beliefgeo as bg
 from beliefgeo import probes, reading, runs
 from beliefgeo.networks import TransformerConfig
 
-SCORES = [  # and what they are of who knows all
+SCORES = [  # and their values for an ideal observer
     ("loss above the optimum (nats)", "losses/gap", "0", ".2e"),
     (f"{LAST}: R2, in sample", f"r2/{LAST}", "1", ".4f"),
     (f"{LAST}: R2, held out by subtree", f"held out/{LAST}", "1", ".4f"),
@@ -57,13 +57,13 @@ class Config:
     """A small transformer, and how to train it on Z1R."""
 
     network: TransformerConfig = TransformerConfig(vocab_size=3, context=16, layers=2, width=32, mlp_width=128)
-    """It reads a BOS token, then context - 1 tokens: without one no network could show the belief before any token."""
+    """It reads a BOS, then context - 1 tokens: without a BOS no network could show the belief before any token."""
     budget: runs.Budget = runs.Budget(seeds=3)
     """How long to train, and how."""
     shuffles: int = 20
-    """Random permutations of the beliefs in the shuffled control."""
+    """The number of random permutations of the beliefs in the shuffled control."""
     seed: int = 0
-    """Of everything."""
+    """The seed of the whole run."""
 
 
 SMALL = TransformerConfig(vocab_size=3, context=10, layers=2, width=16, mlp_width=64)

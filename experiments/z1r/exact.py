@@ -1,4 +1,4 @@
-"""What can be known of Z1R without a network, and what it is by hand."""
+"""What can be known about Z1R without a network, with its values computed by hand."""
 
 from typing import NamedTuple
 
@@ -21,23 +21,23 @@ MEASURES = {
 
 
 class Exact(NamedTuple):
-    """Of a process with finitely many mixed states."""
+    """Exact values of a process with finitely many mixed states."""
 
     process: bg.Process
     presentation: MixedStatePresentation
     mixed_states: int
     recurrent: int
-    """How many of them."""
+    """The number of recurrent mixed states."""
     bits: dict[str, float]
-    """The measures."""
+    """The measures of information, by name."""
     block_entropies: np.ndarray
-    """Of words of 0 to 8 tokens. Nats."""
+    """The entropies of words of 0 to 8 tokens. Nats."""
     belief_entropies: np.ndarray
-    """Of the belief, on average, after 0 to 7 tokens. Nats."""
+    """The mean entropies of the belief after 0 to 7 tokens. Nats."""
 
 
 def exact(process: bg.Process) -> Exact:
-    """All of it."""
+    """All exact values."""
     presentation, words = bg.mixed_state_presentation(process), bg.words(process, 7)
     return Exact(
         process,

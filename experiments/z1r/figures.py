@@ -1,4 +1,4 @@
-"""Pictures of the Z1R claim, of its results alone."""
+"""Pictures of the Z1R claim, drawn from its results alone."""
 
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class Clouds(NamedTuple):
 
 
 def draw(results: dict[str, Any]) -> dict[str, Figure]:
-    """The process, its measures, the probed beliefs and the loss."""
+    """Draw the process, its measures, the probed beliefs and the loss."""
     exact = results["exact"]
     rate, excess = (exact.bits[name] * np.log(2) for name in ("entropy rate h", "excess entropy E"))
     return {
