@@ -1,7 +1,7 @@
-"""Labelled arrows between circles, the drawing of every graph. Lengths are in points of the page.
+"""Labelled arrows between circles: every graph is drawn here. Lengths are in points of the page.
 
-An axes is given one data unit per point: circles, arrows and labels are laid out on one scale, labels where they touch
-nothing. Give the axes its title before the graph: a title moves the frame.
+An axes gets one data unit per point: circles, arrows and labels are laid out on one scale, and labels touch nothing.
+Give the axes its title before the graph: a title moves the frame.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -25,11 +25,11 @@ from beliefgeo.plots.style import BLUE, GREY
 INK = "0.25"
 ROUNDING = 1e-7  # entries this small are zeros rounded in float32
 _LABEL_SIZE = 7
-_CROWD = 24  # beyond as many arrows only those at least a quarter as likely as the likeliest are labelled
+_CROWD = 24  # with more arrows than this, only those at least a quarter as likely as the likeliest are labelled
 
 
 class Sheet(NamedTuple):
-    """An axes with one data unit a point, and the corners of the rectangle to draw in."""
+    """An axes with one data unit per point, and the corners of the rectangle to draw in."""
 
     axes: Axes
     low: Float[np.ndarray, "2"]
@@ -37,7 +37,7 @@ class Sheet(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One arrow, however many tokens it stands for."""
+    """One arrow, which may stand for several tokens."""
 
     source: int
     target: int
@@ -48,7 +48,7 @@ class Move(NamedTuple):
 
 
 def lay(axes: Axes) -> Sheet:
-    """Give the axes one data unit per point, origin lower left."""
+    """Give the axes one data unit per point, with the origin at the lower left."""
     figure = _figure(axes)
     axes.set_axis_off()
     figure.draw_without_rendering()  # a constrained layout decides the size of its axes only when drawn
@@ -72,7 +72,7 @@ def draw_graph(
     names: Sequence[str],
     filled: Bool[np.ndarray, " node"],
 ) -> None:
-    """Circles, named where they are large enough, arrows that keep clear of them, and labels that touch nothing."""
+    """Draw circles, named if they are large enough, arrows that keep clear of them, and labels that touch nothing."""
     for position, name, full in zip(positions, names, filled, strict=True):
         _circle(sheet.axes, position, radius, name, bool(full))
     linked = {(move.source, move.target) for move in moves}
@@ -84,7 +84,7 @@ def draw_graph(
 
 
 def mark_start(axes: Axes, position: Float[np.ndarray, "2"], radius: float) -> None:
-    """A second ring."""
+    """Draw a second ring around the start."""
     axes.add_patch(Circle(tuple(position), radius + 2, facecolor="none", edgecolor=BLUE, linewidth=0.8, zorder=3))
 
 
@@ -107,7 +107,7 @@ def widest(axes: Axes, labels: Sequence[str]) -> Float[np.ndarray, "2"]:
 
 
 def arrow_label(probabilities: Float[np.ndarray, " token"], tokens: list[str]) -> str:
-    """One line a token, the likeliest three and how many more."""
+    """A line for each token: the likeliest three, and how many more there are."""
     likeliest = [x for x in np.argsort(-abs(probabilities), kind="stable") if abs(probabilities[x]) > ROUNDING]
     shown = sorted(likeliest if len(likeliest) == 4 else likeliest[:3])  # a fourth takes no more room than its count
     numbers = [short_number(float(probabilities[x])) for x in shown]
@@ -155,11 +155,11 @@ def _arrow(move: Move, curve: Float[np.ndarray, "sample 2"], scale: float) -> Fa
 def _curve(
     sheet: Sheet, positions: Float[np.ndarray, "node 2"], move: Move, linked: Collection[tuple[int, int]], radius: float
 ) -> Float[np.ndarray, "sample 2"]:
-    """From circle to circle, bent as little as keeps it clear of other circles and inside the sheet."""
+    """A curve from circle to circle, bent just enough to keep clear of other circles and inside the sheet."""
     start, end = positions[move.source], positions[move.target]
     if move.source == move.target:
         return _trim(_loop(sheet, positions, linked, move.source, radius), positions[[move.source]], radius)
-    # To its own left where there is a way back, so that the two never share a line.
+    # The arrow bends to its own left if there is a way back, so that the two never share a line.
     both = (move.target, move.source) in linked
     bends = (0.2, 0.35, 0.1, 0.5, 0.7) if both else (0.0, 0.15, -0.15, 0.3, -0.3, 0.45, -0.45, 0.6, -0.6)
     curves = [_trim(_bow(start, end, bend), np.stack([start, end]), radius) for bend in bends]
@@ -195,7 +195,7 @@ def _loop(
 def _freest_angle(
     sheet: Sheet, positions: Float[np.ndarray, "node 2"], linked: Collection[tuple[int, int]], node: int, radius: float
 ) -> float:
-    """Where the node has most room: far from its other arrows, away from the middle, inside the sheet."""
+    """The angle where the node has most room: far from its other arrows, away from the middle, inside the sheet."""
     here = positions[node]
     away = here - positions.mean(0)
     away = away / max(np.linalg.norm(away), 1e-9)
@@ -226,12 +226,12 @@ class _Box(NamedTuple):
 def _place_labels(
     sheet: Sheet, drawn: Sequence[tuple[Move, np.ndarray]], positions: Float[np.ndarray, "node 2"], radius: float
 ) -> None:
-    """Likeliest first, each where its box is free and covers the least of any arrow; a note counts those left out."""
+    """Place labels, the likeliest first, where a box is free and covers least of any arrow; a note counts the rest."""
     along = np.concatenate([np.empty((0, 2)), *(curve[::8] for _, curve in drawn)])
     ink = np.concatenate([[], *(np.full(len(curve[::8]), move.weight**2) for move, curve in drawn)])
     ink = ink / ink.max(initial=1e-9)
     labelled = sorted((pair for pair in drawn if pair[0].label), key=lambda pair: -pair[0].weight)
-    # In a crowd the faint arrows' labels would bury the others.
+    # In a crowd, the labels of faint arrows would cover the other labels.
     least = labelled[0][0].weight / 4 if len(labelled) > _CROWD else 0
     taken: list[_Box] = []
     for move, curve in labelled:
@@ -252,7 +252,7 @@ def _place_labels(
 def _note(
     sheet: Sheet, words: str, taken: Sequence[_Box], positions: Float[np.ndarray, "node 2"], radius: float
 ) -> None:
-    """In a corner that is free, else the lower left one."""
+    """Write a note in a free corner, or else in the lower left corner."""
     text = _text(sheet.axes, words)
     text.set(size=6, color=GREY)
     half = _extent(text) / 2 + 0.5
@@ -264,7 +264,7 @@ def _note(
 def _free(
     sheet: Sheet, box: _Box, taken: Sequence[_Box], positions: Float[np.ndarray, "node 2"], radius: float
 ) -> bool:
-    """Whether the box is inside the sheet and touches neither another one nor a circle."""
+    """Whether the box is inside the sheet and touches neither another box nor a circle."""
     inside = (box.middle - box.half > sheet.low).all() and (box.middle + box.half < sheet.high).all()
     clear = all((abs(box.middle - other.middle) > box.half + other.half).any() for other in taken)
     gaps = np.maximum(abs(positions - box.middle) - box.half, 0)
@@ -277,7 +277,7 @@ def _text(axes: Axes, label: str) -> Text:
 
 
 def _beside(curve: Float[np.ndarray, "sample 2"], half: np.ndarray, centre: np.ndarray) -> Iterator[np.ndarray]:
-    """Places for a box that touches the curve from either side, the middle first, the outer side first."""
+    """Places for a box that touches the curve on either side: the middle first, and the outer side first."""
     middle = curve[len(curve) // 2]
     bulge = middle - (curve[0] + curve[-1]) / 2
     outward = bulge if np.linalg.norm(bulge) > 1 else middle - centre
@@ -291,7 +291,7 @@ def _beside(curve: Float[np.ndarray, "sample 2"], half: np.ndarray, centre: np.n
 
 
 def _extent(text: Text) -> Float[np.ndarray, "2"]:
-    """Width and height in points, measured on a page of one pixel: the figure would make a whole new one each time."""
+    """Width and height in points, measured on a page of one pixel: the figure would make a new page each time."""
     box = text.get_window_extent(RendererAgg(1, 1, dpi := _figure(text).dpi))
     return np.array([box.width, box.height]) * 72 / dpi
 

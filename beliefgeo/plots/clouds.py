@@ -1,4 +1,4 @@
-"""Clouds of beliefs of any number of states: a segment, a triangle, a tetrahedron, else the plane of most variance."""
+"""Clouds of beliefs with any number of states: a segment, triangle, or tetrahedron, else the plane of most variance."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -13,14 +13,14 @@ from beliefgeo.plots.simplex import density
 from beliefgeo.plots.style import PAGE, AnyArray, panels, styled
 from beliefgeo.probes.geometry import principal_components, simplex_vertices
 
-# Of the corners, told apart by all common kinds of colour vision; black-adjacent hues last.
+# The colours of the corners, distinct in all common kinds of colour vision; hues near black come last.
 _CORNERS = np.array([[0.84, 0.37, 0.0], [0.0, 0.62, 0.45], [0.0, 0.45, 0.7], [0.8, 0.47, 0.65], [0.9, 0.62, 0.0]])
-# From where a tetrahedron is seen: no edge hides another.
+# The view of a tetrahedron in which no edge hides another.
 _TURN = np.array([[0.99, 0.139, 0.0], [-0.052, 0.371, 0.927]])
 
 
 class Plane(NamedTuple):
-    """How beliefs are laid flat, and what is drawn around them."""
+    """How beliefs are laid in a plane, and what is drawn around them."""
 
     origin: Float[np.ndarray, " state"]
     axes: Float[np.ndarray, "state 2"]
@@ -35,7 +35,7 @@ class Plane(NamedTuple):
 def plane_of(beliefs: Num[AnyArray, "row state"], weights: Num[AnyArray, " row"] | None = None) -> Plane:
     """The simplex itself for up to four states with nonnegative beliefs, else the two principal components.
 
-    Its label says how much of the variance the plane holds.
+    The label of the plane says how much of the variance it holds.
     """
     beliefs = np.asarray(beliefs, float)
     states = beliefs.shape[1]
@@ -52,7 +52,7 @@ def plane_of(beliefs: Num[AnyArray, "row state"], weights: Num[AnyArray, " row"]
 
 
 def mixed_colors(beliefs: Num[AnyArray, "row state"]) -> Float[np.ndarray, "row 3"]:
-    """A colour for each corner, mixed by the belief; of more than five states the five likeliest on average."""
+    """Corner colours mixed by the belief; of more than five states, the five likeliest on average count."""
     beliefs = np.clip(np.asarray(beliefs, float), 0, 1)
     likeliest = np.sort(np.argsort(-beliefs.mean(0))[: len(_CORNERS)])
     return np.clip(beliefs[:, likeliest] @ _CORNERS[: len(likeliest)], 0, 1)
@@ -62,10 +62,10 @@ def mixed_colors(beliefs: Num[AnyArray, "row state"]) -> Float[np.ndarray, "row 
 def belief_panels(
     clouds: Mapping[str, Num[AnyArray, "row state"]], weights: Num[AnyArray, " row"] | None = None
 ) -> Figure:
-    """Clouds of the same rows side by side in the plane of the first, a row one colour everywhere.
+    """Clouds of the same rows side by side in the plane of the first cloud; a row has one colour everywhere.
 
     Args:
-        clouds: title -> beliefs, exact ones first, then such as probes see.
+        clouds: title -> beliefs, the exact beliefs first, then beliefs that probes see.
         weights: how much each row counts.
     """
     first = next(iter(clouds.values()))
@@ -82,7 +82,7 @@ def belief_panels(
 
 
 def _limits(plane: Plane, points: Float[np.ndarray, "row 2"]) -> Float[np.ndarray, "axis 2"]:
-    """A square about all that is drawn."""
+    """The limits of a square around everything that is drawn."""
     shown = np.concatenate([points, *plane.edges])
     low, high = shown.min(0), shown.max(0)
     middle, half = (low + high) / 2, 0.56 * (high - low).max() or 0.5

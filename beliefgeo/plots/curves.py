@@ -24,7 +24,7 @@ def training_curves(
     published_error: Mapping[float, float] | None = None,
     variance: float,
 ) -> Figure:
-    """Exact loss gap, and probe error, against training tokens; published points (tokens -> value) beside them."""
+    """Exact loss gap and probe error against training tokens, beside published points (tokens -> value)."""
     figure, (left, right) = panels(1, 2, PAGE, 2.4)
     _curve(left, tokens, loss_gap, 0, "ours")
     _curve(right, tokens, probe_error, 0, "ours")
@@ -53,7 +53,7 @@ def per_position(
     tokens_read: Num[AnyArray, " position"],
     panels_of: Mapping[str, Mapping[str, Num[AnyArray, "seed position"]]],
 ) -> Figure:
-    """One panel a quantity (its y label), one curve a network or control, against the number of tokens read."""
+    """A panel for each quantity (its y label), a curve for each network or control, against tokens read."""
     figure, axes = panels(1, len(panels_of), PAGE, 2.4)
     for panel, (label, curves) in zip(axes, panels_of.items(), strict=True):
         for index, (name, values) in enumerate(curves.items()):
@@ -69,7 +69,7 @@ def windows_panel(
     curves: Mapping[str, Num[AnyArray, " window"]],
     probes: Mapping[str, Mapping[str, tuple[float, float]]],
 ) -> Figure:
-    """What the last k tokens leave unexplained, and the probes on that curve: one panel a weighting.
+    """What the last k tokens leave unexplained, and the probes on that curve: a panel for each weighting.
 
     Args:
         curves: weighting -> unexplained fraction for windows of 0, 1, 2, ... tokens.

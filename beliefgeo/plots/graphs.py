@@ -1,4 +1,4 @@
-"""Graphs of states and moves: a process, and its mixed-state presentation. Titles come first, as `arrows` says."""
+"""Graphs of states and moves: a process, and its mixed-state presentation. Set titles first, as `arrows` says."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -33,9 +33,9 @@ _TOKEN_STYLES: tuple[tuple[str, Any], ...] = (
     (GREEN, (0, (1, 1))),
     (PURPLE, "-."),
 )
-# Beyond this many mixed states arrows tell tokens apart by colour and dash instead of by labels.
+# With more mixed states than this, arrows show tokens by colour and dash instead of labels.
 _LABELLED = 12
-# No more mixed states than these are drawn.
+# The largest number of mixed states that is drawn.
 _DRAWN = 40
 
 
@@ -47,20 +47,20 @@ def process_graph(
     state_names: Sequence[Hashable] | None = None,
     token_names: Sequence[Hashable] | None = None,
 ) -> None:
-    """States as circles, arrows labelled `token: probability` (the token alone where it is certain).
+    """Draw states as circles, with arrows labelled `token: probability` (the token alone if it is certain).
 
-    Arrows are as dark as they are likely. In a dense graph the likeliest arrows get their labels first; a note says
-    how many found no room.
+    Likelier arrows are darker. In a dense graph the likeliest arrows get their labels first; a note says how many
+    labels found no room.
 
     Args:
-        axes: loses its own coordinates.
-        process: of up to about 12 states; of a composition its joint. Entries may be negative.
-        state_names: `[state]`, cut where they do not fit into a circle; default: those of the process, else numbers.
-        token_names: `[token]`; default: those of the process, else numbers.
+        axes: the axes, which loses its own coordinates.
+        process: a process of up to about 12 states; a composition counts as its joint. Entries may be negative.
+        state_names: `[state]`, cut if they do not fit into a circle; default: the names of the process, else numbers.
+        token_names: `[token]`; default: the names of the process, else numbers.
 
     Raises:
-        TypeError: what is neither a process nor made of processes.
-        ValueError: where names are not one per state and token.
+        TypeError: an object that is neither a process nor made of processes.
+        ValueError: names that are not one per state and token.
 
     >>> from beliefgeo.plots.style import panels
     >>> from beliefgeo.processes.edges import from_edges
@@ -77,7 +77,7 @@ def process_graph(
     moves = [Move(i, j, arrow_label(matrices[:, i, j], tokens), abs(matrices[:, i, j]).sum()) for i, j in pairs]
     sheet = lay(axes)
     layout = _spring(len(states), moves, sheet.high)
-    for share in (1, 0.75, 0.5, 0):  # names are cut where circles that hold them would overlap
+    for share in (1, 0.75, 0.5, 0):  # names are cut if circles that hold them would overlap
         radius = max(8.0, share * roomy_radius(axes, states))
         margin = radius + 2 + reach_beyond(axes, moves, radius)
         positions = _fill(layout, margin, sheet.low, sheet.high)
@@ -94,20 +94,20 @@ def presentation_graph(
     names: Sequence[Hashable] | None = None,
     token_names: Sequence[Hashable] | None = None,
 ) -> None:
-    """A mixed-state presentation: transient states (hollow) by depth from the left, then the recurrent ones (filled).
+    """Draw a mixed-state presentation: transient states (hollow) by depth from the left, then recurrent (filled).
 
-    The start has a second ring. Up to 12 states arrows are labelled as in `process_graph`; beyond, they are coloured
-    and dashed by token. A dotted stub leaves a state whose successors were cut off; of a presentation of more than 40
-    states only the first depths are drawn.
+    The start has a second ring. With up to 12 states arrows are labelled as in `process_graph`; with more states they
+    are coloured and dashed by token. A dotted stub leaves a state whose successors were cut off. Of a presentation of
+    more than 40 states only the first depths are drawn.
 
     Args:
-        axes: loses its own coordinates.
+        axes: the axes, which loses its own coordinates.
         presentation: from `mixed_state_presentation`.
-        names: `[mixed]`; default: numbers, and of an observer who knows the state for certain that state's name.
-        token_names: `[token]`; default: those of the process, else numbers.
+        names: `[mixed]`; default: numbers, or the name of a state that the observer knows for certain.
+        token_names: `[token]`; default: the names of the process, else numbers.
 
     Raises:
-        ValueError: where names are not one each.
+        ValueError: names that are not one per mixed state or token.
 
     >>> from beliefgeo.beliefs.mixed_states import mixed_state_presentation
     >>> from beliefgeo.plots.style import panels
@@ -134,7 +134,7 @@ def presentation_graph(
 
 
 def _first_depths(graph: MixedStatePresentation) -> tuple[MixedStatePresentation, list[int]]:
-    """The whole presentation, or as many depths of it as hold 40 states; and which states those are."""
+    """The whole presentation, or its first depths with up to 40 states; and the numbers of the states kept."""
     held = np.cumsum(np.bincount(graph.depth))
     kept = graph.depth < max(1, (held <= _DRAWN).sum())
     number = np.r_[np.where(kept, np.cumsum(kept) - 1, -2), -2, -1]  # successors -2 and -1 index its end
@@ -149,7 +149,7 @@ def _first_depths(graph: MixedStatePresentation) -> tuple[MixedStatePresentation
 
 
 def moves_of(graph: MixedStatePresentation, tokens: list[str]) -> list[Move]:
-    """One arrow from a mixed state to each successor: labelled where there is room for it, else coloured by token."""
+    """An arrow from a mixed state to each successor: labelled if there is room, else coloured by token."""
     moves = []
     for source, (successors, probabilities) in enumerate(zip(graph.successors, graph.probabilities, strict=True)):
         for target in dict.fromkeys(successors[successors >= 0].tolist()):
@@ -167,7 +167,7 @@ def _colored(move: Move, tokens: Bool[np.ndarray, " token"]) -> Move:
 
 
 def _layers(graph: MixedStatePresentation, moves: Sequence[Move], sheet: Sheet) -> Float[np.ndarray, "node 2"]:
-    """Transient states in columns by depth, recurrent classes to their right, one above the other."""
+    """Positions: transient states in columns by depth, recurrent classes to their right, one above the other."""
     columns = [np.flatnonzero(~graph.recurrent & (graph.depth == depth)) for depth in np.unique(graph.depth)]
     columns = [column for column in columns if len(column)]
     classes = _closed_classes(graph, moves)
@@ -186,13 +186,13 @@ def _layers(graph: MixedStatePresentation, moves: Sequence[Move], sheet: Sheet) 
 
 
 def _heights(count: int, index: int) -> Float[np.ndarray, " node"]:
-    """Evenly from the top; lone states step up and down, lest arrows along the row hide one another."""
+    """Heights, evenly from the top; lone states step up and down, so that arrows along the row stay visible."""
     heights = 1 - (np.arange(count) + 0.5) / count
     return heights + 0.12 * (-1) ** index if count == 1 else heights
 
 
 def _ordered(column: np.ndarray, moves: Sequence[Move], positions: np.ndarray) -> np.ndarray:
-    """From the top, by the mean height of the states that lead here: few arrows cross."""
+    """A column from the top, ordered by the mean height of the states that lead there, so that few arrows cross."""
     sources = [[m.source for m in moves if m.target == node and m.source not in column] for node in column]
     return column[np.argsort([-positions[found or [0], 1].mean() for found in sources], kind="stable")]
 
@@ -211,7 +211,7 @@ def _closed_classes(graph: MixedStatePresentation, moves: Sequence[Move]) -> lis
 
 
 def _spring(count: int, moves: Sequence[Move], size: np.ndarray) -> Float[np.ndarray, "node 2"]:
-    """Kamada & Kawai's springs, from a plane drawing where there is one; a ring where most states are linked."""
+    """Positions by Kamada & Kawai's springs, from a planar drawing if possible; a ring if most states are linked."""
     graph = nx.empty_graph(count)
     graph.add_edges_from((move.source, move.target) for move in moves if move.source != move.target)
     if count > 3 and graph.number_of_edges() > 0.85 * count * (count - 1) / 2:
@@ -227,7 +227,7 @@ def _spring(count: int, moves: Sequence[Move], size: np.ndarray) -> Float[np.nda
 
 
 def _turned(points: Float[np.ndarray, "node 2"], size: np.ndarray) -> Float[np.ndarray, "node 2"]:
-    """The long direction along the frame's, the first node left of the middle."""
+    """The points turned so that their long direction is the frame's, with the first node left of the middle."""
     points = points - points.mean(0)
     _, extents, axes = np.linalg.svd(np.vstack([points, np.zeros((2, 2))]), full_matrices=False)
     points = points @ axes.T if extents[1] < 0.8 * extents[0] else points  # long axis first
@@ -238,7 +238,7 @@ def _turned(points: Float[np.ndarray, "node 2"], size: np.ndarray) -> Float[np.n
 def _fill(
     points: Float[np.ndarray, "node 2"], margin: np.ndarray | float, low: np.ndarray, high: np.ndarray
 ) -> Float[np.ndarray, "node 2"]:
-    """Stretched to the rectangle less its margins; a direction without extent stays in the middle."""
+    """The points stretched to the rectangle without its margins; a direction without extent stays in the middle."""
     points = points - (points.max(0) + points.min(0)) / 2
     extent = points.max(0) - points.min(0)
     flat = extent <= 0.05 * extent.max()
@@ -247,7 +247,7 @@ def _fill(
 
 
 def _legend(sheet: Sheet, graph: MixedStatePresentation, moves: Sequence[Move], tokens: Sequence[str]) -> float:
-    """Below the graph, in as many rows as it needs; its height."""
+    """Draw the legend below the graph, in as many rows as it needs, and return its height."""
     entries = _entries(graph, moves, tokens)
     rows = int(np.ceil(len(entries) * 52 / sheet.high[0]))
     handles, labels = zip(*entries, strict=True)
@@ -255,7 +255,7 @@ def _legend(sheet: Sheet, graph: MixedStatePresentation, moves: Sequence[Move], 
         handles, labels, loc="lower center", ncols=-(-len(entries) // rows), borderaxespad=0, borderpad=0,
         columnspacing=1.0, handletextpad=0.3, handlelength=1.6,
     )  # fmt: skip
-    legend.set_in_layout(False)  # a layout that made room for it would resize the sheet
+    legend.set_in_layout(False)  # a layout with room for it would resize the sheet
     return 3.0 + 11.0 * rows
 
 
@@ -267,7 +267,7 @@ def _entries(graph: MixedStatePresentation, moves: Sequence[Move], tokens: Seque
     cut = bool((graph.successors == -2).any())
     entries: list[tuple[Any, str]] = [((dot("none", 7.5), dot("white", 4.5)), "start")]
     entries += [(line(INK, ":"), "continues")] * cut
-    # Where successors were cut off a state that is not known to recur may do so.
+    # If successors were cut off, a state that is not known to recur may recur.
     entries += [(dot("white"), "transient")] * (not cut and not graph.recurrent.all())
     entries += [(dot(BLUE), "recurrent")] * bool(graph.recurrent.any())
     if len(graph.depth) > _LABELLED and len(tokens) <= len(_TOKEN_STYLES):

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from beliefgeo.arrays import ArrayLike, Number
 from beliefgeo.plots.style import BLUE, GREEN, ORANGE, PAGE, PURPLE, panels, styled
 
-# Eigenvalues nearer than this share a marker. A defective zero comes back from an eigenvalue solver as a ring of radius
+# Eigenvalues nearer than this share a marker. An eigenvalue solver returns a defective zero as a ring of radius
 # eps^(1/k) for a Jordan block of size k.
 _SAME_PLACE = 0.03
 
@@ -24,7 +24,7 @@ def block_entropy_figure(
     *,
     bits: bool = True,
 ) -> Figure:
-    """H(L) with its asymptote E + h L, beside what is still unknown of the next token and of the state.
+    """H(L) with its asymptote E + h L, beside the remaining uncertainty about the next token and about the state.
 
     The asymptote meets the axis at E; the area between it and the curve is the transient information. The right panel
     shows h_L = H(L + 1) - H(L), the entropy of the next token given L tokens, falling to h.
@@ -37,7 +37,7 @@ def block_entropy_figure(
         bits: draw in bits, else in nats.
 
     Raises:
-        ValueError: for fewer than two block entropies.
+        ValueError: fewer than two block entropies.
     """
     scale, unit = _unit(bits)
     blocks = np.asarray(block_entropies, float) / scale
@@ -79,10 +79,10 @@ def spectrum_panel(axes: Axes, eigenvalues: ArrayLike) -> None:
 
     Args:
         axes: an empty axes.
-        eigenvalues: `[mixed]`, each as often as it occurs.
+        eigenvalues: `[mixed]`, each eigenvalue as often as it occurs.
 
     Raises:
-        ValueError: where there is none or one is not finite.
+        ValueError: no eigenvalues, or an eigenvalue that is not finite.
     """
     values = np.asarray(eigenvalues, complex)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
@@ -95,7 +95,7 @@ def spectrum_panel(axes: Axes, eigenvalues: ArrayLike) -> None:
     x, y = np.real(places), np.imag(places)
     axes.scatter(x, y, s=14 * counts, c=colors, alpha=0.8, linewidths=0, zorder=2)
     for index, (place, count) in enumerate(zip(places, counts, strict=True)):
-        # Across the ray from zero, on alternating sides: eigenvalues often line up along it.
+        # The label is across the ray from zero, on alternating sides: eigenvalues often line up along the ray.
         across = 1j * (place / abs(place) if abs(place) > _SAME_PLACE else 1) * (-1) ** index
         offset = np.array([across.real, across.imag]) * (7 + 2 * np.sqrt(count))
         label = f"×{count}" if count > 1 else ""
@@ -119,7 +119,7 @@ def _grouped(values: Complex[np.ndarray, " value"]) -> tuple[Complex[np.ndarray,
 def decay_panel(
     axes: Axes, myopic_entropies: ArrayLike, entropy_rate: Number, moduli: ArrayLike = (), *, bits: bool = True
 ) -> None:
-    """h_L - h against L on a log scale, with lines that fall as |lambda|^L from its first point.
+    """h_L - h against L on a log scale, with lines that fall as |lambda|^L from the first point.
 
     Differences within rounding of zero are left out.
 
@@ -127,11 +127,11 @@ def decay_panel(
         axes: an empty axes.
         myopic_entropies: `[tokens read]`, h_0, h_1, ... in nats.
         entropy_rate: h, in nats.
-        moduli: |lambda| between 0 and 1, one line each.
+        moduli: |lambda| between 0 and 1, a line for each.
         bits: draw in bits, else in nats.
 
     Raises:
-        ValueError: for a modulus outside (0, 1).
+        ValueError: a modulus outside (0, 1).
     """
     given = np.asarray(myopic_entropies)
     slopes = np.asarray(moduli, float).reshape(-1)

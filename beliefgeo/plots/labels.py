@@ -1,4 +1,4 @@
-"""Names in circles: of states, tokens and mixed states, numbers where there are none, cut where they do not fit."""
+"""Names in circles, of states, tokens and mixed states: numbers if there are no names, and cut if they do not fit."""
 
 from collections.abc import Hashable, Sequence
 
@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from beliefgeo.beliefs.mixed_states import MixedStatePresentation
 from beliefgeo.plots.arrows import widest
 
-# Circles, in points: of numbers, and the largest of longer names.
+# The radii of circles in points: for numbers, and the largest for longer names.
 _NUMBERED, _LARGEST = 8.0, 22.0
 
 
 def names_of(what: str, names: Sequence[Hashable] | None, count: int) -> list[str]:
-    """The names, or numbers; an error where they are not one each."""
+    """The names, or numbers; raises if their number is wrong."""
     if names is None:
         return [str(index) for index in range(count)]
     if len(names) != count:
@@ -22,7 +22,7 @@ def names_of(what: str, names: Sequence[Hashable] | None, count: int) -> list[st
 
 
 def mixed_names(presentation: MixedStatePresentation) -> list[str]:
-    """Numbers, but of a belief that is certain of a state its name, where no name could be taken for a number."""
+    """Numbers, but a state's name for a belief that is certain of it, if no name could be taken for a number."""
     numbers = [str(number) for number in range(len(presentation.depth))]
     states = [str(name) for name in presentation.state_names or ()]
     if not states or any(name.isdigit() for name in states):
@@ -38,7 +38,7 @@ def roomy_radius(axes: Axes, names: Sequence[str]) -> float:
 
 
 def cut_names(axes: Axes, names: Sequence[str], radius: float) -> list[str]:
-    """The names, those that are wider than a circle cut."""
+    """The names; names that are wider than a circle are cut."""
     return [_cut(axes, name, 2 * max(radius, _NUMBERED)) for name in names]
 
 

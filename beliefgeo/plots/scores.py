@@ -13,9 +13,9 @@ _WEIGHTINGS = ("every word and position equally", "by probability")
 
 @styled
 def scorecard(card: Scorecard) -> Figure:
-    """R2 of the beliefs at every site, in sample and held out, one panel a weighting; of one network or of `Seeds`.
+    """R2 of the beliefs at every site, in sample and held out, a panel for each weighting; for one network or `Seeds`.
 
-    Lines: the next-token law alone, held out, and shuffled beliefs.
+    The lines are the next-token law alone, held out, and shuffled beliefs.
     """
     figure, axes = panels(1, 2, PAGE, 2.7)
     for index, (panel, title) in enumerate(zip(axes, _WEIGHTINGS, strict=True)):

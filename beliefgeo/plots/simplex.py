@@ -19,9 +19,9 @@ def belief_colors(beliefs: Num[AnyArray, "row 3"]) -> Float[np.ndarray, "row 3"]
 
 
 def plane_colors(points: Num[AnyArray, "row 2"], weights: Num[AnyArray, " row"]) -> Float[np.ndarray, "row 3"]:
-    """A colour for each place of the plane, by its distance from the mean in standard deviations.
+    """A colour for each place in the plane, by its distance from the mean in standard deviations.
 
-    Red to the right, green upward, blue against both.
+    Red grows to the right, green upward, and blue against both.
     """
     cloud, shares = np.asarray(points, float), np.asarray(weights, float) / np.sum(weights)
     mean = shares @ cloud
@@ -34,7 +34,7 @@ def plane_colors(points: Num[AnyArray, "row 2"], weights: Num[AnyArray, " row"])
 def simplex_scatter(
     axes: Axes, points: Num[AnyArray, "row 2"], colors: Num[AnyArray, "row 3"], *, size: float = 0.4
 ) -> None:
-    """Each point a dot; for up to some 100,000 points, beyond that `simplex_density`."""
+    """Draw each point as a dot, for up to about 100,000 points; for more points use `simplex_density`."""
     _triangle(axes)
     points = np.asarray(points)
     axes.scatter(points[:, 0], points[:, 1], s=size, c=np.asarray(colors), linewidths=0, rasterized=True)
@@ -47,7 +47,7 @@ def simplex_density(
     colors: Num[AnyArray, "row 3"],
     weights: Num[AnyArray, " row"] | None = None,
 ) -> None:
-    """Points in the triangle as their `density`."""
+    """Draw the `density` of points in the triangle."""
     _triangle(axes)
     density(axes, points, colors, weights)
 
@@ -58,10 +58,10 @@ def density(
     colors: Num[AnyArray, "row 3"],
     weights: Num[AnyArray, " row"] | None = None,
 ) -> None:
-    """Points binned into an image: the mean colour of each cell, opaque by the logarithm of its weight.
+    """Points binned into an image: each cell has the mean colour, with an opacity by the logarithm of its weight.
 
-    The image fills the limits of the axes; points beyond them are left out. Cells are coarser where there are few
-    points, so that single ones can be seen; 590,490 points take a second.
+    The image fills the limits of the axes; points beyond them are left out. With few points cells are coarser, so that
+    single points are visible; 590,490 points take a second.
     """
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     points, colors = np.asarray(points), np.asarray(colors)
@@ -98,14 +98,14 @@ def simplex_panels(
     columns: int = 4,
     width: float = PAGE,
 ) -> Figure:
-    """Clouds of the same rows side by side, titled by their names, a row one colour everywhere.
+    """Clouds of the same rows side by side, titled by their names; a row has one colour everywhere.
 
     Args:
         clouds: title -> points, such as exact beliefs beside a probe's.
         colors: `belief_colors` of the exact beliefs.
         weights: how much each row counts.
-        columns: panels in a row.
-        width: of the figure, in inches.
+        columns: the number of panels in a row.
+        width: the width of the figure, in inches.
     """
     columns = min(columns, len(clouds))
     rows = -(-len(clouds) // columns)
@@ -126,13 +126,13 @@ def simplex_movie(
     *,
     truth: Num[AnyArray, "row 2"],
 ) -> animation.FuncAnimation:
-    """The exact beliefs beside a cloud that moves through `frames` (title -> points); the last is held."""
+    """The exact beliefs beside a cloud that moves through `frames` (title -> points); the last frame is held."""
     figure, (left, right) = panels(1, 2, PAGE * 0.75, PAGE * 0.75 / 2 + 0.1)
     simplex_density(left, truth, colors, weights)
     left.set_title("exact beliefs")
     shown = [*frames.items()] + [list(frames.items())[-1]] * 4
 
-    @styled  # again: frames are drawn when the movie is saved, after this function's own style has ended
+    @styled  # needed again: the frames are drawn when the movie is saved, after this function's own style has ended
     def draw(index: int) -> list:
         right.clear()
         title, points = shown[index]

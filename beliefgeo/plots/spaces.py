@@ -19,7 +19,7 @@ from beliefgeo.plots.style import BLUE, GREY, PAGE, AnyArray, styled
 from beliefgeo.probes.geometry import simplex_vertices
 from beliefgeo.processes.process import Observer
 
-# Beyond this many mixed states they are dots, without their moves.
+# More mixed states than this are dots, without their moves.
 _DRAWN_WITH_MOVES = 16
 
 
@@ -31,13 +31,13 @@ def presentation_figure(
     state_names: Sequence[Hashable] | None = None,
     token_names: Sequence[Hashable] | None = None,
 ) -> Figure:
-    """A process, its mixed-state presentation, and the mixed states in the simplex, numbered alike.
+    """A process, its mixed-state presentation, and the mixed states in the simplex, with the same numbers.
 
     Args:
-        process: of 2 to 4 states.
+        process: a process of 2 to 4 states.
         presentation: its `mixed_state_presentation`.
-        state_names: `[state]`; default: those of the process, else numbers.
-        token_names: `[token]`; default: those of the process, else numbers.
+        state_names: `[state]`; default: the names of the process, else numbers.
+        token_names: `[token]`; default: the names of the process, else numbers.
 
     Raises:
         TypeError: as `process_graph`.
@@ -62,17 +62,17 @@ def presentation_figure(
 def mixed_states(
     axes: Axes, presentation: MixedStatePresentation, *, state_names: Sequence[Hashable] | None = None
 ) -> None:
-    """Mixed states and the moves between them in the simplex: a segment, a triangle, or a tetrahedron from the side.
+    """Draw mixed states and their moves in the simplex: a segment, a triangle, or a tetrahedron seen from the side.
 
-    Numbers and marks are those of `presentation_graph`. More than 16 mixed states are dots, without their moves.
+    Numbers and marks are as in `presentation_graph`. More than 16 mixed states are dots, without their moves.
 
     Args:
-        axes: loses its own coordinates.
+        axes: the axes, which loses its own coordinates.
         presentation: from `mixed_state_presentation`, of a process of 2 to 4 states.
-        state_names: `[state]`, at the corners; default: those of the process, else `state 0`, `state 1`, ...
+        state_names: `[state]`, at the corners; default: the names of the process, else `state 0`, `state 1`, ...
 
     Raises:
-        ValueError: for more states, or fewer; where names are not one per state.
+        ValueError: fewer than 2 or more than 4 states; names that are not one per state.
 
     >>> from beliefgeo.beliefs.mixed_states import mixed_state_presentation
     >>> from beliefgeo.plots.style import panels
@@ -112,7 +112,7 @@ def _fit(sheet: Sheet, corners: np.ndarray, points: np.ndarray) -> tuple[np.ndar
 
 
 def _flat(points: np.ndarray) -> Float[np.ndarray, "row 2"]:
-    """Points of one axis on a line, of two as they are, of three as seen from the side."""
+    """The points in the plane: one axis gives a line, two axes stay as they are, three are seen from the side."""
     if points.shape[1] == 3:
         return points @ _view(azimuth=-115, elevation=30)[:2].T
     return np.pad(points, [(0, 0), (0, 2 - points.shape[1])])
@@ -132,9 +132,9 @@ def _outline(axes: Axes, corners: Float[np.ndarray, "state 2"], names: Sequence[
 
 def _with_moves(sheet: Sheet, positions: Float[np.ndarray, "mixed 2"], graph: MixedStatePresentation) -> None:
     moves = moves_of(graph, [""] * graph.successors.shape[1])
-    moves = [move._replace(label="") for move in moves if move.source != move.target]  # what stays does not move
+    moves = [move._replace(label="") for move in moves if move.source != move.target]  # a loop is not drawn
     radius = fitting_radius(positions, 7.0)
-    # What has the name of a state lies on its corner, where the name stands.
+    # A mixed state with the name of a state lies on its corner, where the name already stands.
     names = [name if name == str(number) else "" for number, name in enumerate(mixed_names(graph))]
     draw_graph(sheet, positions, moves, radius, names, graph.recurrent)
     mark_start(sheet.axes, positions[graph.depth.argmin()], radius)
@@ -147,7 +147,7 @@ def bloch_disc(
     colors: Num[AnyArray, "row 3"],
     weights: Num[AnyArray, " row"] | None = None,
 ) -> None:
-    """Beliefs (1, b_x, b_z) of a qubit process as the `density` of points (b_x, b_z) in the unit disc.
+    """Draw beliefs (1, b_x, b_z) of a qubit process as the `density` of points (b_x, b_z) in the unit disc.
 
     Args:
         axes: an empty axes.
@@ -174,18 +174,18 @@ def space_3d(
     azimuth: Number = 30,
     elevation: Number = 20,
 ) -> None:
-    """Points of three dimensions in their box, in parallel projection, equally scaled, with shadows on the floor.
+    """Draw points of three dimensions in their box, in parallel projection at equal scale, with shadows on the floor.
 
     Args:
-        axes: an ordinary, empty axes: the projection is made here.
-        points: three coordinates.
+        axes: an ordinary, empty axes: this function makes the projection.
+        points: three coordinates for each point.
         colors: red, green, blue.
-        labels: of the three coordinates.
-        azimuth: of the viewer about the third axis, in degrees from the first.
-        elevation: of the viewer above the floor, in degrees, 0 to 90.
+        labels: the names of the three coordinates.
+        azimuth: the angle of the viewer about the third axis, in degrees from the first.
+        elevation: the angle of the viewer above the floor, in degrees, 0 to 90.
 
     Raises:
-        ValueError: where a point is not finite or there is none.
+        ValueError: no points, or a point that is not finite.
     """
     cloud = np.asarray(points, float)
     if not len(cloud) or not np.isfinite(cloud).all():
@@ -212,7 +212,7 @@ def _view(azimuth: Number, elevation: Number) -> Float[np.ndarray, "3 3"]:
 
 
 def _box(axes: Axes, low: np.ndarray, high: np.ndarray, view: Float[np.ndarray, "3 3"], labels: Sequence[str]) -> None:
-    """The edges of the box but those before the points; each axis named along an outer edge, with its range."""
+    """Draw the edges of the box, except those before the points; name each axis and its range along an outer edge."""
     corners = np.array(list(product(*zip(low, high, strict=True))))
     nearest = (corners @ view[2]).argmax()
     for one, other in combinations(range(8), 2):

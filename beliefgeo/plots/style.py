@@ -11,10 +11,10 @@ from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Plots take numbers from JAX and NumPy alike.
+# Plots take arrays from JAX and NumPy.
 AnyArray = Array | np.ndarray
 
-# Okabe & Ito's palette, told apart by all common kinds of colour vision.
+# Okabe & Ito's palette, distinct in all common kinds of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
 SKY, AMBER = "#56B4E9", "#E69F00"
 
