@@ -113,14 +113,14 @@ def held_out_curve(rows: Rows, weights: ArrayLike) -> Float[np.ndarray, " window
     return window_curve(rows, weights, held_out_folds(rows) >= 0)
 
 
-def by_folds(fit: Callable[[Array, Array, Array], Callable[[Array], Any]]) -> Predict:
+def by_folds(fit: Callable[[np.ndarray, np.ndarray, np.ndarray], Callable[[np.ndarray], Any]]) -> Predict:
     """Any probe, held out: the probe that is fitted on all other folds predicts a fold.
 
     Args:
         fit: (features `[row, feature]`, targets `[row, target]`, weights `[row]`) -> a function from features to
-            predicted targets. It must make all its choices on these rows.
+            predicted targets; NumPy arrays, of what is predicted any kind. It must make all its choices on these rows.
 
-    >>> mean = lambda features, targets, weights: lambda left_out: jnp.zeros((len(left_out), 1)) + targets.mean(0)
+    >>> mean = lambda features, targets, weights: lambda left_out: np.tile(targets.mean(0), (len(left_out), 1))
     >>> by_folds(mean)(np.zeros((4, 2)), np.array([[0.0], [2.0], [4.0], [7.0]]), np.array([0, 1, 1, -1]), np.ones(4))
     Array([[4.3333335],
            [3.5      ],
@@ -129,8 +129,8 @@ def by_folds(fit: Callable[[Array, Array, Array], Callable[[Array], Any]]) -> Pr
     """
 
     def predict(features: ArrayLike, targets: ArrayLike, folds: np.ndarray, weights: ArrayLike) -> Array:
-        features, targets = as_reals("features", features), as_reals("targets", targets)
-        shares = as_reals("weights", weights)
+        given = {"features": features, "targets": targets, "weights": weights}
+        features, targets, shares = (np.asarray(as_reals(name, values)) for name, values in given.items())
         predictions = np.full(targets.shape, np.nan, np.result_type(features.dtype, targets.dtype))
         for fold in np.unique(folds[folds >= 0]):
             left_out = folds == fold

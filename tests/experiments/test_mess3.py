@@ -41,7 +41,8 @@ def test_everything_is_written(first):
     results = json.loads((folder / "results.json").read_text())
     trained = results["trained"]
     assert len(trained["losses"]["gap"]["values"]) == 2 and trained["losses"]["gap"]["mean"] > 0
-    assert abs(results["shuffled words"]["r2"]) < 0.05 and results["rank"] == {"rank": 3, "of": 3}
+    # By chance 16 features explain about 16 / 324 of 324 words and positions.
+    assert abs(results["shuffled words"]["r2"]) < 0.1 and results["rank"] == {"rank": 3, "of": 3}
     for weighting in ("by_count", "by_probability"):
         score = trained["sites"]["last block"][weighting]
         assert len(score["mse_per_length"]["mean"]) == 2 and score["held_out"]["mean"] <= score["r2"]["mean"] <= 1

@@ -102,9 +102,7 @@ def test_report_on_factors_with_planes_in_common():
     features = np.stack([moves[0] @ axes[:2], moves[1] @ axes[1:3], moves[2] @ axes[3:5]]) + RNG.normal(size=(4, 1, 6))
     report = factor_subspaces(features)
     assert report.dimensions.tolist() == [2, 2, 2] and report.sum == 6 and report.union == 5
-    np.testing.assert_allclose(
-        report.whole.matrix, [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]], atol=1e-4
-    )
+    np.testing.assert_allclose(report.whole.matrix, [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]], atol=1e-4)
     assert report.whole.mean == pytest.approx(0.5 / 3, abs=1e-4)
     # The leading direction of each is its first axis, up to the sample.
     np.testing.assert_allclose(report.leading.matrix, np.eye(3), atol=0.02)

@@ -15,7 +15,7 @@ from beliefgeo.processes.bos import with_bos
 from beliefgeo.processes.end import with_end
 from beliefgeo.processes.float64 import as_float64
 from beliefgeo.processes.opaque import Opaque, as_pytree
-from beliefgeo.reading.evaluation import beliefs_after, prefixes
+from beliefgeo.reading import beliefs_after, rows_of
 from tests import oracle
 
 KEY = jax.random.key(2)
@@ -197,8 +197,8 @@ def test_whatever_a_process_can_do(name):
     np.testing.assert_allclose(expanded.probabilities, 1 / 3, rtol=1e-6)
     presentation = bg.mixed_state_presentation(observer, 2)
     np.testing.assert_allclose(presentation.beliefs, bg.mixed_state_presentation(process, 2).beliefs, atol=1e-6)
-    rows = prefixes(observer, words)
-    np.testing.assert_allclose(rows.laws, prefixes(process, expected).laws, atol=1e-6)
+    rows = rows_of(observer, words)
+    np.testing.assert_allclose(rows.laws, rows_of(process, expected).laws, atol=1e-6)
     np.testing.assert_allclose(beliefs_after(observer, rows), rows.beliefs, atol=1e-7)
 
 

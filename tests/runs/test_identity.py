@@ -97,7 +97,8 @@ def test_what_cannot_be_told_apart_is_refused(part):
 
 def test_other_sessions_say_the_same():
     code = (
-        "import json, beliefgeo as bg; from beliefgeo.identity import identity; print(json.dumps(identity(bg.rrxor())))"
+        "import json, beliefgeo as bg; from beliefgeo.runs.identity import identity; "
+        "print(json.dumps(identity(bg.rrxor())))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert json.loads(told) == identity(bg.rrxor())
