@@ -1,5 +1,6 @@
 """Networks learn a process: data, optimiser and folder in one call; the same call later continues or only loads."""
 
+import ast
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -247,6 +248,19 @@ def _side_by_side(processes: Sequence[Observer], seeds: int) -> Any:
 
 
 def _code() -> str:
+    """A digest of the code that trains, without its comments and docstrings."""
     root = Path(beliefgeo.__file__).parent
     sources = [path for name in _CODE for path in sorted([root / name, *(root / name).rglob("*.py")]) if path.is_file()]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    return hashlib.sha256("".join(_program(path.read_text()) for path in sources).encode()).hexdigest()
+
+
+def _program(source: str) -> str:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)]
+    return ast.dump(tree)
+
+
+def _is_text(part: ast.stmt) -> bool:
+    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)

@@ -11,6 +11,7 @@ import beliefgeo as bg
 from beliefgeo import reading
 from beliefgeo.networks import RecurrentConfig, TransformerConfig, from_equinox
 from beliefgeo.runs import Budget, learn, learn_several, load_run, resumable
+from beliefgeo.runs.learn import _code, _program
 
 SMALL = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
 WITH_BOS = TransformerConfig(vocab_size=3, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
@@ -253,3 +254,9 @@ def test_mistakes(tmp_path):
     learn(KEY, bg.even(), SMALL, SHORT, context=4, folder=tmp_path / "b")
     with pytest.raises(ValueError, match="another configuration .process.0.transitions is"):
         learn(KEY, bg.golden_mean(), SMALL, SHORT, context=4, folder=tmp_path / "b")
+
+
+def test_prose_does_not_change_the_digest_of_the_code_and_code_does():
+    source = 'def f(x):\n    """Add one."""\n    return x + 1  # to it\n'
+    assert _program(source) == _program('def f(x):\n    """Add 1 to x."""\n    return x + 1\n')
+    assert _program(source) != _program(source.replace("+ 1", "+ 2")) and len(_code()) == 64
