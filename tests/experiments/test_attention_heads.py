@@ -61,6 +61,7 @@ def test_a_cosine_of_95_hundredths_does_not_tell_a_rate():
     assert verdicts.rival_cosine(0.7, 0.5, 8) > verdicts.ALIKE
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path):
     small = ["--context", "6", "--words", "5000", "--width", "16", "--mlp-width", "16"]
     budget = ["--steps", "20", "--chunk", "10", "--ideal-steps", "20"]

@@ -71,6 +71,7 @@ def test_an_ideal_layer_of_tokens_that_may_be_impossible():
         heads.ideal_layer_gap(jax.random.key(0), [bg.golden_mean(), bg.mess3()], 1, context=3, steps=50)
 
 
+@pytest.mark.slow
 def test_the_ideal_layer_needs_two_heads_for_opposite_signs():
     """One pattern cannot serve .7 and -.7, two do; and free patterns lose no more than constrained beliefs."""
     factors = [bg.mess((1 - zeta) / 2, 0.7, 2) for zeta in (0.7, -0.7)]

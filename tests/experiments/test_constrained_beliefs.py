@@ -76,6 +76,7 @@ def test_lags_that_theory_asks_for():
     assert measures.asked_lags(heads, 0.55, 4)["head 1"].values.tolist() == [[100, 101, 102, 103]]
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path):
     small = ["--networks", "two heads", "--steps", "20", "--chunk", "10", "--width", "16"]
     done = start("constrained_beliefs", "quick", *small, "--out", str(tmp_path))

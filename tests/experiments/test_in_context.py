@@ -17,6 +17,7 @@ SIZES = {"context": 8, "steps": 10, "chunk": 5, "batch": 8, "words": 50, "snapsh
 SMALL = ["quick", *(str(word) for name, size in SIZES.items() for word in (f"--{name}", size))]
 
 
+@pytest.mark.slow
 def test_loss_along_the_context(tmp_path):
     done = start("in_context", *SMALL, "--sources", "names", "--networks", "gru", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr

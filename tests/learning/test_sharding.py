@@ -75,6 +75,7 @@ def test_the_widest_axis_that_divides_evenly_is_sliced(shape, count, expected):
     assert _slices(shape, count) == expected
 
 
+@pytest.mark.slow
 def test_sources_of_their_own():
     """Two seeds that draw from two processes learn what they would alone."""
     keys = jax.random.split(jax.random.key(0), 2)

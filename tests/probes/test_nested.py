@@ -39,7 +39,7 @@ def test_cross_validation_against_explicit_loops(x64, offset, features):
     assert np.isnan(validated.predictions[folds == -1]).all()
 
 
-@pytest.mark.parametrize("features", [6, 60])
+@pytest.mark.parametrize("features", [6, pytest.param(60, marks=pytest.mark.slow)])
 def test_many_sets_of_targets_score_as_each_by_itself(x64, features):
     x, y, w = regression(features=features)
     folds = np.arange(240) % 5 - 1
