@@ -134,20 +134,20 @@ def test_an_experimenter_runs_a_process_of_their_own_sweeps_and_trains_longer(tm
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")  # the tests' own stay as they are
     bg.golden_mean().save("mine.json")
     small = ["--context", "4", "--layers", "1", "--batch", "8", "--chunk", "10", "--shuffles", "1", "--snapshots", "1"]
-    fields = [*small, "--optimizer", "adam", "--learning-rate", "0.01"]
-    command.command(["run", "mine.json", *fields, "--width", "8", "--steps", "10"])
+    fields = [*small, "--optimizer", "adam", "--width", "8"]
+    command.command(["run", "mine.json", *fields, "--learning-rate", "0.01", "--steps", "10"])
     said = capsys.readouterr().out
     (folder,) = (tmp_path / "runs" / "mine").iterdir()
     assert {"results.json", "scorecard.png", "beliefs.png", "training.png"} <= {path.name for path in folder.iterdir()}
     assert "trained now" in said and "held out, best site: R2" in said
     # Longer: ten steps more of the same training, whose rate stays.
-    command.command(["run", "mine.json", *fields, "--width", "8", "--steps", "20"])
+    command.command(["run", "mine.json", *fields, "--learning-rate", "0.01", "--steps", "20"])
     assert len(list((tmp_path / "runs" / "networks").iterdir())) == 1
     capsys.readouterr()
-    command.command(["sweep", "mine.json", *fields, "--width", "8", "12", "--steps", "20"])
+    command.command(["sweep", "mine.json", *fields, "--learning-rate", "0.01", "0.02", "--steps", "20"])
     said = capsys.readouterr().out
-    assert "trained before" in said and "trained now" in said  # of width 8, and of width 12
-    assert "--width 8: loss above" in said and "--width 12: loss above" in said
+    assert "trained before" in said and "trained now" in said  # at the first rate, and at the second
+    assert "--learning-rate 0.01: loss above" in said and "--learning-rate 0.02: loss above" in said
     assert len(list((tmp_path / "runs" / "networks").iterdir())) == 2
 
 
