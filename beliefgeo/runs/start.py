@@ -79,7 +79,7 @@ def start(
             hosts.join()
             if not hosts.first():
                 sys.stdout = open(os.devnull, "w")
-            words = ["python", f"experiments/{claim}", *([preset] if preset != "default" else []), *_kept(args)]
+            words = ["python", _place(home), *([preset] if preset != "default" else []), *_kept(args)]
             record = shlex.join(words) if said is None else said
             results = _conduct(main, claim, preset, config, out, claims, draw, record)
             if publish != "nothing" and hosts.first():
@@ -135,6 +135,12 @@ def _save(folder: Path, name: str, picture: Any) -> Path:
         save_figure(path, picture)
         return path
     return save_movie(folder / name, picture)
+
+
+def _place(home: Path) -> str:
+    """The folder of the claim as it is called from the checkout that holds it."""
+    root = next((folder for folder in home.parents if (folder / "pyproject.toml").exists()), home.parent)
+    return home.relative_to(root).as_posix()
 
 
 def _kept(args: Sequence[str]) -> list[str]:

@@ -67,7 +67,7 @@ def test_what_a_call_leaves(tmp_path, capsys):
     assert results["cloud"] == "arrays.npz: cloud" and np.load(folder / "arrays.npz")["cloud"].shape == (3000, 2)
     (line,) = json.loads((folder / "claims.json").read_text())
     assert (line["label"], line["published"], line["ours"], line["seeds"]) == ("gap", "0.1", "2.00", 3)
-    assert line["interval"] == "-0.48 to 4.48" and line["command"] == "python experiments/runs fast"
+    assert line["interval"] == "-0.48 to 4.48" and line["command"] == "python tests/runs fast"
     said = capsys.readouterr().out
     assert said.startswith(f"runs fast: {folder}\n") and "2.00" in said and "-0.48 to 4.48" in said
     about = json.loads((folder / "run.json").read_text())
@@ -90,7 +90,7 @@ def test_what_is_published_stands_beside_the_code(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_publish", lambda _, *args, **options: publish(home, *args, **options))
     call(tmp_path / "out", "--rate", "2.5", "--publish", "claims")
     (line,) = json.loads((home / "claims.json").read_text())
-    assert line["command"] == "python experiments/runs --rate 2.5" and not (home / "picture.png").exists()
+    assert line["command"] == "python tests/runs --rate 2.5" and not (home / "picture.png").exists()
     assert "| gap | 0.1 | 2.00 | -0.48 to 4.48 |" in (home / "README.md").read_text()
     call(tmp_path / "out", "--publish", "all")
     assert (home / "picture.png").exists() and len(json.loads((home / "claims.json").read_text())) == 2
