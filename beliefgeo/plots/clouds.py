@@ -13,7 +13,7 @@ from beliefgeo.plots.simplex import density
 from beliefgeo.plots.style import PAGE, AnyArray, panels, styled
 from beliefgeo.probes.geometry import principal_components, simplex_vertices
 
-# The colours of the corners, distinct in all common kinds of colour vision; hues near black come last.
+# The colours of the corners, distinct in all common kinds of colour vision.
 _CORNERS = np.array([[0.84, 0.37, 0.0], [0.0, 0.62, 0.45], [0.0, 0.45, 0.7], [0.8, 0.47, 0.65], [0.9, 0.62, 0.0]])
 # The view of a tetrahedron in which no edge hides another.
 _TURN = np.array([[0.99, 0.139, 0.0], [-0.052, 0.371, 0.927]])

@@ -39,13 +39,11 @@ def scorecard(card: Scorecard) -> Figure:
 
 def _dots(panel: Axes, sites: dict[str, Weighted], index: int, shift: float, color: str, name: str) -> None:
     x = np.arange(len(sites)) + shift
-    for marker, filled, kind, attribute in (("o", True, "held out", "held_out"), ("o", False, "in sample", "r2")):
+    for fill, kind, attribute in (("full", "held out", "held_out"), ("none", "in sample", "r2")):
         values = [getattr(scores[index], attribute) for scores in sites.values()]
         y = np.array([_mean(value) for value in values])
-        panel.plot(
-            x, y, marker, color=color, markersize=4, fillstyle="full" if filled else "none", label=f"{name}, {kind}"
-        )
-        if filled and isinstance(values[0], Seeds) and values[0].interval is not None:
+        panel.plot(x, y, "o", color=color, markersize=4, fillstyle=fill, label=f"{name}, {kind}")
+        if kind == "held out" and isinstance(values[0], Seeds) and values[0].interval is not None:
             panel.vlines(x, *np.transpose([value.interval for value in values]), color=color, linewidth=0.8)
 
 

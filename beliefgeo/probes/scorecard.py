@@ -99,12 +99,12 @@ def scorecard(
         ValueError: no sites, features that are not `[row, width]`, other sites in `untrained`, words of fewer than 3
             tokens; see `held_out`.
     """
-    sites = score_sites(reading, rows)
     if untrained is not None and set(untrained.features) != set(reading.features):
         raise ValueError(
             f"untrained must be read at the same sites, {sorted(reading.features)}; got {sorted(untrained.features)}"
         )
-    rank, last = law_rank(rows), _together(reading)[[*sites][-1]]
+    sites, rank = score_sites(reading, rows), law_rank(rows)
+    last = _together(reading)[[*sites][-1]]
     control = lambda shuffle: _shuffled(Control(shuffle, key, shuffles), last, rows)
     return Scorecard(
         losses(reading, rows),

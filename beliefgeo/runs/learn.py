@@ -96,7 +96,8 @@ def learn(
         ValueError: the folder holds another training; the vocabularies of network and process differ; no such budget.
         TypeError: a process whose content cannot be recorded; a network without `init` and `apply`.
     """
-    (learned,) = _learn(key, [process], network, budget, context, bos, optimizer, folder, root)
+    options = {"context": context, "bos": bos, "optimizer": optimizer, "folder": folder, "root": root}
+    (learned,) = learn_several(key, [process], network, budget, **options)
     return learned
 
 
@@ -119,20 +120,6 @@ def learn_several(
     """
     if not processes:
         raise ValueError("learn_several needs a process or more; got none")
-    return _learn(key, processes, network, budget, context, bos, optimizer, folder, root)
-
-
-def _learn(
-    key: PRNGKeyArray,
-    processes: Sequence[Observer],
-    network: AnyNetwork,
-    budget: Budget,
-    context: int,
-    bos: bool,
-    optimizer: NamedOptimizer | None,
-    folder: str | Path | None,
-    root: str | Path,
-) -> list[Learned]:
     built, alone, lanes = _built(network), len(processes) == 1, len(processes) * budget.seeds
     # A single process is a constant of the program; several processes are its arguments, a process for each network.
     sources = None if alone else _side_by_side(processes, budget.seeds)

@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from beliefgeo.learning.budget import Budget
 from beliefgeo.processes.process import Observer
-from beliefgeo.runs.learn import AnyNetwork, Learned, NamedOptimizer, learn, learn_several
+from beliefgeo.runs.learn import AnyNetwork, Learned, NamedOptimizer, learn_several
 from beliefgeo.runs.timing import stage
 
 
@@ -47,7 +47,7 @@ class Run:
         optimizer: NamedOptimizer | None = None,
     ) -> Learned:
         """`runs.learn` in this run's folder of networks: it only loads what was trained before, for any claim."""
-        return self._timed([process], network, budget, context, bos, optimizer)[0]
+        return self.learn_several([process], network, budget, context=context, bos=bos, optimizer=optimizer)[0]
 
     def learn_several(
         self,
@@ -60,24 +60,11 @@ class Run:
         optimizer: NamedOptimizer | None = None,
     ) -> list[Learned]:
         """`runs.learn_several` in this run's folder of networks."""
-        return self._timed(processes, network, budget, context, bos, optimizer)
-
-    def _timed(
-        self,
-        processes: Sequence[Observer],
-        network: AnyNetwork,
-        budget: Budget,
-        context: int,
-        bos: bool,
-        optimizer: NamedOptimizer | None,
-    ) -> list[Learned]:
         key, root = jax.random.key(self.seed), self.root / "networks"
         with self.stage("train"):
-            options = {"context": context, "bos": bos, "optimizer": optimizer, "root": root}
-            if len(processes) == 1:
-                every = [learn(key, processes[0], network, budget, **options)]
-            else:
-                every = learn_several(key, processes, network, budget, **options)
+            every = learn_several(
+                key, processes, network, budget, context=context, bos=bos, optimizer=optimizer, root=root
+            )
         folder, reused = str(every[0].folder), every[0].reused
         print(f"{folder}: {'trained before' if reused else 'trained now'}", flush=True)
         self.networks[folder] = reused
