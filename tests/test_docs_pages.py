@@ -6,6 +6,7 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -39,11 +40,12 @@ def run(page, monkeypatch, folder, tolerance, needs=None):
     """Run the blocks one after the other; those that mention `needs` alone, or all others."""
     monkeypatch.chdir(folder)
     names = {}
-    for code, expected in blocks(page):
-        if ("import torch" in code) == (needs == "torch"):
-            said = printed(code, names)
-            if expected:
-                require_alike(said, expected, tolerance)
+    with np.printoptions():  # a page sets its own, and they end with it
+        for code, expected in blocks(page):
+            if ("import torch" in code) == (needs == "torch"):
+                said = printed(code, names)
+                if expected:
+                    require_alike(said, expected, tolerance)
 
 
 @pytest.mark.parametrize("page", ["docs/pages/index.md", "docs/pages/concepts.md"])
