@@ -87,6 +87,9 @@ from beliefgeo.processes.quasirandom import sample_quasirandom as sample_quasira
 from beliefgeo.processes.sampling import sample as sample
 from beliefgeo.processes.stacked import stack as stack
 from beliefgeo.processes.stationary_law import stationary_distribution as stationary_distribution
+from beliefgeo.processes.sticky import arch as arch
+from beliefgeo.processes.sticky import strata as strata
+from beliefgeo.processes.sticky import wing as wing
 from beliefgeo.processes.time_varying import time_varying as time_varying
 
 __version__ = "0.2.0"
@@ -101,13 +104,14 @@ if TYPE_CHECKING:
     from beliefgeo import processes as processes
     from beliefgeo import reading as reading
     from beliefgeo import runs as runs
+    from beliefgeo.probes.describe import describe as describe
     from beliefgeo.probes.least_squares import Probe as Probe
     from beliefgeo.probes.least_squares import Score as Score
     from beliefgeo.probes.least_squares import fit_probe as fit_probe
     from beliefgeo.probes.least_squares import score_probe as score_probe
 
 _ROOMS = ("beliefs", "learning", "mechanisms", "networks", "plots", "probes", "processes", "reading", "runs")
-_PROBES = ("Probe", "Score", "fit_probe", "score_probe")
+_PROBES = ("Probe", "Score", "describe", "fit_probe", "score_probe")
 
 
 def __getattr__(name: str) -> Any:
@@ -115,7 +119,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"beliefgeo.{name}")
     if name in _PROBES:
-        return getattr(importlib.import_module("beliefgeo.probes.least_squares"), name)
+        return getattr(importlib.import_module("beliefgeo.probes"), name)
     raise AttributeError(f"module 'beliefgeo' has no attribute {name!r}")
 
 

@@ -22,8 +22,11 @@ class Budget:
     """The number of sequences in a step."""
     learning_rate: float = 2e-3
     """The peak learning rate."""
-    optimizer: Literal["nadam", "adam", "adamw", "sgd"] = "nadam"
-    """nadam warms up over a twentieth of the steps and decays to zero along a cosine; the others keep a fixed rate."""
+    optimizer: Literal["nadam", "muon", "adam", "adamw", "sgd"] = "nadam"
+    """nadam and muon warm up over a twentieth of the steps and decay to zero along a cosine; the others keep a fixed
+    rate. muon turns the matrices between embedding and unembedding; the other parameters follow nadam."""
+    weight_decay: float | None = None
+    """The decoupled weight decay, times the rate, of adamw and of muon's matrices; default 1e-4 for adamw, else 0."""
     data: Literal["samples", "quasirandom", "laws", "words"] = "samples"
     """samples: every step draws fresh sequences. quasirandom: sequences of the same law that together are spread evenly
     over the words, with less noise. laws: fresh sequences whose targets are the exact laws of the next token, with the

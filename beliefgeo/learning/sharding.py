@@ -51,7 +51,7 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
     """
     devices = mesh(len(keys))
     slices = devices.shape["batch"] if shard_params else 1
-    init, advance = jax.vmap(training.init), _side_by_side(training.advance, devices.shape["seed"])
+    init, advance = _one_by_one(training.init), _side_by_side(training.advance, devices.shape["seed"])
     abstract = jax.eval_shape(init, keys, sources)
     by_seed = NamedSharding(devices, PartitionSpec("seed"))
     sharded = lambda leaf: NamedSharding(devices, PartitionSpec("seed", *_slices(leaf.shape[1:], slices)))
@@ -68,6 +68,17 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
 
     describe = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
     return Spread(init, under_mesh, jax.tree.map(describe, abstract, placed))
+
+
+def _one_by_one(init: Any) -> Any:
+    """`init` for all seeds, on CPUs one after the other.
+
+    In a batch, matrices are decomposed by threads that wait for one another, and two cores may have too few of them:
+    the orthogonal kernels of five LSTMs then wait for ever.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.vmap(init)
+    return lambda keys, sources: jax.lax.map(lambda given: init(*given), (keys, sources))
 
 
 def _side_by_side(advance: Any, rows: int) -> Any:

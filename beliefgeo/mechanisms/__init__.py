@@ -1,1 +1,1 @@
-"""How a network works: attention by lag, and the evidence that heads write."""
+"""How a network works: attention by lag, the evidence that heads write, and what its activations cause."""

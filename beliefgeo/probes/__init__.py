@@ -1,5 +1,6 @@
 """What a linear map finds in a network, and how that compares with chance and with the next-token law."""
 
+from beliefgeo.probes.canonical import canonical_correlations as canonical_correlations
 from beliefgeo.probes.controls import Control as Control
 from beliefgeo.probes.controls import Rank as Rank
 from beliefgeo.probes.controls import law_rank as law_rank
@@ -9,6 +10,8 @@ from beliefgeo.probes.controls import shuffle_beliefs as shuffle_beliefs
 from beliefgeo.probes.controls import shuffle_prefixes as shuffle_prefixes
 from beliefgeo.probes.controls import shuffle_unseen as shuffle_unseen
 from beliefgeo.probes.controls import shuffle_words as shuffle_words
+from beliefgeo.probes.describe import Description as Description
+from beliefgeo.probes.describe import describe as describe
 from beliefgeo.probes.geometry import compare_cosines as compare_cosines
 from beliefgeo.probes.geometry import compare_distances as compare_distances
 from beliefgeo.probes.geometry import principal_components as principal_components
@@ -22,6 +25,8 @@ from beliefgeo.probes.least_squares import Score as Score
 from beliefgeo.probes.least_squares import fit_probe as fit_probe
 from beliefgeo.probes.least_squares import score_predictions as score_predictions
 from beliefgeo.probes.least_squares import score_probe as score_probe
+from beliefgeo.probes.neurons import belief_classes as belief_classes
+from beliefgeo.probes.neurons import shuffle_within as shuffle_within
 from beliefgeo.probes.scorecard import Scorecard as Scorecard
 from beliefgeo.probes.scorecard import Weighted as Weighted
 from beliefgeo.probes.scorecard import score_sites as score_sites
@@ -30,3 +35,4 @@ from beliefgeo.probes.scorecard import window_curves as window_curves
 from beliefgeo.probes.subspaces import effective_dimension as effective_dimension
 from beliefgeo.probes.windows import equivalent_window as equivalent_window
 from beliefgeo.probes.windows import window_curve as window_curve
+from beliefgeo.probes.windows import window_gaps as window_gaps

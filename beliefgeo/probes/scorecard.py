@@ -12,8 +12,9 @@ from beliefgeo.probes.held_out import held_out, held_out_curve
 from beliefgeo.probes.least_squares import fit_probe, score_probe
 from beliefgeo.probes.windows import equivalent_window, window_curve
 from beliefgeo.reading.losses import Losses, losses
-from beliefgeo.reading.read import Reading, concatenated
+from beliefgeo.reading.read import Reading
 from beliefgeo.reading.rows import Rows
+from beliefgeo.reading.sites import concatenated
 
 # In-sample fits may have as many features as rows. Directions below this are rounding of float32.
 _RCOND = 1e-5

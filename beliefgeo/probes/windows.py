@@ -57,6 +57,26 @@ def window_curve(
     return np.where(curve > _ROUNDING, curve, 0)
 
 
+def window_gaps(rows: Rows) -> Float[np.ndarray, " window"]:
+    """The loss above the optimum of the best predictor that sees the last 0, 1, 2, ... tokens alone, in nats.
+
+    Like a network with positions, it knows the number of tokens read. A predictor of 0 tokens knows nothing else.
+
+    >>> import beliefgeo as bg, jax
+    >>> window_gaps(bg.reading.rows(jax.random.key(0), bg.golden_mean(), 3)).round(4).tolist()
+    [0.1744, 0.0, 0.0, 0.0]
+    """
+    lengths = len(np.unique(rows.length))
+    shares = rows.probabilities / lengths
+    entropies = -np.where(rows.laws > 0, rows.laws * np.log(np.where(rows.laws > 0, rows.laws, 1)), 0).sum(1)
+    gaps = []
+    for group in window_groups(rows):
+        guess = _group_means(rows.laws, shares, group)
+        lost = -np.where(rows.laws > 0, rows.laws * np.log(np.where(rows.laws > 0, guess, 1)), 0).sum(1)
+        gaps.append(shares @ (lost - entropies))
+    return np.array(gaps)
+
+
 def shares_of(weights: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
     """Checked weights divided by their sum; raises where all are zero."""
     if not weights.any():

@@ -1,7 +1,7 @@
 """A network read on every prefix: what it predicts and what it holds, in the order of the rows."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,12 +14,10 @@ from beliefgeo.arrays import is_traced
 from beliefgeo.beliefs.windows import rectangular
 from beliefgeo.networks.network import Network, check_read, predicted_tokens
 from beliefgeo.reading.rows import Rows
+from beliefgeo.reading.sites import by_layer
 
 # The number of words read at once: few enough that a layer stays in the cache of one core.
 _BATCH = 256
-
-# The sites that are kept by default, under the names that the field uses.
-_SITES = ("embed", "resid_post", "final_norm")
 
 
 class Reading(NamedTuple):
@@ -34,45 +32,6 @@ class Reading(NamedTuple):
     """The activations that were selected, by site."""
     params: Any = None
     """The params of the network, where they are known."""
-
-
-def by_layer(
-    activations: Mapping[str, Array], sites: Sequence[str] | None = None
-) -> dict[str, Float[Array, "time width"]]:
-    """The sites of a network by name, layer by layer: what `read` keeps unless told otherwise.
-
-    Names: "embed", "layer 1" (resid_post), "layer 1 pre", "layer 1 mid", "final norm"; "name 1" for other sites.
-
-    Args:
-        activations: `[time, width]` or `[layer, time, width]` each.
-        sites: the sites to keep; default embed, resid_post and final_norm, or, where a network has none of these, all
-            sites with those axes.
-
-    Source of the panels: Shai et al. 2405.15943. The twelve sites of its distances are
-    `("resid_pre", "resid_mid", "resid_post")`.
-
-    >>> activations = {"embed": jnp.zeros((5, 8)), "resid_post": jnp.zeros((2, 5, 8)), "final_norm": jnp.zeros((5, 8))}
-    >>> {name: site.shape[1] for name, site in by_layer(activations).items()}
-    {'embed': 8, 'layer 1': 8, 'layer 2': 8, 'final norm': 8}
-    """
-    usual = [site for site in _SITES if site in activations] or [
-        site for site, value in activations.items() if value.ndim in (2, 3)
-    ]
-    named = {}
-    for site in usual if sites is None else sites:
-        value = activations[site]
-        if value.ndim == 2:
-            named[site.replace("_", " ")] = value
-            continue
-        before, after = ("layer", site.removeprefix("resid_")) if site.startswith("resid_") else (site, "post")
-        for layer, one in enumerate(value, 1):
-            named[f"{before} {layer}" + (f" {after}" if after != "post" else "")] = one
-    return named
-
-
-def concatenated(features: Mapping[str, Float[Array, "row width"]]) -> Float[Array, "row all_widths"]:
-    """All sites side by side."""
-    return jnp.concatenate([*features.values()], -1)
 
 
 def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, Array]], Any] | None = None) -> Reading:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.beliefs.filtering import filter_beliefs
 from beliefgeo.beliefs.trees import Words, count_words, words
-from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64
+from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64, initial_float64
 from beliefgeo.processes.process import Observer, Process, vocabulary
 from beliefgeo.reading.sampled import sampled_words
 
@@ -46,6 +46,21 @@ class Rows(NamedTuple):
         """Fold labels: the rank of the first `depth` tokens, -1 for shorter prefixes."""
         _, labels = np.unique(self.words[self.word, :depth], axis=0, return_inverse=True)
         return np.where(self.length >= depth, labels.reshape(-1), -1)
+
+    @property
+    def parent(self) -> Int[np.ndarray, " row"]:
+        """The row of the prefix without its last token; -1 for the shortest prefixes, whose parent is no row."""
+        parents = np.full(len(self.word), -1)
+        for length in range(self.length.min() + 1, self.length.max(initial=0) + 1):
+            of, among = np.flatnonzero(self.length == length), np.flatnonzero(self.length == length - 1)
+            # Prefixes of one length are in the order of their first words.
+            parents[of] = among[np.searchsorted(self.word[among], self.word[of], "right") - 1]
+        return parents
+
+    @property
+    def last_token(self) -> Int[np.ndarray, " row"]:
+        """The last token of the prefix; -1 for the empty prefix."""
+        return np.where(self.length > 0, self.words[self.word, np.maximum(self.length - 1, 0)], -1)
 
     @property
     def words(self) -> Int[np.ndarray, "word time"]:
@@ -145,6 +160,31 @@ def _check_order(tokens: Int[np.ndarray, "word time"]) -> None:
             f"words must be in lexicographic order; got {tokens[wrong[0] + 1].tolist()} after "
             f"{tokens[wrong[0]].tolist()}: take them from bg.words or reading.sampled_words"
         )
+
+
+def suffix_beliefs(process: Observer, rows: Rows, length: int) -> Float[np.ndarray, "row state"]:
+    """What an observer would believe who began with the last `length` tokens of each prefix: shorter prefixes as usual.
+
+    NaN where these tokens are impossible at the beginning, as they may be if the process does not start stationary.
+
+    Raises:
+        ValueError: a length below 0.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> found = rows_of(golden_mean(), words(golden_mean(), 3))
+    >>> bool((suffix_beliefs(golden_mean(), found, 1) == found.beliefs).all())  # its state is the last token
+    True
+    """
+    if length < 0:
+        raise ValueError(f"suffix_beliefs needs a length of 0 or more tokens; got {length}")
+    wide = as_float64(process)
+    beliefs = np.tile(initial_float64(wide), (len(rows.word), 1))
+    for age in range(length, 0, -1):
+        read = rows.length >= age
+        token = rows.words[rows.word[read], rows.length[read] - age]
+        (after, chance), moved = expand_float64(wide, beliefs[read], epsilon(process)), (np.arange(read.sum()), token)
+        beliefs[read] = np.where(chance[moved][:, None] > 0, after[moved], np.nan)
+    return beliefs
 
 
 def beliefs_after(

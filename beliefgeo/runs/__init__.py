@@ -7,5 +7,7 @@ from beliefgeo.runs.learn import learn as learn
 from beliefgeo.runs.learn import learn_several as learn_several
 from beliefgeo.runs.load import LoadedRun as LoadedRun
 from beliefgeo.runs.load import load_run as load_run
+from beliefgeo.runs.recipes import Recipe as Recipe
+from beliefgeo.runs.recipes import recipe as recipe
 from beliefgeo.runs.run import Run as Run
 from beliefgeo.runs.start import start as start

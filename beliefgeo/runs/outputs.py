@@ -26,6 +26,8 @@ _MOST_NUMBERS = 2000
 def plain(value: Any) -> Any:
     """Records, `Seeds`, NumPy and JAX arrays in the terms of JSON: dictionaries, lists, numbers, strings.
 
+    A complex number becomes the list of its real and imaginary parts.
+
     Raises:
         TypeError: anything else, such as a function.
 
@@ -43,7 +45,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
-        return np.asarray(value).tolist()
+        array = np.asarray(value)
+        return (np.stack([array.real, array.imag], -1) if np.iscomplexobj(array) else array).tolist()
     if isinstance(value, (bool, int, float, str, type(None))):
         return value
     raise TypeError(f"{type(value).__name__} cannot be written as JSON: keep records, numbers, strings and arrays")
