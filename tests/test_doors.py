@@ -129,22 +129,34 @@ def test_a_student_writes_edges_and_text_and_keeps_them(tmp_path):
     assert isinstance(graph, networkx.MultiDiGraph) and set(graph.nodes) == {"A", "B"} and len(graph.edges) == 3
 
 
-def test_an_experimenter_runs_a_process_of_their_own_sweeps_and_trains_longer(tmp_path, monkeypatch, capsys):
+SMALL = ["--context", "4", "--layers", "1", "--batch", "8", "--chunk", "10", "--shuffles", "1", "--snapshots", "1"]
+FIELDS = [*SMALL, "--optimizer", "adam", "--width", "8"]
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A process of one's own, in a file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")  # the tests' own stay as they are
     bg.golden_mean().save("mine.json")
-    small = ["--context", "4", "--layers", "1", "--batch", "8", "--chunk", "10", "--shuffles", "1", "--snapshots", "1"]
-    fields = [*small, "--optimizer", "adam", "--width", "8"]
-    command.command(["run", "mine.json", *fields, "--learning-rate", "0.01", "--steps", "10"])
+
+
+def test_an_experimenter_runs_a_process_of_their_own(mine, tmp_path, capsys):
+    command.command(["run", "mine.json", *FIELDS, "--learning-rate", "0.01", "--steps", "10"])
     said = capsys.readouterr().out
     (folder,) = (tmp_path / "runs" / "mine").iterdir()
     assert {"results.json", "scorecard.png", "beliefs.png", "training.png"} <= {path.name for path in folder.iterdir()}
     assert "trained now" in said and "held out, best site: R2" in said
+
+
+@pytest.mark.slow
+def test_an_experimenter_trains_longer_and_sweeps(mine, tmp_path, capsys):
+    command.command(["run", "mine.json", *FIELDS, "--learning-rate", "0.01", "--steps", "10"])
     # Longer: ten steps more of the same training, whose rate stays.
-    command.command(["run", "mine.json", *fields, "--learning-rate", "0.01", "--steps", "20"])
+    command.command(["run", "mine.json", *FIELDS, "--learning-rate", "0.01", "--steps", "20"])
     assert len(list((tmp_path / "runs" / "networks").iterdir())) == 1
     capsys.readouterr()
-    command.command(["sweep", "mine.json", *fields, "--learning-rate", "0.01", "0.02", "--steps", "20"])
+    command.command(["sweep", "mine.json", *FIELDS, "--learning-rate", "0.01", "0.02", "--steps", "20"])
     said = capsys.readouterr().out
     assert "trained before" in said and "trained now" in said  # at the first rate, and at the second
     assert "--learning-rate 0.01: loss above" in said and "--learning-rate 0.02: loss above" in said

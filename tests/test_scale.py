@@ -125,6 +125,7 @@ def test_the_mesh_and_parameters_in_slices_on_eight_devices():
     finish(start("sharding", devices=8))
 
 
+@pytest.mark.slow
 def test_two_processes_then_one(alone, tmp_path):
     programs = start_two(tmp_path)
     said = [finish(program) for program in programs]

@@ -43,7 +43,11 @@ def mess(x: Number = 0.05, alpha: Number = 0.85, n_states: int = 3) -> Process:
 
 
 def mess3(x: Number = 0.05, alpha: Number = 0.85) -> Process:
-    """The three-state process whose beliefs form a fractal (Shai et al. 2405.15943, with its parameters as defaults).
+    """The three-state process whose beliefs form a fractal.
+
+    The parameters of papers: (x=.05, alpha=.85), the default, is that of Shai et al. 2405.15943 and of 2507.07432;
+    (.15, .6) that of its second network, of 2502.01954 and of 2602.02385; (.15, .2), (.5, .2) and (.5, .6) are in
+    2502.01954 besides. 2609.17376 writes Mess3(alpha, x): its (.01, .02) is x=.02, alpha=.01 here.
 
     >>> mess3().transitions[0, 0].round(5).tolist()
     [0.765, 0.00375, 0.00375]

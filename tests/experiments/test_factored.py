@@ -23,14 +23,8 @@ SIZES = {
 SMALL = ["quick", *(str(word) for name, size in SIZES.items() for word in (f"--{name}", size))]
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        pytest.param([], id="independent"),
-        pytest.param(["--noise", "0.2"], id="noise", marks=pytest.mark.slow),
-        pytest.param(["--chain"], id="chain", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("option", [[], ["--noise", "0.2"], ["--chain"]], ids=["independent", "noise", "chain"])
 def test_dimensions_over_training(tmp_path, option):
     done = start("factored", *SMALL, *option, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr

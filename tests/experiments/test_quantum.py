@@ -17,6 +17,7 @@ SMALL += ["--chunk", "10", "--layers", "1", "--width", "16", "--heads", "2"]
 MINIMAL = "minimal generator"
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path):
     done = start("quantum", *SMALL, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -68,6 +68,7 @@ def test_scores_of_the_beliefs_themselves_and_of_the_laws(rrxor):
     np.testing.assert_allclose(sites.probed(jnp.asarray(rrxor.beliefs), rrxor), rrxor.beliefs, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path):
     done = start("rrxor", *SMALL, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr

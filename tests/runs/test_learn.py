@@ -28,7 +28,7 @@ def gap(checkpoint, process, bos=None):
     return reading.each(checkpoint, rows, lambda network: reading.losses(network, rows).gap).values
 
 
-@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize("bos", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_all_words_in_every_step_give_the_exact_loss(tmp_path, bos):
     """The excess that training reports is then the exact gap, with BOS and without."""
     process, budget = bg.golden_mean(), Budget(steps=30, chunk=1, data="words", snapshots=6, learning_rate=0.05)
@@ -40,6 +40,7 @@ def test_all_words_in_every_step_give_the_exact_loss(tmp_path, bos):
     assert len(learned.checkpoints) > 4 and excess[-1] < 0.2 * excess[0]
 
 
+@pytest.mark.slow
 def test_samples_are_scored_where_the_network_predicts(tmp_path):
     """The floor of fresh samples is the mean of the exact optima after 1..4 tokens, or 0..3 with BOS."""
     process = bg.even()
@@ -120,6 +121,7 @@ def test_another_process_of_the_same_name_is_refused(tmp_path):
             call(other)
 
 
+@pytest.mark.slow
 def test_a_run_begun_when_processes_were_not_recorded_is_refused(tmp_path):
     call = lambda: learn(KEY, bg.even(), SMALL, SHORT, context=4, folder=tmp_path / "run")
     call()
