@@ -8,7 +8,6 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from scipy.linalg import null_space
 
 from beliefgeo.processes.factored import require_process
-from beliefgeo.processes.float64 import as_float64
 from beliefgeo.processes.process import Observer
 from beliefgeo.reading.rows import Rows
 
@@ -117,10 +116,10 @@ def along_kernel(key: PRNGKeyArray, process: Observer, rows: Rows, length: int, 
     >>> bool(abs(laws(pairs.beliefs) - laws(found.beliefs[pairs.row])).max() < 1e-6)
     True
     """
-    wide = as_float64(require_process("along_kernel", process))
-    if wide.generalised:
+    process = require_process("along_kernel", process)
+    if process.generalised:
         raise ValueError("along_kernel needs the hidden states of an HMM; got a generalised process: take `reachable`")
-    directions = null_space(np.asarray(wide.transitions).sum(2), rcond=1e-6)
+    directions = null_space(np.asarray(process.transitions, np.float64).sum(2), rcond=1e-6)
     if not directions.size:
         raise ValueError(
             "along_kernel needs beliefs of equal next-token law; got a process whose law tells the whole belief: the "

@@ -129,7 +129,8 @@ def fit_projective(points: ArrayLike, laws: ArrayLike, rows: Rows, *, readout: A
     values, vectors = np.linalg.eig(mean.T)
     stationary = np.real(vectors[:, abs(values - 1).argmin()])
     # Not `ghmm`, which refuses words of negative probability: what is read off a network has them at first.
-    return Process(*(jnp.asarray(part, float) for part in (maps, stationary / (stationary @ readout), readout)))
+    initial = stationary / (stationary @ readout)
+    return Process(jnp.asarray(maps, float), jnp.asarray(initial, float), jnp.asarray(readout, float))
 
 
 def law_points(laws: ArrayLike) -> Float[np.ndarray, "row token"]:

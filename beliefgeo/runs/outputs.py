@@ -46,7 +46,7 @@ def plain(value: Any) -> Any:
         return [plain(one) for one in value]
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         array = np.asarray(value)
-        return (np.stack([array.real, array.imag], -1) if np.iscomplexobj(array) else array).tolist()
+        return (np.stack([np.real(array), np.imag(array)], -1) if np.iscomplexobj(array) else array).tolist()
     if isinstance(value, (bool, int, float, str, type(None))):
         return value
     raise TypeError(f"{type(value).__name__} cannot be written as JSON: keep records, numbers, strings and arrays")

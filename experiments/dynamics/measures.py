@@ -65,7 +65,7 @@ class Study:
             "words": dynamics.own_words(network.log_laws, self.rows),
         }
         if self.impossible is not None:
-            found["impossible"] = self.after_impossible(network, probe)
+            found["impossible"] = self.after_impossible(network, probe, self.impossible)
         return found
 
     def read_off(self, points: np.ndarray, laws: np.ndarray, readout: np.ndarray) -> Read:
@@ -80,9 +80,8 @@ class Study:
         emits_all = count_words(self.process, LENGTH) == self.process.vocab_size**LENGTH
         return None if emits_all else impossible_words(self.process, LENGTH)
 
-    def after_impossible(self, network: Reading, probe: bg.Probe) -> dict[str, Guess]:
+    def after_impossible(self, network: Reading, probe: bg.Probe, words: Impossible) -> dict[str, Guess]:
         """What the network predicts and holds after impossible words, beside every hypothesis."""
-        words = self.impossible
         found = reading.read(self.network, network.params, words.rows)
         wrong = words.impossible
         laws = np.exp(np.asarray(found.log_laws, np.float64))[wrong]

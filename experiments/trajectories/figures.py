@@ -8,7 +8,7 @@ from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 
 from beliefgeo.plots.simplex import belief_colors, simplex_density, simplex_movie
-from beliefgeo.plots.style import PAGE, panels, styled
+from beliefgeo.plots.style import ORANGE, PAGE, panels, styled
 from beliefgeo.probes import simplex_coordinates
 
 
@@ -35,9 +35,9 @@ def paths(results: dict[str, Any]) -> Figure:
     cloud, colors = results["clouds"][f"{clouds.TRUE}, exact"], belief_colors(results["beliefs"])
     for index, (panel, word) in enumerate(zip(axes, words, strict=True)):
         simplex_density(panel, cloud, 0.55 + 0.45 * colors, results["counts"])
-        for side, style in (("exact", dict(color="0.15", marker="o")), ("probed", dict(color="#D55E00", marker="x"))):
+        for side, color, marker in (("exact", "0.15", "o"), ("probed", ORANGE, "x")):
             along = np.asarray(simplex_coordinates(results["paths"][side][index]))
-            panel.plot(*along.T, linewidth=0.9, markersize=3.5, label=side, **style)
+            panel.plot(*along.T, color=color, marker=marker, linewidth=0.9, markersize=3.5, label=side)
             if side == "exact":
                 _number(panel, along)
         panel.set_title("word " + " ".join(map(str, word)))
