@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 from scipy.spatial import KDTree
 
 from beliefgeo.arrays import ArrayLike
@@ -225,10 +225,11 @@ def effect(
             f"{ahead}"
         )
     tokens = tokens[:, : position.max() + ahead + 1]
-    held = read_words(network, params, tokens, site)
-    edited = _written(held, position, np.asarray(values, np.float32))
-    after = np.exp(np.asarray(resume(network, params, tokens, site, edited), np.float64))
-    before = np.exp(np.asarray(resume(network, params, tokens, site, held), np.float64))
+    edited, where = _written(tokens.shape, position, np.asarray(values, np.float32))
+    after, before = (
+        np.exp(np.asarray(resume(network, params, tokens, site, edited, where=chosen), np.float64))
+        for chosen in (where, np.zeros_like(where))
+    )
     vocab = rows.laws.shape[1]
     scores = []
     shares = rows.probabilities[pairs.row] if weights is None else np.asarray(weights, np.float64)
@@ -240,18 +241,22 @@ def effect(
     return CausalScore(*(np.array(field) for field in zip(*scores, strict=True)))
 
 
-def _written(held: Array, position: np.ndarray, values: np.ndarray) -> Float[np.ndarray, "pair time feature"]:
-    edited, pair = np.array(held), np.arange(len(position))
-    if values.ndim == 3 and len(values) == len(held) and (position == values.shape[1] - 1).all():
-        edited[:, : values.shape[1]] = values
-    elif values.shape == (len(held), held.shape[2]):
-        edited[pair, position] = values
+def _written(
+    shape: tuple[int, int], position: Int[np.ndarray, " pair"], values: Float[np.ndarray, "..."]
+) -> tuple[Float[np.ndarray, "pair time feature"], Bool[np.ndarray, "pair time"]]:
+    """The values at their positions, and which positions these are."""
+    edited, where = np.zeros((*shape, values.shape[-1]), np.float32), np.zeros(shape, bool)
+    if values.ndim == 3 and len(values) == shape[0] and (position == values.shape[1] - 1).all():
+        edited[:, : values.shape[1]], where[:, : values.shape[1]] = values, True
+    elif values.ndim == 2 and len(values) == shape[0]:
+        at = np.arange(shape[0]), position
+        edited[at], where[at] = values, True
     else:
         raise ValueError(
-            f"values must be [pair, feature], {(len(held), held.shape[2])}, or [pair, time, feature] as far as the "
-            f"prefix, the same in all pairs; got shape {values.shape}"
+            f"values must be [pair, feature] for {shape[0]} pairs, or [pair, time, feature] as far as the prefix, the "
+            f"same in all pairs; got shape {values.shape}"
         )
-    return edited
+    return edited, where
 
 
 def _laws_ahead(

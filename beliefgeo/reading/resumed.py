@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.networks.network import Network
@@ -17,7 +17,13 @@ _BATCH = 256
 
 
 def resume(
-    network: Network, params: Any, tokens: ArrayLike, site: Site, values: ArrayLike
+    network: Network,
+    params: Any,
+    tokens: ArrayLike,
+    site: Site,
+    values: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
 ) -> Float[Array, "word time token"]:
     """Log-laws of the next token after each position, if the network holds these values at a site.
 
@@ -29,6 +35,7 @@ def resume(
         tokens: `[word, time]`, what the network reads.
         site: the place, such as `site_of(network, params, "layer 1")`.
         values: `[word, time, width]`, such as what `read_words(network, params, tokens, site)` finds, changed.
+        where: `[word, time]`, the positions that get the values; default all. At the others the network holds its own.
 
     Raises:
         ValueError: values of other words, positions or width than the network holds at the site.
@@ -43,21 +50,37 @@ def resume(
     True
     """
     tokens, values = jnp.asarray(tokens), jnp.asarray(values)
-    held = jax.eval_shape(lambda word: site(network.apply(params, word)[1]), tokens[0])
-    if values.shape != (expected := (*tokens.shape, *held.shape[1:])):
+    chosen = jnp.ones(tokens.shape, bool) if where is None else jnp.asarray(where)
+    if values.shape[:2] != tokens.shape or chosen.shape != tokens.shape:
         raise ValueError(
-            f"values must be {expected}, [word, time, width] of {site.site} for these tokens; got shape {values.shape}"
+            f"values must be [word, time, width] and where [word, time], for tokens {tokens.shape}; got shapes "
+            f"{values.shape} and {chosen.shape}"
         )
-    return _resume(network.apply, site, params, tokens, values)
+    return _resume(network.apply, site, params, tokens, values, chosen)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _resume(
-    apply: Any, site: Site, params: Any, tokens: Int[Array, "word time"], values: Float[Array, "word time width"]
+    apply: Any,
+    site: Site,
+    params: Any,
+    tokens: Int[Array, "word time"],
+    values: Float[Array, "word time _"],
+    where: Bool[Array, "word time"],
 ) -> Float[Array, "word time token"]:
-    def one(given: tuple[Array, Array]) -> Array:
-        word, value = given
-        edit = lambda name, layer, old: value if (name, layer) == site else old
+    def one(given: tuple[Array, Array, Array]) -> Array:
+        word, value, chosen = given
+
+        def edit(name: str, layer: int | None, held: Array) -> Array:
+            if (name, layer) != site:
+                return held
+            if value.shape != held.shape:
+                raise ValueError(
+                    f"values must have width {held.shape[-1]}, as the network holds at {site.site}; got "
+                    f"{value.shape[-1]}"
+                )
+            return jnp.where(chosen[:, None], value, held)
+
         return log_softmax(apply(params, word, edit)[0])
 
-    return jax.lax.map(one, (tokens, values), batch_size=_BATCH)
+    return jax.lax.map(one, (tokens, values, where), batch_size=_BATCH)

@@ -59,6 +59,7 @@ class Study:
 
     def of_layer(self, network: Reading, layer: str) -> dict:
         """Every edit at one layer."""
+        print(f"writing at {layer}", flush=True)
         site, held = self.at(network, layer)
         pairs, mixed = self.pairs("reachable"), self.pairs("mixtures")
         score = lambda values, of=pairs, ahead=0: self.effect(network, site, of, values, ahead)

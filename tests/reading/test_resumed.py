@@ -34,6 +34,13 @@ def test_own_activations_change_nothing_and_others_take_over(made, name):
     # Each word with the activations of the other: at the embedding it becomes the other word.
     swapped = resume(network, params, TOKENS, site, held[::-1])
     np.testing.assert_allclose(swapped, laws[::-1], atol=1e-6)
+    # Where nothing is chosen the network holds its own; a change at a position reaches no earlier one.
+    chosen = np.zeros(TOKENS.shape, bool)
+    np.testing.assert_allclose(resume(network, params, TOKENS, site, held[::-1], where=chosen), laws, atol=1e-6)
+    chosen[:, 3] = True
+    late = resume(network, params, TOKENS, site, held[::-1], where=chosen)
+    np.testing.assert_allclose(late[:, :3], laws[:, :3], atol=1e-6)
+    assert abs(late[:, 3] - laws[:, 3]).max() > 1e-3
 
 
 def test_a_place_is_what_a_reading_calls_by_its_name():
@@ -52,8 +59,10 @@ def test_mistakes():
     params = network.init(jax.random.key(0), TOKENS[0])
     with pytest.raises(ValueError, match=r"no site 'layer 3': choose one of .*layer 2"):
         site_of(network, params, "layer 3")
-    with pytest.raises(ValueError, match=r"values must be \(2, 5, 8\)"):
+    with pytest.raises(ValueError, match="values must have width 8, as the network holds at resid_post; got 7"):
         resume(network, params, TOKENS, Site("resid_post", 0), np.zeros((2, 5, 7)))
+    with pytest.raises(ValueError, match=r"for tokens \(2, 5\); got shapes \(2, 4, 8\)"):
+        resume(network, params, TOKENS, Site("resid_post", 0), np.zeros((2, 4, 8)))
 
 
 @pytest.mark.parametrize("bos", [None, 2])
