@@ -2,6 +2,7 @@
 
 Bayes has no answer. Four hypotheses have one: the observer goes back to the longest suffix that is possible; it starts
 again with the impossible token; it ignores that token; or it takes the tokens for a noisy copy of the process's tokens.
+A fifth is their control: whatever was read, the observer knows nothing.
 """
 
 from typing import NamedTuple
@@ -32,7 +33,9 @@ class Impossible(NamedTuple):
 
 
 def impossible_words(process: Observer, length: int, *, noise: float = 0.01) -> Impossible:
-    """All sequences of tokens of a length with the beliefs of four hypotheses; where a word is possible all agree.
+    """All sequences of tokens of a length, with what each hypothesis believes after them.
+
+    After possible words the first three are Bayes.
 
     Args:
         process: an HMM that starts stationary and cannot emit every word.
@@ -64,6 +67,7 @@ def impossible_words(process: Observer, length: int, *, noise: float = 0.01) -> 
         "start again": read(_carried_on(process, words, again=True)),
         "ignored token": read(_carried_on(process, words, again=False)),
         "noisy copy": read(_filtered(noisy(process, noise), words)[0]),
+        "nothing known": np.tile(initial_float64(as_float64(process)), (len(possible), 1)),
     }
     wide = as_float64(process)
     laws = {name: expand_float64(wide, one, epsilon(process))[1] for name, one in beliefs.items()}

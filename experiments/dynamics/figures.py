@@ -61,7 +61,7 @@ def processes(results: Mapping[str, Any]) -> Figure:
 @styled
 def impossible(found: Mapping[str, Any]) -> Figure:
     """RRXOR after words that it never emits: how far every hypothesis is from the network's laws and probed beliefs."""
-    figure, (left, right) = panels(1, 2, PAGE, 2.5)
+    figure, (left, right) = panels(1, 2, PAGE, 2.7)
     for shift, (net, color) in zip((-0.12, 0.12), {"trained": GREEN, "untrained": GREY}.items(), strict=True):
         for place, guess in enumerate(measures.GUESSES):
             one = found[net]["impossible"][guess]
@@ -72,5 +72,6 @@ def impossible(found: Mapping[str, Any]) -> Figure:
     right.axhline(0, color=ORANGE, linewidth=0.6)
     for panel in (left, right):
         panel.set_xticks(range(len(measures.GUESSES)), [guess.replace(" ", "\n") for guess in measures.GUESSES])
-    left.legend(loc="upper left")
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure

@@ -17,7 +17,7 @@ from beliefgeo.probes.least_squares import score_predictions
 from beliefgeo.reading import Reading, Rows
 
 # The hypotheses of `impossible_words`, and the length of the words.
-GUESSES = ("longest possible suffix", "start again", "ignored token", "noisy copy")
+GUESSES = ("longest possible suffix", "start again", "ignored token", "noisy copy", "nothing known")
 LENGTH = 10
 ROLLOUTS = 5
 
@@ -28,8 +28,8 @@ class Read(NamedTuple):
     divergence: float
     moduli: np.ndarray
     """Of the eigenvalues of the mean dynamics, largest first."""
-    matrices: float
-    """|T_read - T| / |T|, in the coordinates of the beliefs; NaN where the points have other dimensions."""
+    matrices: float | None
+    """|T_read - T| / |T|, in the coordinates of the beliefs; None where the points have other dimensions."""
 
 
 class Guess(NamedTuple):
@@ -72,7 +72,7 @@ class Study:
         """The process that points and laws obey, beside the true process."""
         process = dynamics.fit_projective(points, laws, self.rows, readout=readout)
         found = dynamics.compare_dynamics(self.process, process, points, self.rows)
-        return Read(found.divergence, abs(found.eigenvalues), np.nan if found.matrices is None else found.matrices)
+        return Read(found.divergence, abs(found.eigenvalues), found.matrices)
 
     @cached_property
     def impossible(self) -> Impossible | None:

@@ -31,7 +31,7 @@ def draw(results: dict[str, Any]) -> dict[str, Figure | FuncAnimation]:
 def paths(results: dict[str, Any]) -> Figure:
     """A panel a word: the true path, and the probed path beside it, over the cloud of all beliefs."""
     words = results["paths"]["words"]
-    figure, axes = panels(1, len(words), PAGE, PAGE / len(words) + 0.35)
+    figure, axes = panels(1, len(words), PAGE, PAGE / len(words) + 0.2)
     cloud, colors = results["clouds"][f"{clouds.TRUE}, exact"], belief_colors(results["beliefs"])
     for index, (panel, word) in enumerate(zip(axes, words, strict=True)):
         simplex_density(panel, cloud, 0.55 + 0.45 * colors, results["counts"])
@@ -58,7 +58,7 @@ def _number(panel: Any, along: np.ndarray) -> None:
 @styled
 def false_targets(results: dict[str, Any]) -> Figure:
     """Above the targets, below what the probe of each sees, coloured by the true belief; R2 is held out."""
-    figure, axes = panels(2, len(clouds.TARGETS), PAGE, PAGE / 2 + 0.9)
+    figure, axes = panels(2, len(clouds.TARGETS), PAGE, PAGE / 2 + 0.5)
     colors = belief_colors(results["beliefs"])
     for column, name in enumerate(clouds.TARGETS):
         score = results["trained"]["r2"][name].mean

@@ -123,8 +123,8 @@ def test_paths_by_hand():
 def test_the_nearest_hypothesis():
     measures = module("dynamics", "measures")
     of = lambda *values: measures.Guess(Seeds(np.array(values)), Seeds(np.zeros(len(values))))
-    scores = dict(zip(measures.GUESSES, [of(0.1, 0.2), of(0.3, 0.1), of(0.4, 0.4), of(0.5, 0.5)], strict=True))
-    assert list(measures.nearest(scores).values()) == [1, 1, 0, 0]
+    each = [of(0.1, 0.2), of(0.3, 0.1), of(0.4, 0.4), of(0.5, 0.5), of(0.6, 0.6)]
+    assert list(measures.nearest(dict(zip(measures.GUESSES, each, strict=True))).values()) == [1, 1, 0, 0, 0]
 
 
 def test_merged_laws_and_suffix_targets():
