@@ -111,7 +111,7 @@ def kernel(layers: Mapping[str, Any]) -> Figure:
         _spread(left, x, moved, color, label, marker)
         _spread(right, x, follows, color, label, marker)
     left.set(ylabel="total variation", title="the next law moves", ylim=(0, None))
-    right.set(ylabel="a", title="the law two tokens on follows b'", ylim=(-0.1, 1.1))
+    right.set(ylabel="a", title="the law two tokens on follows b'", ylim=(-0.35, 1.1))
     for panel in (left, right):
         panel.set(xticks=list(x), xticklabels=list(layers))
     handles, labels = left.get_legend_handles_labels()

@@ -59,8 +59,20 @@ def _curves(panel: Axes, found: Mapping[str, Any], side: int, title: str) -> Non
         values = np.stack([layers[layer][plane].values[:, side] for layer in layers], 1)
         panel.plot(x, values.mean(0), "o-", color=_COLORS[plane], markersize=3, label=label)
         panel.fill_between(x, values.min(0), values.max(0), color=_COLORS[plane], alpha=0.2, linewidth=0)
-    for tokens, lost in enumerate(found["windows"]):
+    for lost, label in _apart(found["windows"]):
         panel.axhline(lost, color="0.6", linewidth=0.6, linestyle=":", zorder=0)
-        panel.annotate(f"last {tokens}" if tokens else "nothing", (x[-1] + 0.05, lost), fontsize=6, va="center")
-    panel.set(yscale="log", xticks=x, xticklabels=list(layers), xlim=(0.8, x[-1] + 0.5), title=title)
+        panel.annotate(label, (x[-1] + 0.1, lost), fontsize=6, va="bottom")
+    panel.set(yscale="log", xticks=x, xticklabels=list(layers), xlim=(0.8, x[-1] + 0.6), title=title)
     panel.set_ylabel("loss above the optimum (nats)")
+
+
+def _apart(windows: np.ndarray) -> list[tuple[float, str]]:
+    """The losses of the last 0, 1, ... tokens with their labels; losses too near for two labels share one."""
+    lines: list[tuple[float, str]] = []
+    for tokens, lost in enumerate(windows):
+        label = f"last {tokens}" if tokens else "nothing"
+        if lines and lost > lines[-1][0] / 1.5:
+            label = f"{lines[-1][1]}, {label}"
+            lines.pop()
+        lines.append((float(lost), label))
+    return lines
