@@ -27,7 +27,7 @@ from beliefgeo.runs.recipes import Kind, Name
 
 SCORES = [
     ("loss above the optimum (nats)", "gap", ".2e"),
-    ("held-out R2, all sites", "all/r2", ".3f"),
+    ("held-out R2, all layers", "all/r2", ".3f"),
     ("  of the part that the law sees", "all/seen", ".3f"),
     ("  of the part that it cannot see", "all/unseen", ".3f"),
     ("the same, by probability", "likely/r2", ".3f"),

@@ -16,8 +16,7 @@ from beliefgeo.probes.nested import cross_validated_r2
 from beliefgeo.reading import Reading, Rows
 
 # Words of these lengths are read, fewer tokens than the networks' context where there are three tokens.
-READ = {"mess3": 8, "rrxor": 12, "strata": 12, "wing": 12, "arch": 8}
-ALL = "all sites"
+READ = {"mess3": 7, "rrxor": 12, "strata": 12, "wing": 12, "arch": 8}
 SUFFIXES = range(1, 11)
 # Beliefs and laws nearer than this are equal.
 EQUAL = 1e-6
@@ -46,8 +45,10 @@ class Study:
         return Alone(probes.law_rank(self.rows), *scores)
 
     def measure(self, network: Reading) -> dict:
-        """Held-out scores of every site and of all together, with the controls."""
-        together = reading.concatenated(network.features)
+        """Held-out scores of every site and of all layers together, with the controls."""
+        print(".", end="", flush=True)
+        layers = {site: one for site, one in network.features.items() if site.startswith("layer")}
+        together = reading.concatenated(layers)
         sites = {site: probes.score_parts(one, self.rows) for site, one in network.features.items()}
         suffixes = self.suffix_scores(together)
         test = self.tested(together)
