@@ -68,7 +68,7 @@ def impossible(found: Mapping[str, Any]) -> Figure:
             _dots(left, place + shift, one.variation.values, color, net if place == 0 else None)
             _dots(right, place + shift, np.maximum(one.r2.values, -1), color, None)
     left.set(ylabel="total variation of next-token laws", ylim=(0, None))
-    right.set(ylabel="R$^2$ of the probed belief (at least -1)")
+    right.set(ylabel="R$^2$ of the probed belief")
     right.axhline(0, color=ORANGE, linewidth=0.6)
     for panel in (left, right):
         panel.set_xticks(range(len(measures.GUESSES)), [guess.replace(" ", "\n") for guess in measures.GUESSES])
