@@ -45,6 +45,7 @@ def scores(results: Mapping[str, Any]) -> Figure:
     right.set(ylabel="held-out R$^2$ of what the law cannot see", ylim=(-0.15, 1.05))
     for panel in (left, right):
         panel.set_xticks(range(len(results)), list(results))
+        panel.set_xlim(-0.6, len(results) - 0.4)
     if "mess3" in results:
         right.annotate("(the law\nsees all)", (list(results).index("mess3"), 0.4), ha="center", fontsize=6)
     handles, labels = left.get_legend_handles_labels()
@@ -56,7 +57,7 @@ def scores(results: Mapping[str, Any]) -> Figure:
 def sites(results: Mapping[str, Any]) -> Figure:
     """The part of the belief that the law cannot see, site by site: trained networks, and untrained in grey."""
     shown = {name: found for name, found in results.items() if found["alone"].rank.rank < found["alone"].rank.of}
-    figure, axes = panels(1, max(1, len(shown)), PAGE, 2.5)
+    figure, axes = panels(1, max(1, len(shown)), PAGE, 2.7)
     for panel, (name, found) in zip(axes, shown.items(), strict=False):
         for kind, color in _KINDS.items():
             for net, shade in (("untrained", "0.75"), ("trained", color)):
@@ -71,7 +72,8 @@ def sites(results: Mapping[str, Any]) -> Figure:
                 panel.fill_between(x, values.min(1), values.max(1), color=shade, alpha=0.2, linewidth=0)
         panel.set(title=name, ylim=(-0.1, 1.05), xticks=[0, 1], xticklabels=["embed", "final"])
     axes[0].set_ylabel("held-out R$^2$ of what the law cannot see")
-    axes[0].legend(loc="upper left")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -89,6 +91,7 @@ def suffixes(results: Mapping[str, Any]) -> Figure:
                 panel.plot(len(x) + 1.5, found[kind]["trained"]["all"].r2.values.mean(), "o", color=color, markersize=4)
         panel.set(title=name, xticks=[1, 4, 7, 10, len(x) + 1.5], xticklabels=["1", "4", "7", "10", "all"])
         panel.set_xlabel("tokens k")
+        panel.set_ylim(bottom=max(0.0, panel.get_ylim()[0]))
     axes[0].set_ylabel("held-out R$^2$ of the k-token belief")
     axes[0].legend(loc="lower right")
     return figure

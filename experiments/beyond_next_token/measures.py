@@ -1,5 +1,6 @@
 """What one network holds of the belief, of its parts, and of the beliefs of observers with a short memory."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -49,8 +50,8 @@ class Study:
         print(".", end="", flush=True)
         layers = {site: one for site, one in network.features.items() if site.startswith("layer")}
         together = reading.concatenated(layers)
-        sites = {site: probes.score_parts(one, self.rows) for site, one in network.features.items()}
-        suffixes = self.suffix_scores(together)
+        # Of dictionaries JAX sorts the names; of these it keeps the order.
+        sites = OrderedDict((site, probes.score_parts(one, self.rows)) for site, one in network.features.items())
         test = self.tested(together)
         return {
             "gap": reading.losses(network, self.rows).gap,
@@ -60,9 +61,8 @@ class Study:
             "best site": max(one.r2 for one in sites.values()),
             "test": test,
             "largest shuffle": float(test.shuffled.max()),
-            "suffixes": suffixes,
-            "best suffix": int(suffixes.argmax()) + 1,
-            "merged": {site: self.merged(one) for site, one in network.features.items()},
+            "suffixes": self.suffix_scores(together),
+            "merged": OrderedDict((site, self.merged(one)) for site, one in network.features.items()),
         }
 
     def tested(self, features: Float[Array, "row feature"]) -> PermutationTest:
