@@ -34,7 +34,7 @@ def run(name, folder, *args):
 
 
 def test_trajectories(tmp_path):
-    found = run("trajectories", tmp_path, "--context", "6")
+    found = run("trajectories", tmp_path)
     trained, untrained = found["trained"], found["untrained"]
     assert trained["gap"]["mean"] < untrained["gap"]["mean"] and trained["path"]["steps"]["mean"] > 0.8
     assert trained["r2"]["beliefs"]["mean"] > trained["r2"]["random order"]["mean"] + 0.2
