@@ -15,7 +15,7 @@ effect on the tokens after the edited one is small: later positions read the tok
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import edits
 import figures
@@ -23,7 +23,8 @@ import figures
 from beliefgeo import reading, runs
 
 Name = Literal["mess3", "rrxor"]
-LAYERS = ("layer 1", "layer 2", "layer 3", "layer 4")
+Layer = Literal["layer 1", "layer 2", "layer 3", "layer 4"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)
 EDITED = "covariance-least"
 CLAIMS = [
     claim
@@ -77,7 +78,7 @@ class Config:
     """The number of training steps; default: the recipe's."""
     seeds: int = 6
     """The number of networks of each process."""
-    layers: tuple[str, ...] = LAYERS
+    layers: tuple[Layer, ...] = LAYERS
     """Where beliefs are written."""
     pairs: int = 4
     """The number of beliefs written after each prefix."""

@@ -69,16 +69,19 @@ PRESETS = {"quick": Config(steps=200, seeds=1, context=8), "default": Config()}
 
 def main(run: runs.Run, config: Config) -> dict:
     """Process, learn, rows, read; paths, clouds and false targets."""
+    if config.context < 8:
+        raise ValueError(
+            f"a box dimension needs the points of 8 tokens or more; got context {config.context}: raise it"
+        )
     recipe = runs.recipe("mess3", data=config.data, steps=config.steps, seeds=config.seeds)
-    learned = run.learn(recipe.process, recipe.network, recipe.budget, context=recipe.context)
     rows, short = (reading.rows(run.key("words"), recipe.process, length) for length in (config.context, 8))
-    targets = clouds.targets(run.key("false"), recipe.process, short)
+    targets, false = (clouds.targets(run.key("false"), recipe.process, one) for one in (short, rows))
+    learned = run.learn(recipe.process, recipe.network, recipe.budget, context=recipe.context)
     measure = partial(clouds.measure, rows=short, targets=targets)
     shots = {"trained": learned.trained, "untrained": learned.untrained}
     found = {net: reading.each(shot, short, measure, clouds.last) for net, shot in shots.items()}
     first = [next(reading.readings(shot, rows, clouds.last)) for shot in learned.checkpoints]
     seen = [clouds.probed(one, rows) for one in first]
-    false = clouds.targets(run.key("false"), recipe.process, rows)
     flat = {f"{name}, exact": one for name, one in false.items()}
     flat |= {f"{name}, probed": clouds.probed(first[-1], rows, one) for name, one in false.items()}
     flat = {name: np.asarray(simplex_coordinates(one), np.float32) for name, one in flat.items()}

@@ -33,6 +33,7 @@ def run(name, folder, *args):
     return json.loads((home / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_trajectories(tmp_path):
     found = run("trajectories", tmp_path)
     trained, untrained = found["trained"], found["untrained"]
@@ -80,15 +81,20 @@ def test_beyond_next_token(tmp_path):
 @pytest.mark.parametrize(
     ("name", "args", "message"),
     [
-        ("causes", ["quick", "--layers", "layer 9"], "error: the network has no site 'layer 9'"),
+        ("causes", ["quick", "--layers", "layer 9"], "layer 4"),
+        (
+            "trajectories",
+            ["quick", "--context", "6"],
+            "error: a box dimension needs the points of 8 tokens or more; got context 6",
+        ),
         ("subspaces", ["quick", "--processes", "wing"], "mess3"),
         ("dynamics", ["fast"], "error: no preset 'fast'; choose one of quick, default"),
     ],
 )
-def test_mistakes(name, args, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    steps = [] if name == "dynamics" else ["--steps", "100"]
-    assert message in refusal(name, *args, *steps, "--out", str(tmp_path / "out"))
+def test_mistakes(name, args, message, tmp_path):
+    """Refused before anything is trained."""
+    assert message in refusal(name, *args, "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_beliefs_in_random_order():
