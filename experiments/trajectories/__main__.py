@@ -70,9 +70,7 @@ PRESETS = {"quick": Config(steps=200, seeds=1, context=8), "default": Config()}
 def main(run: runs.Run, config: Config) -> dict:
     """Process, learn, rows, read; paths, clouds and false targets."""
     if config.context < 8:
-        raise ValueError(
-            f"a box dimension needs the points of 8 tokens or more; got context {config.context}: raise it"
-        )
+        raise ValueError(f"a box dimension needs words of 8 tokens or more; got context {config.context}: raise it")
     recipe = runs.recipe("mess3", data=config.data, steps=config.steps, seeds=config.seeds)
     rows, short = (reading.rows(run.key("words"), recipe.process, length) for length in (config.context, 8))
     targets, false = (clouds.targets(run.key("false"), recipe.process, one) for one in (short, rows))

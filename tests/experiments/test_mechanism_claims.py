@@ -85,7 +85,7 @@ def test_beyond_next_token(tmp_path):
         (
             "trajectories",
             ["quick", "--context", "6"],
-            "error: a box dimension needs the points of 8 tokens or more; got context 6",
+            "error: a box dimension needs words of 8 tokens or more",
         ),
         ("subspaces", ["quick", "--processes", "wing"], "mess3"),
         ("dynamics", ["fast"], "error: no preset 'fast'; choose one of quick, default"),
