@@ -77,7 +77,7 @@ class Config:
     """The seed of the whole run."""
 
 
-QUICK = Config(processes=("rrxor", "mess3"), kinds=("transformer",), steps=200, seeds=1, shuffles=9)
+QUICK = Config(processes=("rrxor",), kinds=("transformer",), steps=200, seeds=1, shuffles=9)
 PRESETS = {"quick": QUICK, "default": Config()}
 
 

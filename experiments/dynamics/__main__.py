@@ -78,7 +78,7 @@ class Config:
     """The seed of the whole run."""
 
 
-PRESETS = {"quick": Config(steps=200, seeds=1), "default": Config()}
+PRESETS = {"quick": Config(processes=("rrxor",), steps=200, seeds=1), "default": Config()}
 
 
 def main(run: runs.Run, config: Config) -> dict:
