@@ -54,9 +54,12 @@ def test_dynamics(tmp_path):
 def test_causes(tmp_path):
     found = run("causes", tmp_path)["rrxor"]
     layer = found["trained"]["layers"]["layer 4"]
-    assert layer["patch"]["closed"]["mean"][0] > 0.9  # the last layer: nothing but the final norm follows
-    assert layer["covariance-least"]["a"]["mean"][0] > 2 * abs(layer["relabelled"]["a"]["mean"][0])
-    assert layer["along the kernel"]["moved"]["mean"][0] < layer["covariance-least"]["moved"]["mean"][0]
+    # Trained so little, the network follows no belief; but what is written at its last layer reaches no later position.
+    assert len(layer["by components"]) == 6 and layer["random"]["largest_a"]["mean"] < 1
+    for edit in ("covariance-least", "patch", "whole past"):
+        here, *later = layer[edit]["moved"]["mean"]
+        assert here > 1e-4 and later == pytest.approx([0, 0, 0], abs=1e-6)
+    assert np.isnan(layer["along the kernel"]["closed"]["mean"][0])  # the two laws are equal
 
 
 @pytest.mark.slow
