@@ -10,6 +10,7 @@ from tests.experiments.command import CAPTURED, refusal, start
 SMALL = ["quick", "--context", "6", "--steps", "20", "--chunk", "10", "--layers", "1", "--width", "8"]
 
 
+@pytest.mark.slow
 def test_exact_values_and_controls(tmp_path):
     done = start("z1r", *SMALL, "--out", str(tmp_path))
     assert done.returncode == 0 and CAPTURED not in done.stderr, done.stderr
