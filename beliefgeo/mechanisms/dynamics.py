@@ -84,11 +84,12 @@ def rolled_out(process: Observer, seen: ArrayLike, rows: Rows, steps: int) -> fl
     process, seen = require_process("rolled_out", process), np.asarray(seen, np.float64)
     if not 1 <= steps <= (most := int(rows.length.max() - rows.length.min())):
         raise ValueError(f"steps must be from 1 to {most}, the tokens between prefixes; got {steps}")
+    parent, last = rows.parent, rows.last_token
     begun, path = np.flatnonzero(rows.length >= rows.length.min() + steps), []
     ended = begun
     for _ in range(steps):
-        path.append(rows.last_token[begun])
-        begun = rows.parent[begun]
+        path.append(last[begun])
+        begun = parent[begun]
     wide, beliefs = as_float64(process), _in_simplex(process, seen[begun])
     for token in path[::-1]:
         beliefs = expand_float64(wide, beliefs, epsilon(process))[0][np.arange(len(token)), token]
@@ -258,8 +259,9 @@ def own_words(log_laws: ArrayLike, rows: Rows) -> OwnWords:
 
 def _moves(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows whose parent is a row, their parents and their last tokens."""
-    child = np.flatnonzero(rows.parent >= 0)
-    return child, rows.parent[child], rows.last_token[child]
+    parent = rows.parent
+    child = np.flatnonzero(parent >= 0)
+    return child, parent[child], rows.last_token[child]
 
 
 def _in_simplex(process: Process, beliefs: np.ndarray) -> np.ndarray:

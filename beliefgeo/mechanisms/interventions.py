@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 from scipy.spatial import KDTree
+from scipy.special import rel_entr
 
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.mechanisms.donors import Pairs
@@ -278,7 +279,7 @@ def _score(
     law: np.ndarray, unedited: np.ndarray, wanted: np.ndarray, old: np.ndarray, weights: np.ndarray
 ) -> tuple[float, ...]:
     shares = weights / weights.sum()
-    far = lambda one: float(shares @ _divergence(wanted, one))
+    far = lambda one: float(shares @ rel_entr(wanted, one).sum(1))
     varied = lambda one, other: float(shares @ abs(one - other).sum(1)) / 2
     if abs(wanted - old).max() < _EQUAL:  # nothing is to be closed, and a and c cannot be told apart
         return np.nan, np.nan, np.nan, varied(law, wanted), varied(law, unedited), far(unedited)
@@ -287,8 +288,3 @@ def _score(
     design = np.stack(centred[1:], 1) * root[:, None]
     a, c = np.linalg.lstsq(design, centred[0] * root, rcond=1e-9)[0]
     return a, c, 1 - far(law) / far(unedited), varied(law, wanted), varied(law, unedited), far(unedited)
-
-
-def _divergence(true: np.ndarray, law: np.ndarray) -> Float[np.ndarray, " pair"]:
-    ratio = np.where(true > 0, true, 1) / np.where(true > 0, law, 1)
-    return (true * np.log(ratio)).sum(1)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.special import rel_entr
 
 from beliefgeo.arrays import ArrayLike, Number
 from beliefgeo.probes.weighted import check_weights, drop_rounding, explained
@@ -66,15 +67,9 @@ def window_gaps(rows: Rows) -> Float[np.ndarray, " window"]:
     >>> window_gaps(bg.reading.rows(jax.random.key(0), bg.golden_mean(), 3)).round(4).tolist()
     [0.1744, 0.0, 0.0, 0.0]
     """
-    lengths = len(np.unique(rows.length))
-    shares = rows.probabilities / lengths
-    entropies = -np.where(rows.laws > 0, rows.laws * np.log(np.where(rows.laws > 0, rows.laws, 1)), 0).sum(1)
-    gaps = []
-    for group in window_groups(rows):
-        guess = _group_means(rows.laws, shares, group)
-        lost = -np.where(rows.laws > 0, rows.laws * np.log(np.where(rows.laws > 0, guess, 1)), 0).sum(1)
-        gaps.append(shares @ (lost - entropies))
-    return np.array(gaps)
+    shares = rows.probabilities / len(np.unique(rows.length))
+    guesses = (_group_means(rows.laws, shares, group) for group in window_groups(rows))
+    return np.array([shares @ rel_entr(rows.laws, guess).sum(1) for guess in guesses])
 
 
 def shares_of(weights: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:

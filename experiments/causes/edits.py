@@ -1,5 +1,6 @@
 """What is written, and after which prefixes: every edit of one network, layer by layer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ class Study:
 
     def one_edit(self, network: Reading) -> dict:
         """The loss, and the belief written at each layer: enough for the untrained network."""
-        pairs = self.pairs("reachable")
+        pairs = self.pairs(donors.reachable)
         layers = {}
         for layer in self.config.layers:
             site, held = self.at(network, layer)
@@ -61,7 +62,7 @@ class Study:
         """Every edit at one layer."""
         print(f"writing at {layer}", flush=True)
         site, held = self.at(network, layer)
-        pairs, mixed = self.pairs("reachable"), self.pairs("mixtures")
+        pairs, mixed = self.pairs(donors.reachable), self.pairs(donors.mixtures)
         score = lambda values, of=pairs, ahead=0: self.effect(network, site, of, values, ahead)
         past = lambda of: write.patch_past(self.network, network.params, self.rows, site, of)
         written = write.covariance_least(held, pairs)
@@ -78,7 +79,8 @@ class Study:
             "by components": [score(write.least_norm(held, pairs, count)) for count in COMPONENTS],
         }
         if self.process.n_states > self.process.vocab_size:  # the law does not tell the belief
-            kernel, same = self.pairs("along_kernel"), self.pairs("same_law")
+            kernel = self.pairs(lambda key, *of: donors.along_kernel(key, self.process, *of))
+            same = self.pairs(donors.same_law)
             found["along the kernel"] = score(write.regressed(held, kernel), kernel, 2)
             found["whole past of one law"] = score(past(same), same, 2)
         return found
@@ -88,14 +90,9 @@ class Study:
         site = reading.site_of(self.network, network.params, layer)
         return site, write.encode(network.features[layer], self.rows, self.rows.counts)
 
-    def pairs(self, kind: str) -> Pairs:
-        """Prefixes and the beliefs to be written."""
-        of, count = (self.rows, self.length), self.config.pairs
-        if kind == "along_kernel":
-            return donors.along_kernel(self.key, self.process, *of, count)
-        return {"reachable": donors.reachable, "mixtures": donors.mixtures, "same_law": donors.same_law}[kind](
-            self.key, *of, count
-        )
+    def pairs(self, draw: Callable[..., Pairs]) -> Pairs:
+        """Prefixes and the beliefs to be written, the same in every call."""
+        return draw(self.key, self.rows, self.length, self.config.pairs)
 
     def effect(
         self, network: Reading, site: Site, pairs: Pairs, values: Float[np.ndarray, "pair ..."], ahead: int = 0

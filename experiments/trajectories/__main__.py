@@ -6,8 +6,8 @@ process give one through the same activations? The probe is fitted to three fals
 after the same words (random maps), beliefs of Mess3 after the same tokens in random order, and points of a smooth
 density. Source: the picture is that of Shai et al. 2405.15943; the paths and the false targets are ours.
 Expected from `default`, six networks: probed paths within a tenth of a step of the true ones; held-out R2 .997 for the
-true beliefs, .50 in random order (the last token alone tells as much), 0 for the smooth density. Beliefs of another
-process are found too, R2 .97: recent tokens tell them; but its own picture is not Mess3's. Under two minutes.
+true beliefs, .50 in random order, 0 for the smooth density. Beliefs of another process are found too, R2 .97; but their
+picture is not Mess3's. Under two minutes.
 
     python experiments/trajectories                     the default preset
     python experiments/trajectories quick               a smoke run, under a minute

@@ -73,8 +73,9 @@ def probed(
 
 def path(seen: Float[np.ndarray, "row state"], rows: Rows) -> Path:
     """Probed beliefs and their steps beside true ones."""
-    child = np.flatnonzero(rows.parent >= 0)
-    steps = lambda beliefs: beliefs[child] - beliefs[rows.parent[child]]
+    parent = rows.parent
+    child = np.flatnonzero(parent >= 0)
+    steps = lambda beliefs: beliefs[child] - beliefs[parent[child]]
     size = lambda vectors: np.linalg.norm(vectors, axis=1)
     shares = rows.probabilities / rows.probabilities.sum()
     moved = shares[child] / shares[child].sum()
@@ -92,9 +93,9 @@ def paths(
     """True and probed beliefs along some words, drawn by probability."""
     whole = np.flatnonzero(rows.length == rows.length.max())
     chosen = np.asarray(jax.random.choice(key, whole, (count,), replace=False, p=rows.probabilities[whole]))
-    row, along = chosen, []
+    row, along, parent = chosen, [], rows.parent
     while (row >= 0).all():
         along.append(row)
-        row = rows.parent[row]
+        row = parent[row]
     at = np.stack(along[::-1], 1)
     return {"words": rows.words[rows.word[chosen]], "exact": rows.beliefs[at], "probed": seen[at]}

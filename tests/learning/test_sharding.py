@@ -1,5 +1,9 @@
 """On however many devices there are: one here, eight in `tests/test_scale.py`."""
 
+import os
+import subprocess
+import sys
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -87,3 +91,21 @@ def test_sources_of_their_own():
     for seed, process in enumerate((bg.golden_mean(), bg.golden_mean(0.2))):
         np.testing.assert_allclose(metrics.loss[seed], one(keys[seed], process).loss, rtol=1e-5)
     assert abs(metrics.loss[0] - metrics.loss[1]).min() > 1e-3
+
+
+def test_several_lstms_begin_on_two_cores():
+    """In one batch their orthogonal kernels wait for ever on two cores: the program would not end."""
+    program = """
+import jax, beliefgeo as bg
+from beliefgeo.learning.sharding import spread
+from beliefgeo.learning import Batch, training
+from beliefgeo.networks import Recurrent, RecurrentConfig
+import optax
+draw = lambda key, _: Batch(jax.random.randint(key, (8, 6), 0, 2), 0.0)
+learner = training(Recurrent(RecurrentConfig(2, layers=2)), optax.adam(1e-3), draw, steps=1)
+state = spread(learner, jax.random.split(jax.random.key(0), 5)).init(jax.random.split(jax.random.key(0), 5), None)
+print(len(jax.tree.leaves(jax.block_until_ready(state))))
+"""
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, timeout=120, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
