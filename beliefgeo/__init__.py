@@ -3,8 +3,9 @@
     process -> sample -> train -> activations -> probe -> score against controls -> picture
 
 `processes` generate data, `beliefs` are what an ideal observer knows of it, `networks` learn to predict it by
-`learning`, `reading` sets the two side by side, `probes` and `mechanisms` ask what is there and how it works, `plots`
-draws, `runs` is the door to the disk. Each is an attribute of this package, loaded when it is first used.
+`learning`, `reading` sets the two side by side, `probes` and `mechanisms` ask what is there and how it works,
+`discovery` finds the process without being told, `plots` draws, `runs` is the door to the disk. Each is an attribute of
+this package, loaded when it is first used.
 """
 
 import importlib
@@ -96,6 +97,7 @@ __version__ = "0.3.0"
 
 if TYPE_CHECKING:
     from beliefgeo import beliefs as beliefs
+    from beliefgeo import discovery as discovery
     from beliefgeo import learning as learning
     from beliefgeo import mechanisms as mechanisms
     from beliefgeo import networks as networks
@@ -110,7 +112,18 @@ if TYPE_CHECKING:
     from beliefgeo.probes.least_squares import fit_probe as fit_probe
     from beliefgeo.probes.least_squares import score_probe as score_probe
 
-_ROOMS = ("beliefs", "learning", "mechanisms", "networks", "plots", "probes", "processes", "reading", "runs")
+_ROOMS = (
+    "beliefs",
+    "discovery",
+    "learning",
+    "mechanisms",
+    "networks",
+    "plots",
+    "probes",
+    "processes",
+    "reading",
+    "runs",
+)
 _PROBES = ("Probe", "Score", "describe", "fit_probe", "score_probe")
 
 

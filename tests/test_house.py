@@ -8,7 +8,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "beliefgeo"
 # An arrow may point only to a room that stands before it.
-ROOMS = ("arrays", "processes", "beliefs", "networks", "learning", "reading", "probes", "mechanisms", "plots", "runs")
+ROOMS = (
+    "arrays",
+    "processes",
+    "beliefs",
+    "networks",
+    "learning",
+    "reading",
+    "probes",
+    "mechanisms",
+    "discovery",
+    "plots",
+    "runs",
+)
 MODULES = sorted(ROOT.rglob("*.py"))
 
 

@@ -1,0 +1,1 @@
+"""What is found without being told the process: dimension, process, states and geometry, read off any model."""
