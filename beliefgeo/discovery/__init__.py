@@ -1,5 +1,6 @@
 """What is found without being told the process: dimension, process, states and geometry, read off any model."""
 
+from beliefgeo.discovery.activations import network_activations as network_activations
 from beliefgeo.discovery.comparing import Comparison as Comparison
 from beliefgeo.discovery.comparing import compare_processes as compare_processes
 from beliefgeo.discovery.enclosing import Simplex as Simplex

@@ -118,7 +118,8 @@ def discover_process(
         else _operators(*_from_activations(futures, subspace, size, activations, after))
         for size in tried
     ]
-    divergences = np.array([divergence_of_words(futures, maps, initial) for maps, initial in fits])
+    truth, steps = words_of(futures), futures.words.shape[1] + futures.future_length + 1
+    divergences = np.array([divergence(truth, word_probabilities(futures, *fit)) / steps for fit in fits])
     chosen = choose_dimension(divergences) if dimension is None else dimension
     if dimension is None and divergences[chosen] > UNEXPLAINED * divergences[0]:
         chosen = 0
@@ -163,23 +164,32 @@ def _operators(points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> tu
     return maps, stationary / stationary[0]
 
 
-def divergence_of_words(futures: Futures, maps: ArrayLike, initial: ArrayLike) -> float:
-    """KL from the words of a model to those of a process with the readout (1, 0, ..), nats a token.
+def word_probabilities(
+    futures: Futures, maps: ArrayLike, initial: ArrayLike, readout: ArrayLike | None = None
+) -> Float[np.ndarray, "row continuation"]:
+    """What a process gives to the longest prefixes and their continuations, as `words_of` a model does.
 
-    The words are the longest prefixes and their continuations. A word that the process gives no positive probability
-    counts as 1e-9 of the probability that it should have.
+    Args:
+        futures: from `future_laws`; they name the words.
+        maps: `[token, state, next_state]`.
+        initial: `[state]`.
+        readout: `[state]`; default (1, 0, ..).
     """
-    maps, vectors = np.asarray(maps, np.float64), np.asarray(initial, np.float64)[None]
+    maps, start = np.asarray(maps, np.float64), np.asarray(initial, np.float64)
     longest = futures.length == futures.length.max()
-    vectors = np.tile(vectors, (longest.sum(), 1))
+    vectors = np.tile(start, (longest.sum(), 1))
     for tokens in futures.words[longest].T:
         vectors = np.einsum("ri,rij->rj", vectors, maps[tokens])
-    steps = futures.future_length + 1
     vectors = vectors[:, None]
-    for _ in range(steps):
+    for _ in range(futures.future_length + 1):
         vectors = np.einsum("rci,xij->rcxj", vectors, maps).reshape(len(vectors), -1, maps.shape[1])
-    truth = futures.probabilities[longest, None] * futures.continuations[longest]
-    return divergence(truth, vectors[..., 0]) / (futures.words.shape[1] + steps)
+    return vectors[..., 0] if readout is None else vectors @ np.asarray(readout, np.float64)
+
+
+def words_of(futures: Futures) -> Float[np.ndarray, "row continuation"]:
+    """What the model gives to its longest prefixes and their continuations: q(w) q(x u | w)."""
+    longest = futures.length == futures.length.max()
+    return futures.probabilities[longest, None] * futures.continuations[longest]
 
 
 def divergence(truth: np.ndarray, guess: np.ndarray) -> float:
