@@ -54,7 +54,7 @@ def enclosing_simplex(key: PRNGKeyArray, points: ArrayLike, *, starts: int = 8) 
     size = cloud.shape[1]
     centre, spread = cloud.mean(0), np.linalg.svd(cloud - cloud.mean(0), full_matrices=False)
     scale = spread[1] / np.sqrt(len(cloud))
-    if not size or scale[-1] < 1e-6 * scale[0]:
+    if not size or scale[-1] <= 1e-6 * scale[0]:
         raise ValueError(
             f"points must fill their {size} dimensions; they scatter by {scale} along their principal axes: give the "
             "leading coordinates only"

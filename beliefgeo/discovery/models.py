@@ -39,7 +39,7 @@ def network_laws(network: Network, params: Any, *, bos: int | None = None, token
 
     >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
     >>> network = Transformer(TransformerConfig(vocab_size=4, context=6, layers=1))
-    >>> params = network.init(jax.random.key(0), jnp.arange(3))
+    >>> params = jax.jit(network.init)(jax.random.key(0), jnp.arange(3))
     >>> network_laws(network, params, bos=3)(np.zeros((2, 5), int)).shape
     (2, 6, 3)
     """
