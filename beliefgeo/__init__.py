@@ -93,7 +93,7 @@ from beliefgeo.processes.sticky import strata as strata
 from beliefgeo.processes.sticky import wing as wing
 from beliefgeo.processes.time_varying import time_varying as time_varying
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 if TYPE_CHECKING:
     from beliefgeo import beliefs as beliefs
