@@ -57,13 +57,19 @@ def merge_states(futures: Futures, tolerance: float) -> States:
     """
     if not tolerance > 0:
         raise ValueError(f"tolerance must be a total variation above 0; got {tolerance}")
-    pool, weights, child = _pool(futures)
-    state = _led(pool, weights, tolerance)
+    state, laws, successors, recurrent = _grouped(futures, _pool(futures), tolerance)
+    return States(state, laws, successors, recurrent, _machine(laws, successors, recurrent))
+
+
+def _grouped(futures: Futures, pool: tuple[np.ndarray, ...], tolerance: float) -> tuple[np.ndarray, ...]:
+    """The fields of `States`, but for the machine."""
+    pooled, weights, child = pool
+    state = _led(pooled, weights, tolerance)
     rows = len(futures.words)
     n_states, vocab = state.max() + 1, futures.vocab_size
     laws = np.zeros((n_states, vocab))
     np.add.at(laws, state[:rows], futures.weights[:, None] * futures.laws)
-    # A state that only children found has the law that they were given; it is met at the end of the prefixes alone.
+    # A state that is met at the end of the prefixes alone has no law: what follows is not known.
     total = np.bincount(state[:rows], futures.weights, n_states)
     laws = np.divide(laws, total[:, None], out=laws, where=total[:, None] > 0)
     votes = np.zeros((n_states, vocab, n_states))
@@ -72,7 +78,7 @@ def merge_states(futures: Futures, tolerance: float) -> States:
     np.add.at(votes, (state[row], token, state[child[known]]), (futures.weights[:, None] * futures.laws)[known])
     successors = np.where(votes.any(-1), votes.argmax(-1), -1)
     recurrent = _closed(successors, laws, total)
-    return States(state[:rows], laws, successors, recurrent, _machine(laws, successors, recurrent))
+    return state[:rows], laws, successors, recurrent
 
 
 def _pool(futures: Futures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -167,7 +173,9 @@ def state_plateau(futures: Futures, tolerances: ArrayLike | None = None) -> Plat
     given = np.geomspace(1e-3, 0.2, 25) if tolerances is None else np.asarray(tolerances, np.float64)
     if given.ndim != 1 or not len(given) or (given <= 0).any() or (np.diff(given) <= 0).any():
         raise ValueError(f"tolerances must be positive and increase; got {tolerances}")
-    counts = np.array([merge_states(futures, tolerance).counts for tolerance in given])
+    pool = _pool(futures)
+    groups = [_grouped(futures, pool, tolerance) for tolerance in given]
+    counts = np.array([(len(laws), len(recurrent)) for _, laws, _, recurrent in groups])
     best, settled, between = 10.0, None, None
     starts = np.flatnonzero(np.r_[True, (np.diff(counts, axis=0) != 0).any(1)])
     for start, end in zip(starts, np.r_[starts[1:], len(given)] - 1, strict=True):
