@@ -72,11 +72,12 @@ def _grouped(futures: Futures, pool: tuple[np.ndarray, ...], tolerance: float) -
     # A state that is met at the end of the prefixes alone has no law: what follows is not known.
     total = np.bincount(state[:rows], futures.weights, n_states)
     laws = np.divide(laws, total[:, None], out=laws, where=total[:, None] > 0)
-    votes = np.zeros((n_states, vocab, n_states))
-    known = child >= 0
-    row, token = np.nonzero(known)
-    np.add.at(votes, (state[row], token, state[child[known]]), (futures.weights[:, None] * futures.laws)[known])
-    successors = np.where(votes.any(-1), votes.argmax(-1), -1)
+    row, token = np.nonzero(child >= 0)
+    moves = (futures.weights[:, None] * futures.laws)[row, token]
+    votes = csr_array(
+        (moves, (state[row] * vocab + token, state[child[row, token]])), shape=(n_states * vocab, n_states)
+    )
+    successors = np.where(votes.sum(1) > 0, votes.argmax(1), -1).reshape(n_states, vocab)
     recurrent = _closed(successors, laws, total)
     return state[:rows], laws, successors, recurrent
 
