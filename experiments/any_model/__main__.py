@@ -75,12 +75,12 @@ PRESETS = {"quick": Config(context=6, steps=400, prefixes=3, seeds=1), "default"
 
 def main(run: runs.Run, config: Config) -> dict:
     """Process, learn, hand over, discover, compare."""
-    gpt2.require()
     if config.prefixes + config.future > config.context or min(config.prefixes, config.future) < 2:
         raise ValueError(
             f"prefixes and future must each be 2 or more, and together at most the context of {config.context} tokens "
             f"that a network reads; got {config.prefixes} and {config.future}"
         )
+    gpt2.require()
     process = bg.mess3()
     sizes = gpt2.Sizes(process.vocab_size, config.context)
     training = gpt2.Training(config.steps, learning_rate=config.learning_rate, data=config.data)

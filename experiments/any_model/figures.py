@@ -30,7 +30,7 @@ def beliefs(results: Mapping[str, Any]) -> Figure:
         "read off an untrained GPT-2": (untrained.seen, untrained.beliefs),
     }
     for panel, (title, (points, exact)) in zip(axes, shown.items(), strict=True):
-        simplex_scatter(panel, np.asarray(simplex_coordinates(points)), belief_colors(exact), size=3)
+        simplex_scatter(panel, np.asarray(simplex_coordinates(points)), belief_colors(exact), size=3.0)
         panel.set_title(title)
     return figure
 
@@ -59,6 +59,6 @@ def _states(panel: Axes, results: Mapping[str, Any]) -> None:
         for shift, (net, color) in zip((-0.15, 0.15), _NETS.items(), strict=True):
             values = getattr(results[net]["moore"], field).values
             x = place + shift + np.linspace(-0.06, 0.06, len(values))[:, None]
-            panel.plot(np.broadcast_to(x, values.shape), values, "o", color=color, markersize=3)
+            panel.plot(np.broadcast_to(x, values.shape), values, "o", color=color, markersize=3.0)
     panel.set(ylabel="probability", xlim=(-0.5, 1.5))
     panel.set_xticks(range(2), ["a state stays", "a state emits\nits token"])
