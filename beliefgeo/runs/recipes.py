@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import jax
+
 from beliefgeo.learning.budget import Budget
 from beliefgeo.networks.recurrent import RecurrentConfig
 from beliefgeo.networks.transformer import TransformerConfig
-from beliefgeo.processes.classical import mess3, rrxor
+from beliefgeo.processes.classical import even, golden_mean, mess3, random_hmm, rrxor, z1r
 from beliefgeo.processes.process import Process
+from beliefgeo.processes.quantum import bloch_walk, frdn
 from beliefgeo.processes.sticky import arch, strata, wing
 
-Name = Literal["mess3", "rrxor", "strata", "wing", "arch"]
+Name = Literal[
+    "mess3", "rrxor", "strata", "wing", "arch", "golden_mean", "even", "z1r", "bloch_walk", "frdn", "random_hmm"
+]
 Kind = Literal["transformer", "lstm"]
 
 
@@ -37,6 +42,13 @@ _TASKS: dict[str, _Task] = {
     "strata": _Task(lambda: strata(0.97), 12, 1600),
     "wing": _Task(lambda: wing(0.98), 12, 1600),
     "arch": _Task(lambda: arch(0.99), 9, 1600),
+    "golden_mean": _Task(golden_mean, 12, 1600),
+    "even": _Task(even, 12, 1600),
+    "z1r": _Task(z1r, 12, 1600),
+    "bloch_walk": _Task(lambda: bloch_walk(1, 3), 8, 3100),
+    "frdn": _Task(frdn, 12, 3100),
+    # Concentration .3: each of the three dimensions of the belief tells the future something to be learnt.
+    "random_hmm": _Task(lambda: random_hmm(jax.random.key(0), 4, 3, 0.3), 10, 3100),
 }
 
 

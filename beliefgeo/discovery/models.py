@@ -1,0 +1,140 @@
+"""A model, whatever made it, as one function: tokens to the laws of the next token."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from beliefgeo.arrays import ArrayLike
+from beliefgeo.networks.network import Network
+from beliefgeo.processes.factored import require_process
+from beliefgeo.processes.float64 import as_float64, epsilon
+from beliefgeo.processes.process import Observer, Process
+from beliefgeo.reading.read import log_softmax
+
+# Tokens [word, time] -> the law of the next token after each token read, [word, time, token] probabilities; or, if the
+# model also tells the law of the first token, [word, time + 1, token].
+Laws = Callable[[np.ndarray], Any]
+
+# The number of words that are read at once.
+BATCH = 2048
+
+
+def network_laws(network: Network, params: Any, *, bos: int | None = None, tokens: Sequence[int] | None = None) -> Laws:
+    """The laws of one network, for `future_laws`.
+
+    Args:
+        network: `apply(params, tokens)` gives (logits `[time, vocab]`, activations); see `networks.network`.
+        params: the params of one network.
+        bos: the token that the network reads before every word, if it was trained with it; it is not predicted.
+        tokens: the tokens to keep, of a network that knows more than the process emits: laws are taken given these.
+            Token i of the laws is `tokens[i]`. Default: all, without the BOS.
+
+    Raises:
+        ValueError: (when called) tokens that the network does not know.
+
+    >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
+    >>> network = Transformer(TransformerConfig(vocab_size=4, context=6, layers=1))
+    >>> params = network.init(jax.random.key(0), jnp.arange(3))
+    >>> network_laws(network, params, bos=3)(np.zeros((2, 5), int)).shape
+    (2, 6, 3)
+    """
+
+    def laws(words: np.ndarray) -> np.ndarray:
+        known = jax.eval_shape(network.apply, params, jax.ShapeDtypeStruct((1,), jnp.int32))[0].shape[-1]
+        kept = np.array([one for one in range(known) if one != bos] if tokens is None else tokens)
+        if len(kept) == 0 or kept.min() < 0 or kept.max() >= known:
+            raise ValueError(f"tokens must lie in 0..{known - 1}, the vocabulary of the network; got {tokens}")
+        read = kept[words]
+        if bos is not None:
+            read = np.concatenate([np.full((len(read), 1), bos), read], 1)
+        chances = np.exp(np.asarray(_log_laws(network.apply, params, jnp.asarray(read)), np.float64)[..., kept])
+        return chances / chances.sum(-1, keepdims=True)
+
+    return laws
+
+
+@partial(jax.jit, static_argnums=0)
+def _log_laws(apply: Callable, params: Any, words: Array) -> Float[Array, "word time token"]:
+    return jax.lax.map(lambda word: log_softmax(apply(params, word)[0]), words, batch_size=256)
+
+
+def process_laws(process: Observer) -> Laws:
+    """The exact laws of a process, of the first token too: the model that a perfect network would be.
+
+    After an impossible token the law is uniform, because none is defined.
+
+    Raises:
+        TypeError: a composition of processes that has no joint matrices.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> process_laws(golden_mean(0.5))(np.array([[0, 1]])).round(3).tolist()
+    [[[0.667, 0.333], [0.5, 0.5], [1.0, 0.0]]]
+    """
+    matrices, start, readout = arrays64(require_process("process_laws", process))
+    rounding = epsilon(process)
+
+    def laws(words: np.ndarray) -> np.ndarray:
+        states, found = np.tile(start, (len(words), 1)), []
+        for token in [*np.asarray(words).T, None]:
+            moved = np.einsum("ri,xij->rxj", states, matrices)
+            joint = np.maximum(moved @ readout, 0)
+            joint[joint < rounding] = 0
+            total = joint.sum(1, keepdims=True)
+            found.append(np.divide(joint, total, out=np.full_like(joint, 1 / len(matrices)), where=total > 0))
+            if token is not None:
+                states = moved[np.arange(len(words)), token]
+                size = (states @ readout)[:, None]
+                states = np.divide(states, size, out=np.zeros_like(states), where=size > rounding)
+        return np.stack(found, 1)
+
+    return laws
+
+
+def arrays64(process: Process) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The matrices `[token, state, next_state]`, the initial vector and the readout, in float64."""
+    wide = as_float64(process)
+    return tuple(np.asarray(part, np.float64) for part in (wide.transitions, wide.initial, wide.readout))  # pyright: ignore
+
+
+def tabulated(words: ArrayLike, laws: ArrayLike) -> Laws:
+    """A model that looks its laws up in arrays: all that is known of a network that was run elsewhere.
+
+    Args:
+        words: `[word, time]`, the words that the network read.
+        laws: `[word, time, token]`, the probabilities of the next token after each token read.
+
+    Raises:
+        ValueError: arrays of different words; (when called) a word that is no beginning of the words.
+
+    >>> laws = tabulated([[0, 0], [0, 1]], [[[0.5, 0.5], [0.9, 0.1]], [[0.5, 0.5], [0.2, 0.8]]])
+    >>> laws(np.array([[0, 1]]))[0, 1].tolist()
+    [0.2, 0.8]
+    """
+    known, table = np.asarray(words), np.asarray(laws)
+    if known.ndim != 2 or table.ndim != 3 or table.shape[:2] != known.shape:
+        raise ValueError(f"laws must be [word, time, token] for words [word, time]; got {table.shape}, {known.shape}")
+    base = int(known.max()) + 1
+    codes = lambda tokens: tokens @ base ** np.arange(tokens.shape[1], dtype=np.int64)[::-1]
+    order = np.argsort(codes(known), kind="stable")
+    ordered = codes(known[order])
+
+    def look_up(asked: np.ndarray) -> np.ndarray:
+        if asked.shape[1] != known.shape[1]:
+            raise ValueError(
+                f"words of prefix + future = {asked.shape[1]} tokens are read; the arrays hold words of "
+                f"{known.shape[1]} tokens"
+            )
+        at = np.minimum(np.searchsorted(ordered, codes(asked)), len(ordered) - 1)
+        if (wrong := ordered[at] != codes(asked)).any():
+            raise ValueError(
+                f"the arrays must hold all words of {known.shape[1]} tokens; {asked[wrong][0].tolist()} is missing: "
+                "run the network on all of them"
+            )
+        return table[order[at]]
+
+    return look_up

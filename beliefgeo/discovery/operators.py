@@ -1,0 +1,189 @@
+"""A process from what a model expects: one matrix for each token, and as few dimensions as its predictions need."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from beliefgeo.arrays import ArrayLike
+from beliefgeo.discovery.futures import Futures
+from beliefgeo.discovery.subspace import PredictiveSubspace, predictive_subspace
+from beliefgeo.processes.process import Process
+
+# A dimension counts if it brings the divergence down to this share of the smallest so far.
+FIVEFOLD = 0.2
+# A process is no account of a model if it leaves more than this share of what the past tells unexplained.
+UNEXPLAINED = 0.01
+# A divergence below this is rounding.
+_ROUNDING = 1e-12
+# A word without a positive probability counts as this share of the probability that it should have.
+FLOOR = 1e-9
+
+
+class Found(NamedTuple):
+    """A process read off a model."""
+
+    process: Process
+    """Its states are (1, y): the readout is (1, 0, ..)."""
+    dimension: int
+    """The number of dimensions of y."""
+    divergences: Float[np.ndarray, " dimension"]
+    """KL from the model's words to those of the process of 0, 1, 2, .. dimensions, nats a token."""
+    points: Float[np.ndarray, "row dimension"]
+    """y after each prefix."""
+    subspace: PredictiveSubspace
+
+
+def choose_dimension(divergences: ArrayLike) -> int:
+    """The last number of dimensions that lowers the smallest divergence so far at least fivefold; 0 if none does.
+
+    A test of significance asks another question, whether a dimension is real, and the errors of a network are: they
+    have as many dimensions as there are futures. This rule asks which dimensions matter.
+
+    Args:
+        divergences: `[dimension]`, from the model to the process of 0, 1, 2, .. dimensions.
+
+    Raises:
+        ValueError: divergences that are NaN or infinite, or none.
+
+    >>> choose_dimension([0.3, 0.4, 1e-4, 5e-5]), choose_dimension([0.03, 0.02, 0.01])
+    (2, 0)
+    """
+    values = np.asarray(divergences, np.float64)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"divergences must be finite numbers, for 0, 1, 2, .. dimensions; got {divergences}")
+    best, chosen = values[0], 0
+    for dimension, value in enumerate(values[1:], 1):
+        if value <= FIVEFOLD * best and best > _ROUNDING:
+            chosen = dimension
+        best = min(best, value)
+    return chosen
+
+
+def discover_process(
+    futures: Futures,
+    dimension: int | None = None,
+    *,
+    most: int = 8,
+    activations: ArrayLike | None = None,
+    after: ArrayLike | None = None,
+) -> Found:
+    """The process whose matrices map what a model expects after a prefix to what it expects after the next token.
+
+    With y(w) the coordinates of the futures in the predictive subspace and z(w) = (1, y(w)), every token x has one
+    matrix with
+
+        q(x | w) z(w x) = z(w) T^(x)
+
+    by weighted least squares over the prefixes. As the laws add up to 1, sum_x T^(x) readout = readout, exactly. The
+    start is the stationary vector. Improbable words may have small negative probabilities: nothing is clipped.
+
+    Args:
+        futures: from `future_laws`.
+        dimension: of y; default: by `choose_dimension`, or 0 if the process of that dimension leaves more than 1% of
+            the divergence from independent tokens: then no small process accounts for the model.
+        most: the largest number of dimensions to try.
+        activations: `[row, width]`, to take y from the activations after each prefix, instead of from the outputs.
+        after: `[row, token, width]`, the activations after each prefix and each next token.
+
+    Raises:
+        ValueError: more dimensions than the prefixes or the futures have; activations without `after`.
+
+    Source: observable operator models, Jaeger 2000; predictive state representations, Littman, Sutton & Singh 2001.
+
+    >>> from beliefgeo.discovery.futures import future_laws
+    >>> from beliefgeo.discovery.models import process_laws
+    >>> from beliefgeo.processes.classical import mess3
+    >>> found = discover_process(future_laws(process_laws(mess3()), 4, 3))
+    >>> found.dimension, np.linalg.eigvals(np.asarray(found.process.transitions).sum(0)).real.round(3).tolist()
+    (2, [1.0, 0.85, 0.85])
+    """
+    if activations is not None and (after is None or np.ndim(after) != 3):
+        raise ValueError(
+            "activations need `after`, the activations [row, token, width] after each prefix and each next token; got "
+            f"{'none' if after is None else np.shape(after)}"
+        )
+    subspace = predictive_subspace(futures, activations)
+    possible = min(len(subspace.singular_values), len(futures.words) - 1)
+    if dimension is not None and not 0 <= dimension <= possible:
+        raise ValueError(
+            f"dimension must lie in 0..{possible}, fewer than there are prefixes ({len(futures.words)}) and futures "
+            f"({futures.futures.shape[1]}); got {dimension}: take longer prefixes or futures"
+        )
+    tried = range((min(most, possible) if dimension is None else dimension) + 1)
+    fits = [
+        _operators(*_from_outputs(futures, subspace, size))
+        if activations is None or after is None
+        else _operators(*_from_activations(futures, subspace, size, activations, after))
+        for size in tried
+    ]
+    divergences = np.array([divergence_of_words(futures, maps, initial) for maps, initial in fits])
+    chosen = choose_dimension(divergences) if dimension is None else dimension
+    if dimension is None and divergences[chosen] > UNEXPLAINED * divergences[0]:
+        chosen = 0
+    maps, initial = fits[chosen]
+    given = futures.futures if activations is None else activations
+    readout = np.eye(chosen + 1)[0]
+    # Not `ghmm`, which refuses words of negative probability: what is read off a network has them at first.
+    process = Process(jnp.asarray(maps, float), jnp.asarray(initial, float), jnp.asarray(readout, float))
+    return Found(process, chosen, divergences, subspace.points(given, chosen), subspace)
+
+
+def _from_outputs(futures: Futures, subspace: PredictiveSubspace, size: int) -> tuple[np.ndarray, ...]:
+    """z(w) `[row, state]`, q(x | w) z(w x) `[row, token, state]`, and the weights."""
+    # q(x | w) y(w x) is linear in q(x u | w), so that nothing is divided by an improbable token.
+    laws = futures.laws[..., None]
+    moved = (futures.after - laws * subspace.mean) @ subspace.directions[:, :size]
+    states = _with_one(subspace.points(futures.futures, size))
+    return states, np.concatenate([laws, moved], -1), futures.weights
+
+
+def _from_activations(
+    futures: Futures, subspace: PredictiveSubspace, size: int, activations: ArrayLike, after: ArrayLike
+) -> tuple[np.ndarray, ...]:
+    points = subspace.points(activations, size)
+    moved = futures.laws[..., None] * _with_one(subspace.points(after, size))
+    known = np.isfinite(points).all(1)
+    return _with_one(points)[known], moved[known], futures.weights[known] / futures.weights[known].sum()
+
+
+def _with_one(points: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.ones((*points.shape[:-1], 1)), points], -1)
+
+
+def _operators(points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The matrices `[token, state, state]`, and the stationary vector."""
+    root, states = np.sqrt(weights)[:, None], points.shape[1]
+    # The same rows and weights for all tokens, so that the matrices of all tokens add up.
+    maps = np.linalg.lstsq(root * points, root * moved.reshape(len(moved), -1), rcond=1e-9)[0]
+    maps = maps.reshape(states, -1, states).transpose(1, 0, 2)
+    values, vectors = np.linalg.eig(maps.sum(0).T)
+    stationary = np.real(vectors[:, abs(values - 1).argmin()])
+    return maps, stationary / stationary[0]
+
+
+def divergence_of_words(futures: Futures, maps: ArrayLike, initial: ArrayLike) -> float:
+    """KL from the words of a model to those of a process with the readout (1, 0, ..), nats a token.
+
+    The words are the longest prefixes and their continuations. A word that the process gives no positive probability
+    counts as 1e-9 of the probability that it should have.
+    """
+    maps, vectors = np.asarray(maps, np.float64), np.asarray(initial, np.float64)[None]
+    longest = futures.length == futures.length.max()
+    vectors = np.tile(vectors, (longest.sum(), 1))
+    for tokens in futures.words[longest].T:
+        vectors = np.einsum("ri,rij->rj", vectors, maps[tokens])
+    steps = futures.future_length + 1
+    vectors = vectors[:, None]
+    for _ in range(steps):
+        vectors = np.einsum("rci,xij->rcxj", vectors, maps).reshape(len(vectors), -1, maps.shape[1])
+    truth = futures.probabilities[longest, None] * futures.continuations[longest]
+    return divergence(truth, vectors[..., 0]) / (futures.words.shape[1] + steps)
+
+
+def divergence(truth: np.ndarray, guess: np.ndarray) -> float:
+    """KL in nats, sum q ln(q / p) - q + p, which no entry makes negative, even if the entries are not all words."""
+    guess = np.maximum(guess, FLOOR * truth)
+    ratio = np.log(np.where(truth > 0, truth, 1) / np.where(truth > 0, guess, 1))
+    return float((truth * ratio - truth + guess).sum())
