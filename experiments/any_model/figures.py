@@ -23,7 +23,7 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
 def beliefs(results: Mapping[str, Any]) -> Figure:
     """Exact beliefs after the prefixes, and the points read off a trained and an untrained network after them."""
     trained, untrained = results["trained"]["cloud"], results["untrained"]["cloud"]
-    figure, axes = panels(1, 3, PAGE, PAGE / 3 + 0.3)
+    figure, axes = panels(1, 3, PAGE, PAGE / 3 + 0.1)
     shown = {
         "exact beliefs": (trained.beliefs, trained.beliefs),
         "read off GPT-2": (trained.seen, trained.beliefs),
@@ -55,10 +55,18 @@ def discovered(results: Mapping[str, Any]) -> Figure:
 def _states(panel: Axes, results: Mapping[str, Any]) -> None:
     """Every state of every network's Moore form, beside the true numbers."""
     for place, (field, truth) in enumerate((("stay", 0.9), ("alpha", 0.85))):
-        panel.plot([place - 0.3, place + 0.3], [truth] * 2, color=ORANGE, linewidth=0.8, zorder=0)
+        panel.plot(
+            [place - 0.3, place + 0.3],
+            [truth] * 2,
+            color=ORANGE,
+            linewidth=0.8,
+            zorder=0,
+            label=None if place else "Mess3",
+        )
         for shift, (net, color) in zip((-0.15, 0.15), _NETS.items(), strict=True):
-            values = getattr(results[net]["moore"], field).values
+            values = getattr(results[net]["two"]["moore"], field).values
             x = place + shift + np.linspace(-0.06, 0.06, len(values))[:, None]
             panel.plot(np.broadcast_to(x, values.shape), values, "o", color=color, markersize=3.0)
-    panel.set(ylabel="probability", xlim=(-0.5, 1.5))
+    panel.set(ylabel="in the Moore form of two dimensions", xlim=(-0.5, 1.5))
+    panel.legend(loc="lower right")
     panel.set_xticks(range(2), ["a state stays", "a state emits\nits token"])

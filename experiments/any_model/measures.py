@@ -13,7 +13,8 @@ from beliefgeo import discovery, reading
 from beliefgeo.mechanisms.dynamics import own_words
 from beliefgeo.probes.least_squares import score_predictions
 
-# The dimensions of the beliefs of a process of three states: the points are drawn and scored in as many.
+# The dimensions of the beliefs of a process of three states. Every model is read in as many besides, whether they were
+# chosen or not, so that an untrained network has points and states to show.
 DIMENSIONS = 2
 
 
@@ -49,9 +50,9 @@ class Study:
     def measure(self, laws: Callable[[np.ndarray], np.ndarray]) -> tuple[dict, Cloud]:
         """What is read off one model, and the points."""
         futures = discovery.future_laws(laws, self.prefixes, self.future)
-        found = discovery.discover_process(futures)
+        found, two = discovery.discover_process(futures), discovery.discover_process(futures, DIMENSIONS)
         compared = discovery.compare_processes(self.process, found.process, self.length)
-        points = found.subspace.points(futures.futures, DIMENSIONS)
+        points = two.points
         beliefs, weights = self.beliefs(futures.words, futures.length), futures.weights
         seen = np.asarray(bg.fit_probe(points, beliefs, weights, rcond=1e-6)(points), np.float64)
         network = self.network(laws)
@@ -67,7 +68,11 @@ class Study:
                 "operators": np.nan if compared.operators is None else compared.operators,
                 "moduli": np.resize(np.append(abs(compared.eigenvalues), [0, 0, 0]), 3),
             },
-            "moore": moore(found.process),
+            "two": {
+                "divergence": discovery.compare_processes(self.process, two.process, self.length).divergence,
+                "unexplained": two.divergences[DIMENSIONS] / two.divergences[0],
+                "moore": moore(two.process),
+            },
             "r2": float(score_predictions(seen, beliefs, weights).r2),
             "last_token": told_by_last_token(futures),
         }

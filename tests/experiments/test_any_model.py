@@ -38,9 +38,9 @@ def test_of_a_perfect_model_everything_is_read_off(measured):
     found, cloud = measured["trained"]
     assert found["dimension"] == 2 and found["gap"] == pytest.approx(0, abs=1e-6)
     assert found["found"]["divergence"] < 1e-9 and found["found"]["moduli"] == pytest.approx([1, 0.85, 0.85], abs=1e-4)
-    assert found["moore"].hidden
-    assert found["moore"].stay == pytest.approx(np.full(3, 0.9), abs=1e-3)
-    assert found["moore"].alpha == pytest.approx(np.full(3, 0.85), abs=1e-3)
+    assert found["two"]["moore"].hidden
+    assert found["two"]["moore"].stay == pytest.approx(np.full(3, 0.9), abs=1e-3)
+    assert found["two"]["moore"].alpha == pytest.approx(np.full(3, 0.85), abs=1e-3)
     assert found["r2"] == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(cloud.seen, cloud.beliefs, atol=1e-3)
 
@@ -48,7 +48,8 @@ def test_of_a_perfect_model_everything_is_read_off(measured):
 def test_of_a_model_of_the_last_token_a_chain_is_read_off(measured):
     found, _ = measured["untrained"]
     assert found["last_token"] == pytest.approx(1, abs=1e-9) and measured["trained"][0]["last_token"] < 0.95
-    assert found["dimension"] == 2 and found["moore"].alpha == pytest.approx(np.ones(3), abs=1e-3)
+    assert found["dimension"] == 2 and found["two"]["moore"].alpha == pytest.approx(np.ones(3), abs=1e-3)
+    assert found["two"]["unexplained"] < 1e-9
     assert found["found"]["divergence"] > 0.03 and found["r2"] < 0.95
 
 
