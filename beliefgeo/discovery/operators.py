@@ -14,7 +14,7 @@ from beliefgeo.processes.process import Process
 # A dimension counts if it brings the divergence down to this share of the smallest so far.
 FIVEFOLD = 0.2
 # A process is no account of a model if it leaves more than this share of what the past tells unexplained.
-UNEXPLAINED = 0.05
+UNEXPLAINED = 0.01
 # A divergence below this is rounding.
 _ROUNDING = 1e-12
 # A word without a positive probability counts as this share of the probability that it should have.
@@ -81,7 +81,7 @@ def discover_process(
 
     Args:
         futures: from `future_laws`.
-        dimension: of y; default: by `choose_dimension`, or 0 if the process of that dimension leaves more than 5% of
+        dimension: of y; default: by `choose_dimension`, or 0 if the process of that dimension leaves more than 1% of
             the divergence from independent tokens: then no small process accounts for the model.
         most: the largest number of dimensions to try.
         activations: `[row, width]`, to take y from the activations after each prefix, instead of from the outputs.
