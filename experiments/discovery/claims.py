@@ -11,6 +11,7 @@ SCORES = [
     ("network's words: KL a token (nats)", "network", ".1e"),
     ("process found: KL a token (nats)", "found", ".1e"),
     ("process found: KL as a share of the network's", "ratio", ".3f"),
+    ("process found: KL a token of words a token beyond what the network can tell", "beyond", ".1e"),
     ("process found: error of the matrices", "operators", ".1e"),
     ("process found: entropy rate (nats)", "entropy rate", ".4f"),
     ("held-out R2 of beliefs, from outputs", "r2/outputs", ".4f"),

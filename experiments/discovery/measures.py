@@ -64,6 +64,8 @@ class Study:
             "network": divergence(words, words_of(futures)) / steps,
             "found": compared.divergence,
             "ratio": compared.divergence / (divergence(words, words_of(futures)) / steps),
+            # A network that reads n tokens tells words of n + 1; the process found tells words of any length.
+            "beyond": discovery.compare_processes(self.process, found.process, steps + 1).divergence,
             "total variation": compared.total_variation,
             "most negative": compared.most_negative,
             "operators": np.nan if compared.operators is None else compared.operators,
