@@ -47,6 +47,7 @@ class Study:
         inside = discovery.discover_process(futures, self.dimension, activations=held, after=after)
         beliefs, words = self._exact(futures)
         steps = prefixes + length + 1
+        network = divergence(words, words_of(futures)) / steps
         compared = discovery.compare_processes(self.process, found.process, steps)
         pca = probes.principal_components(held[1:], futures.weights[1:])
         leading = np.concatenate([np.full((1, self.dimension), np.nan), pca(held[1:])[:, : self.dimension]])
@@ -61,9 +62,9 @@ class Study:
             "right": float(found.dimension == self.dimension),
             "divergences": np.pad(found.divergences, (0, 9 - len(found.divergences)), constant_values=np.nan),
             "singular values": found.subspace.singular_values[:8],
-            "network": divergence(words, words_of(futures)) / steps,
+            "network": network,
             "found": compared.divergence,
-            "ratio": compared.divergence / (divergence(words, words_of(futures)) / steps),
+            "ratio": compared.divergence / network if network else np.nan,
             # A network that reads n tokens tells words of n + 1; the process found tells words of any length.
             "beyond": discovery.compare_processes(self.process, found.process, steps + 1).divergence,
             "total variation": compared.total_variation,
