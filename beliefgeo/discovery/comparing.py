@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Complex
 
 from beliefgeo.beliefs.causal_states import reduce_process
+from beliefgeo.discovery.asking import require_memory
 from beliefgeo.discovery.models import arrays64
 from beliefgeo.discovery.operators import divergence
 from beliefgeo.processes.factored import require_process
@@ -25,9 +26,10 @@ class Comparison(NamedTuple):
     most_negative: float
     """The least probability that the process found gives to any word of the length or shorter."""
     operators: float | None
-    """|S^-1 T_found S - T| / |T| with S the map of states by which both predict the same; None if dimensions differ."""
+    """|S^-1 T_found S - T| / |T| with S the map of states by which both predict the same; None if the dimensions differ
+    or S is singular."""
     eigenvalues: Complex[np.ndarray, " found"]
-    """Of the mean dynamics found, largest modulus first."""
+    """Of the mean dynamics found, largest modulus first, of equal moduli the largest angle."""
     true_eigenvalues: Complex[np.ndarray, " state"]
     """Of the true process, in its minimal linear dimension."""
 
@@ -43,7 +45,8 @@ def compare_processes(process: Observer, found: Observer, length: int) -> Compar
         length: the number of tokens of the words; all V^length are compared.
 
     Raises:
-        ValueError: processes of different vocabularies; a length below 1.
+        TypeError: a composition of processes that has no joint matrices.
+        ValueError: processes of different vocabularies; a length below 1, or so long that words do not fit into memory.
 
     >>> from beliefgeo.processes.classical import golden_mean
     >>> compared = compare_processes(golden_mean(0.5), golden_mean(0.6), 4)
@@ -56,6 +59,7 @@ def compare_processes(process: Observer, found: Observer, length: int) -> Compar
             f"compare_processes needs processes of one vocabulary, and words of 1 token or more; got {true.vocab_size} "
             f"and {other.vocab_size} tokens and length={length}"
         )
+    require_memory(f"all words of {length} tokens", true.vocab_size**length * max(true.n_states, other.n_states))
     least, words = 1.0, []
     for one in (true, other):
         matrices, start, readout = arrays64(one)
@@ -82,18 +86,24 @@ def _operator_error(true: Process, found: Process) -> float | None:
     (matrices, _, readout), (others, _, read) = arrays64(true), arrays64(found)
     if matrices.shape != others.shape:
         return None
-    futures, guessed = readout[:, None], read[:, None]
-    seen, told = [futures], [guessed]
-    for _ in range(len(readout) - 1):
-        futures = np.einsum("xij,jn->ixn", matrices, futures).reshape(len(readout), -1)
-        guessed = np.einsum("xij,jn->ixn", others, guessed).reshape(len(read), -1)
-        seen.append(futures)
-        told.append(guessed)
-    turned = np.concatenate(told, 1) @ np.linalg.pinv(np.concatenate(seen, 1), rcond=_RCOND)
+    size = len(readout)
+    both = np.concatenate([readout, read])[:, None]
+    seen = [both]
+    for _ in range(size - 1):
+        moved = [
+            np.einsum("xij,jn->ixn", maps, part).reshape(size, -1)
+            for maps, part in zip((matrices, others), np.split(both, 2), strict=True)
+        ]
+        # As many columns as the futures of both span, scaled alike.
+        left, values, _ = np.linalg.svd(np.concatenate(moved), full_matrices=False)
+        both = left[:, values > _RCOND * values[0]] * values[values > _RCOND * values[0]]
+        seen.append(both)
+    true_futures, found_futures = np.split(np.concatenate(seen, 1), 2)
+    turned = found_futures @ np.linalg.pinv(true_futures, rcond=_RCOND)
     if np.linalg.cond(turned) > 1 / _RCOND:
         return None
     return float(np.linalg.norm(np.linalg.solve(turned, others @ turned) - matrices) / np.linalg.norm(matrices))
 
 
 def _sorted(values: np.ndarray) -> Complex[np.ndarray, " state"]:
-    return values[np.argsort(-abs(values).round(9), kind="stable")].astype(complex)
+    return values[np.lexsort([-np.angle(values).round(6), -abs(values).round(6)])].astype(complex)

@@ -23,6 +23,8 @@ class Simplex(NamedTuple):
 
     def mixture(self, points: ArrayLike) -> Float[np.ndarray, "... vertex"]:
         """The shares of the archetypes in points `[..., coordinate]`; they add up to 1."""
+        if np.shape(points)[-1:] != self.vertices.shape[1:]:
+            raise ValueError(f"points must have {self.vertices.shape[1]} coordinates; got shape {np.shape(points)}")
         with_one = lambda given: np.concatenate([np.ones((*given.shape[:-1], 1)), given], -1)
         return with_one(np.asarray(points, np.float64)) @ np.linalg.inv(with_one(self.vertices))
 
@@ -51,6 +53,8 @@ def enclosing_simplex(key: PRNGKeyArray, points: ArrayLike, *, starts: int = 8) 
     cloud = np.asarray(points, np.float64)
     if cloud.ndim != 2 or not np.isfinite(cloud).all() or len(cloud) <= cloud.shape[1]:
         raise ValueError(f"points must be finite, [row, coordinate], more rows than coordinates; got {cloud.shape}")
+    if starts < 1:
+        raise ValueError(f"starts must be 1 or more; got {starts}")
     size = cloud.shape[1]
     centre, spread = cloud.mean(0), np.linalg.svd(cloud - cloud.mean(0), full_matrices=False)
     scale = spread[1] / np.sqrt(len(cloud))

@@ -1,18 +1,17 @@
 """What a model expects of the future after each prefix: the laws of words, chained from its laws of the next token."""
 
 import itertools
+import operator
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from beliefgeo.arrays import ArrayLike
+from beliefgeo.discovery.asking import asked, first_law, require_memory
 from beliefgeo.discovery.models import BATCH, Laws
-
-# A law in half precision adds up to 1 within this.
-_ROUNDING = 1e-2
 
 
 class Futures(NamedTuple):
@@ -33,6 +32,8 @@ class Futures(NamedTuple):
     continuations: Float[np.ndarray, "row continuation"]
     """q(x u | w)."""
     vocab_size: int
+    future_length: int
+    """The number of tokens of a future."""
 
     @property
     def laws(self) -> Float[np.ndarray, "row token"]:
@@ -50,13 +51,13 @@ class Futures(NamedTuple):
         return self.continuations.reshape(len(self.words), -1, self.vocab_size).sum(-1)
 
     @property
-    def future_length(self) -> int:
-        """The number of tokens of a future."""
-        return round(np.log(self.continuations.shape[1]) / np.log(self.vocab_size)) - 1 if self.vocab_size > 1 else 1
+    def last(self) -> Bool[np.ndarray, " row"]:
+        """Which prefixes are the longest."""
+        return self.length == self.length.max()
 
 
 def future_laws(
-    laws: Laws, prefixes: int | ArrayLike, length: int, *, first: ArrayLike | None = None, least: float = 1e-4
+    laws: Laws | Any, prefixes: int | ArrayLike, length: int, *, first: ArrayLike | None = None, least: float = 1e-4
 ) -> Futures:
     """The laws of all futures of a number of tokens after every prefix, chained from a model's laws of the next token.
 
@@ -71,11 +72,13 @@ def future_laws(
         length: k, the number of tokens of a future.
         first: `[token]`, the law of the first token. Default: the model's own, if it tells that; else the law p of a
             stationary process with the model's laws after one token, p(y) = sum_x p(x) q(y | x).
-        least: prefixes of smaller q(w) are dropped, if all words are taken: no model knows what follows a word that
-            it never saw.
+        least: what the model as good as never emits is dropped, because no model knows what follows a word that it
+            never saw: of all words those with q(w) below it, of given words those with any token of less probability.
 
     Raises:
-        ValueError: laws that do not add up to 1, laws of other words, or a token that is never emitted.
+        TypeError: a model that is no function.
+        ValueError: laws that do not add up to 1, laws of other words, a token that is never emitted, prefixes that are
+            not words of this vocabulary, or are all dropped, or whose futures do not fit into memory.
 
     >>> from beliefgeo.discovery.models import process_laws
     >>> from beliefgeo.processes.classical import golden_mean
@@ -83,31 +86,40 @@ def future_laws(
     >>> found.words[:3].tolist(), found.futures[1].round(3).tolist()
     ([[-1, -1, -1], [0, -1, -1], [1, -1, -1]], [0.25, 0.25, 0.5, 0.0])
     """
-    if isinstance(prefixes, int):
-        given, longest = None, prefixes
-    else:
-        given = np.asarray(prefixes)
-        longest = given.shape[1] if given.ndim == 2 and len(given) else 0
+    given = None if np.ndim(prefixes) == 0 else np.asarray(prefixes)
+    longest = operator.index(prefixes) if given is None else _time(given)  # pyright: ignore[reportArgumentType]
     if length < 1 or longest < 1:
         raise ValueError(
             "future_laws needs a future of 1 token or more, and prefixes: a length of 1 or more, or words "
-            f"[word, time]; got length={length} and prefixes {prefixes if given is None else given.shape}"
+            f"[word, time]; got length={length} and prefixes {longest if given is None else given.shape}"
         )
-    ask = partial(_asked, laws, longest + length)
+    if not callable(laws):
+        raise TypeError(
+            f"laws must be a function of tokens; got {type(laws).__name__}: see process_laws, network_laws, tabulated"
+        )
+    ask = partial(asked, laws, longest + length)
     vocab = ask(np.zeros((1, 1), int)).shape[-1]
-    start = _first(ask(np.arange(vocab)[:, None]), first)
+    _check_words(given, vocab)
+    rows_each = len(given) if given is not None else min(vocab**longest, 1 / max(least, 1e-9))
+    require_memory(f"the futures of {length} tokens", vocab ** (length + 1) * rows_each)
+    start = first_law(ask(np.arange(vocab)[:, None]), first, least)
     endings = np.array(list(itertools.product(range(vocab), repeat=length)), int)
-    rows = [_Rows(np.zeros((1, 0), int), np.ones(1), np.ones(1), np.zeros((1, 0)))]
+    rows = [_empty(_continued(ask, np.arange(vocab)[:, None], endings, start)[0], start)]
     for size in range(1, longest + 1):
         if given is None:
-            words, chances = _children(rows[-1], start)
-            words = words[chances >= least]
-            shares = chances[chances >= least]
+            words, shares = _children(rows[-1], vocab)
+            words, shares = words[shares >= least], shares[shares >= least]
         else:
             words, shares = np.unique(given[:, :size], axis=0, return_counts=True)
-        continuations, chances = _continued(ask, words, endings, start)
-        rows.append(_Rows(words, chances, shares / shares.sum(), continuations))
-    return _gathered(rows, start, vocab)
+        if not len(words):
+            raise ValueError(_none_left(size, least))
+        continuations, chances, improbable = _continued(ask, words, endings, start)
+        kept = improbable >= least if given is not None else np.ones(len(words), bool)
+        if not kept.any():
+            raise ValueError(_none_left(size, least))
+        shares = shares[kept] / shares[kept].sum()
+        rows.append(_Rows(words[kept], chances[kept], shares, continuations[kept]))
+    return _gathered(rows, vocab, length)
 
 
 class _Rows(NamedTuple):
@@ -119,68 +131,37 @@ class _Rows(NamedTuple):
     continuations: np.ndarray
 
 
-def _asked(laws: Laws, longest: int, words: np.ndarray) -> Float[np.ndarray, "word time token"]:
-    """Laws after 0, 1, .. tokens of the words, NaN after none if the model does not tell.
+def _time(given: np.ndarray) -> int:
+    return given.shape[1] if given.ndim == 2 and len(given) else 0
 
-    The model reads batches of one shape, filled up with token 0, so that it compiles once.
-    """
-    padded = np.zeros((-(-len(words) // BATCH), BATCH, longest), int)
-    padded.reshape(-1, longest)[: len(words), : words.shape[1]] = words
-    found = np.concatenate([np.asarray(laws(batch), np.float64) for batch in padded])
-    if found.ndim != 3 or len(found) != padded.shape[0] * BATCH or found.shape[1] not in (longest, longest + 1):
+
+def _check_words(given: np.ndarray | None, vocab: int) -> None:
+    if given is not None and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() >= vocab):
         raise ValueError(
-            f"laws must give [word, time, token] for tokens [word, time] of shape ({BATCH}, {longest}); got shape "
-            f"{found.shape} for {len(padded)} such calls"
+            f"prefixes must be words of one length, of integers in 0..{vocab - 1}; got {given.dtype} from "
+            f"{given.min()} to {given.max()}: of words that end with -1, give those of one length"
         )
-    found = found[: len(words)]
-    total = found.sum(-1)
-    if not (np.isfinite(found).all() and (found >= 0).all() and (abs(total - 1) < _ROUNDING).all()):
-        raise ValueError(
-            f"laws must be probabilities that add up to 1 over the tokens; got {found.min():.3g} to {found.max():.3g} "
-            f"with sums {total.min():.3g} to {total.max():.3g}: take the softmax of logits"
-        )
-    found = found / total[..., None]
-    if found.shape[1] == longest:
-        found = np.concatenate([np.full_like(found[:, :1], np.nan), found], 1)
-    return found[:, : words.shape[1] + 1]
 
 
-def _first(ones: np.ndarray, first: ArrayLike | None) -> Float[np.ndarray, " token"]:
-    """The law of the first token; raises if a token is as good as never emitted after any token."""
-    told, moves = ones[0, 0], ones[:, 1]
-    if first is not None:
-        start = np.asarray(first, np.float64)
-        if start.shape != told.shape or (start < 0).any() or abs(start.sum() - 1) > _ROUNDING:
-            raise ValueError(f"first must be a law of {len(told)} tokens that adds up to 1; got {first}")
-    elif np.isfinite(told).all():
-        start = told
-    else:
-        values, vectors = np.linalg.eig(moves.T)
-        start = np.abs(np.real(vectors[:, abs(values - 1).argmin()]))
-    start = start / start.sum()
-    if len(never := np.flatnonzero((start < 1e-4) & (start @ moves < 1e-4))):
-        raise ValueError(
-            f"every token must be emitted; token {never[0]} of {len(start)} never is (probability "
-            f"{max(start[never[0]], start @ moves[:, never[0]]):.1g}): if it is a BOS give bos={never[0]} to "
-            "network_laws, else give the tokens that are emitted"
-        )
-    return start
+def _none_left(size: int, least: float) -> str:
+    return (
+        f"every prefix of {size} tokens is dropped, as less probable than least={least:g} allows: take shorter "
+        "prefixes, a smaller least, or a sample of words"
+    )
 
 
-def _children(rows: _Rows, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _children(rows: _Rows, vocab: int) -> tuple[np.ndarray, np.ndarray]:
     """Each prefix and each next token, with their probabilities."""
-    vocab = len(start)
-    first = not rows.words.shape[1]
-    laws = start[None] if first else rows.continuations.reshape(len(rows.words), vocab, -1).sum(-1)
+    laws = rows.continuations.reshape(len(rows.words), vocab, -1).sum(-1)
     last = np.tile(np.arange(vocab), len(rows.words))[:, None]
     return np.concatenate([np.repeat(rows.words, vocab, 0), last], 1), (rows.probabilities[:, None] * laws).ravel()
 
 
 def _continued(
     ask: Callable, words: np.ndarray, endings: np.ndarray, start: np.ndarray
-) -> tuple[Float[np.ndarray, "row continuation"], Float[np.ndarray, " row"]]:
-    """q(x u | w), and q(w)."""
-    size, found, chances = words.shape[1], [], []
+) -> tuple[Float[np.ndarray, "row continuation"], Float[np.ndarray, " row"], Float[np.ndarray, " row"]]:
+    """q(x u | w), q(w), and the least probability of a token of w."""
+    size, found, steps = words.shape[1], [], []
     for at in range(0, len(words), most := max(1, 16 * BATCH // len(endings))):
         some = words[at : at + most]
         read = np.concatenate([np.repeat(some, len(endings), 0), np.tile(endings, (len(some), 1))], 1)
@@ -188,17 +169,20 @@ def _continued(
         step = np.take_along_axis(laws[:, :-1], read[..., None], 2)[..., 0]
         step[:, 0] = start[read[:, 0]]
         found.append((step[:, size:].prod(1)[:, None] * laws[:, -1]).reshape(len(some), -1))
-        chances.append(step[:, :size].prod(1)[:: len(endings)])
-    return np.concatenate(found), np.concatenate(chances)
+        steps.append(step[:: len(endings), :size])
+    taken = np.concatenate(steps)
+    return np.concatenate(found), taken.prod(1), taken.min(1)
 
 
-def _gathered(rows: list[_Rows], start: np.ndarray, vocab: int) -> Futures:
-    """Rows of all lengths, the empty word first: q(x u) = p(x) q(u | x)."""
-    ones, longest = rows[1], len(rows) - 1
-    tokens = ones.words[:, 0]
-    empty = np.zeros((vocab, ones.continuations.shape[1] // vocab))
-    empty[tokens] = start[tokens, None] * ones.continuations.reshape(len(tokens), -1, vocab).sum(-1)
-    rows = [rows[0]._replace(continuations=empty.reshape(1, -1) / empty.sum()), *rows[1:]]
+def _empty(ones: np.ndarray, start: np.ndarray) -> _Rows:
+    """The row of the empty word: q(x u) = p(x) q(u | x)."""
+    vocab = len(start)
+    joint = start[:, None] * ones.reshape(vocab, -1, vocab).sum(-1)
+    return _Rows(np.zeros((1, 0), int), np.ones(1), np.ones(1), joint.reshape(1, -1))
+
+
+def _gathered(rows: list[_Rows], vocab: int, length: int) -> Futures:
+    longest = len(rows) - 1
     pad = lambda words: np.pad(words, [(0, 0), (0, longest - words.shape[1])], constant_values=-1)
     return Futures(
         np.concatenate([pad(one.words) for one in rows]),
@@ -207,4 +191,5 @@ def _gathered(rows: list[_Rows], start: np.ndarray, vocab: int) -> Futures:
         np.concatenate([one.shares for one in rows]) / (longest + 1),
         np.concatenate([one.continuations for one in rows]),
         vocab,
+        length,
     )

@@ -15,6 +15,10 @@ from beliefgeo.discovery.futures import Futures
 from beliefgeo.processes.construct import hmm
 from beliefgeo.processes.process import Process
 
+# What follows a state is known if its tokens of known successors have more than this probability: rare tokens lead to
+# prefixes that are dropped.
+_FOLLOWED = 0.9
+
 
 class States(NamedTuple):
     """States of equal futures; the heaviest prefix of a state stands for it, and state 0 is the heaviest."""
@@ -26,9 +30,12 @@ class States(NamedTuple):
     successors: Int[np.ndarray, "state token"]
     """The state after each token, by the weight of the prefixes; -1 if the model never, or hardly ever, emits it."""
     recurrent: Int[np.ndarray, " recurrent"]
-    """The states that lead to one another and nowhere else: the causal states."""
+    """The states that lead to one another and nowhere else, of several such sets the heaviest: the causal states."""
     process: Process | None
     """The unifilar machine of the recurrent states; None if there is no closed set of states."""
+    dropped: float
+    """The largest probability, from a recurrent state, of tokens whose successors are not known; the machine lacks
+    these tokens, which are those that lead to prefixes that were dropped."""
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -49,6 +56,8 @@ def merge_states(futures: Futures, tolerance: float) -> States:
     Raises:
         ValueError: a tolerance that is not positive.
 
+    Source: causal states, Crutchfield & Young 1989.
+
     >>> from beliefgeo.discovery.futures import future_laws
     >>> from beliefgeo.discovery.models import process_laws
     >>> from beliefgeo.processes.classical import golden_mean
@@ -58,7 +67,8 @@ def merge_states(futures: Futures, tolerance: float) -> States:
     if not tolerance > 0:
         raise ValueError(f"tolerance must be a total variation above 0; got {tolerance}")
     state, laws, successors, recurrent = _grouped(futures, _pool(futures), tolerance)
-    return States(state, laws, successors, recurrent, _machine(laws, successors, recurrent))
+    dropped = np.where(successors < 0, laws, 0).sum(1)[recurrent].max(initial=0)
+    return States(state, laws, successors, recurrent, _machine(laws, successors, recurrent), float(dropped))
 
 
 def _grouped(futures: Futures, pool: tuple[np.ndarray, ...], tolerance: float) -> tuple[np.ndarray, ...]:
@@ -116,7 +126,7 @@ def _closed(successors: np.ndarray, laws: np.ndarray, weights: np.ndarray) -> In
     source, token = np.nonzero(successors >= 0)
     edges = csr_array((np.ones(len(source)), (source, successors[source, token])), shape=(len(laws),) * 2)
     label = closed_classes(edges)
-    followed = np.where(successors >= 0, laws, 0).sum(1) > 0.9
+    followed = np.where(successors >= 0, laws, 0).sum(1) > _FOLLOWED
     for number in range(label.max() + 1):
         if not followed[label == number].all():
             label[label == number] = -1
@@ -172,7 +182,13 @@ def state_plateau(futures: Futures, tolerances: ArrayLike | None = None) -> Plat
     (7, 3)
     """
     given = np.geomspace(1e-3, 0.2, 25) if tolerances is None else np.asarray(tolerances, np.float64)
-    if given.ndim != 1 or not len(given) or (given <= 0).any() or (np.diff(given) <= 0).any():
+    if (
+        given.ndim != 1
+        or not len(given)
+        or not np.isfinite(given).all()
+        or given[0] <= 0
+        or (np.diff(given) <= 0).any()
+    ):
         raise ValueError(f"tolerances must be positive and increase; got {tolerances}")
     pool = _pool(futures)
     groups = [_grouped(futures, pool, tolerance) for tolerance in given]

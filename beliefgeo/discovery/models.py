@@ -35,7 +35,7 @@ def network_laws(network: Network, params: Any, *, bos: int | None = None, token
             Token i of the laws is `tokens[i]`. Default: all, without the BOS.
 
     Raises:
-        ValueError: (when called) tokens that the network does not know.
+        ValueError: (when called) a BOS or tokens that the network does not know, or tokens listed twice.
 
     >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
     >>> network = Transformer(TransformerConfig(vocab_size=4, context=6, layers=1))
@@ -45,22 +45,34 @@ def network_laws(network: Network, params: Any, *, bos: int | None = None, token
     """
 
     def laws(words: np.ndarray) -> np.ndarray:
-        known = jax.eval_shape(network.apply, params, jax.ShapeDtypeStruct((1,), jnp.int32))[0].shape[-1]
-        kept = np.array([one for one in range(known) if one != bos] if tokens is None else tokens)
-        if len(kept) == 0 or kept.min() < 0 or kept.max() >= known:
-            raise ValueError(f"tokens must lie in 0..{known - 1}, the vocabulary of the network; got {tokens}")
-        read = kept[words]
-        if bos is not None:
-            read = np.concatenate([np.full((len(read), 1), bos), read], 1)
-        chances = np.exp(np.asarray(_log_laws(network.apply, params, jnp.asarray(read)), np.float64)[..., kept])
+        kept, read = read_as(network, params, words, bos, tokens)
+        chances = np.exp(np.asarray(_log_laws(network.apply, params, jnp.asarray(read), jnp.asarray(kept)), np.float64))
         return chances / chances.sum(-1, keepdims=True)
 
     return laws
 
 
+def read_as(
+    network: Network, params: Any, words: np.ndarray, bos: int | None, tokens: Sequence[int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The network's numbers of the tokens that are kept, and the words as it reads them, a BOS first."""
+    known = jax.eval_shape(network.apply, params, jax.ShapeDtypeStruct((1,), jnp.int32))[0].shape[-1]
+    kept = np.array([one for one in range(known) if one != bos] if tokens is None else tokens)
+    if bos is not None and not 0 <= bos:
+        raise ValueError(f"bos must be a token that the network reads, 0 or more; got {bos}")
+    if not len(kept) or kept.min() < 0 or kept.max() >= known or len(np.unique(kept)) < len(kept) or bos in kept:
+        raise ValueError(
+            f"tokens must lie in 0..{known - 1}, the vocabulary of the network, each once and without the BOS; got "
+            f"{tokens} and bos={bos}"
+        )
+    read = kept[words]
+    return kept, read if bos is None else np.concatenate([np.full((len(read), 1), bos), read], 1)
+
+
 @partial(jax.jit, static_argnums=0)
-def _log_laws(apply: Callable, params: Any, words: Array) -> Float[Array, "word time token"]:
-    return jax.lax.map(lambda word: log_softmax(apply(params, word)[0]), words, batch_size=256)
+def _log_laws(apply: Callable, params: Any, words: Array, kept: Array) -> Float[Array, "word time token"]:
+    # Only the tokens that are kept leave the program: a language model knows fifty thousand.
+    return jax.lax.map(lambda word: log_softmax(apply(params, word)[0][:, kept]), words, batch_size=256)
 
 
 def process_laws(process: Observer) -> Laws:
@@ -75,8 +87,10 @@ def process_laws(process: Observer) -> Laws:
     >>> process_laws(golden_mean(0.5))(np.array([[0, 1]])).round(3).tolist()
     [[[0.667, 0.333], [0.5, 0.5], [1.0, 0.0]]]
     """
-    matrices, start, readout = arrays64(require_process("process_laws", process))
-    rounding = epsilon(process)
+    given = require_process("process_laws", process)
+    matrices, start, readout = arrays64(given)
+    # In a generalised process the terms of an impossible token cancel and leave rounding; in an HMM nothing cancels.
+    rounding = epsilon(process) if given.generalised else 0.0
 
     def laws(words: np.ndarray) -> np.ndarray:
         states, found = np.tile(start, (len(words), 1)), []
@@ -105,7 +119,7 @@ def tabulated(words: ArrayLike, laws: ArrayLike) -> Laws:
     """A model that looks its laws up in arrays: all that is known of a network that was run elsewhere.
 
     Args:
-        words: `[word, time]`, the words that the network read.
+        words: `[word, time]`, the words that the network read: all words of the length of prefix and future.
         laws: `[word, time, token]`, the probabilities of the next token after each token read.
 
     Raises:
@@ -116,12 +130,11 @@ def tabulated(words: ArrayLike, laws: ArrayLike) -> Laws:
     [0.2, 0.8]
     """
     known, table = np.asarray(words), np.asarray(laws)
-    if known.ndim != 2 or table.ndim != 3 or table.shape[:2] != known.shape:
-        raise ValueError(f"laws must be [word, time, token] for words [word, time]; got {table.shape}, {known.shape}")
-    base = int(known.max()) + 1
-    codes = lambda tokens: tokens @ base ** np.arange(tokens.shape[1], dtype=np.int64)[::-1]
-    order = np.argsort(codes(known), kind="stable")
-    ordered = codes(known[order])
+    if known.ndim != 2 or not known.size or table.ndim != 3 or table.shape[:2] != known.shape:
+        raise ValueError(
+            f"laws must be [word, time, token] for words [word, time]; got shapes {table.shape} and {known.shape}"
+        )
+    rows = {word.tobytes(): row for row, word in enumerate(np.ascontiguousarray(known, np.int64))}
 
     def look_up(asked: np.ndarray) -> np.ndarray:
         if asked.shape[1] != known.shape[1]:
@@ -129,12 +142,12 @@ def tabulated(words: ArrayLike, laws: ArrayLike) -> Laws:
                 f"words of prefix + future = {asked.shape[1]} tokens are read; the arrays hold words of "
                 f"{known.shape[1]} tokens"
             )
-        at = np.minimum(np.searchsorted(ordered, codes(asked)), len(ordered) - 1)
-        if (wrong := ordered[at] != codes(asked)).any():
+        at = np.array([rows.get(word.tobytes(), -1) for word in np.ascontiguousarray(asked, np.int64)])
+        if (at < 0).any():
             raise ValueError(
-                f"the arrays must hold all words of {known.shape[1]} tokens; {asked[wrong][0].tolist()} is missing: "
+                f"the arrays must hold all words of {known.shape[1]} tokens; {asked[at < 0][0].tolist()} is missing: "
                 "run the network on all of them"
             )
-        return table[order[at]]
+        return table[at]
 
     return look_up

@@ -10,15 +10,18 @@ from beliefgeo.arrays import ArrayLike
 from beliefgeo.discovery.futures import Futures
 from beliefgeo.discovery.subspace import PredictiveSubspace, predictive_subspace
 from beliefgeo.processes.process import Process
+from beliefgeo.processes.stationary import nearest_unit_vector
 
 # A dimension counts if it brings the divergence down to this share of the smallest so far.
-FIVEFOLD = 0.2
+_FIVEFOLD = 0.2
 # A process is no account of a model if it leaves more than this share of what the past tells unexplained.
-UNEXPLAINED = 0.01
+_UNEXPLAINED = 0.01
+# Singular values below this share of the largest are rounding.
+_RANK = 1e-12
 # A divergence below this is rounding.
 _ROUNDING = 1e-12
 # A word without a positive probability counts as this share of the probability that it should have.
-FLOOR = 1e-9
+_FLOOR = 1e-9
 
 
 class Found(NamedTuple):
@@ -30,6 +33,9 @@ class Found(NamedTuple):
     """The number of dimensions of y."""
     divergences: Float[np.ndarray, " dimension"]
     """KL from the model's words to those of the process of 0, 1, 2, .. dimensions, nats a token."""
+    unexplained: float
+    """The share of the divergence from independent tokens that is left by the process of the dimension that
+    `choose_dimension` names, or that was asked for. Above 1% no dimension is chosen by itself."""
     points: Float[np.ndarray, "row dimension"]
     """y after each prefix."""
     subspace: PredictiveSubspace
@@ -55,7 +61,7 @@ def choose_dimension(divergences: ArrayLike) -> int:
         raise ValueError(f"divergences must be finite numbers, for 0, 1, 2, .. dimensions; got {divergences}")
     best, chosen = values[0], 0
     for dimension, value in enumerate(values[1:], 1):
-        if value <= FIVEFOLD * best and best > _ROUNDING:
+        if value <= _FIVEFOLD * best and best > _ROUNDING:
             chosen = dimension
         best = min(best, value)
     return chosen
@@ -77,18 +83,21 @@ def discover_process(
         q(x | w) z(w x) = z(w) T^(x)
 
     by weighted least squares over the prefixes. As the laws add up to 1, sum_x T^(x) readout = readout, exactly. The
-    start is the stationary vector. Improbable words may have small negative probabilities: nothing is clipped.
+    start is z of the empty word; from activations, which a network without a BOS lacks there, it is the stationary
+    vector nearest to their mean. Improbable words may have small negative probabilities: nothing is clipped.
 
     Args:
         futures: from `future_laws`.
         dimension: of y; default: by `choose_dimension`, or 0 if the process of that dimension leaves more than 1% of
-            the divergence from independent tokens: then no small process accounts for the model.
+            the divergence from independent tokens: then no process of up to `most` dimensions accounts for the model.
         most: the largest number of dimensions to try.
         activations: `[row, width]`, to take y from the activations after each prefix, instead of from the outputs.
-        after: `[row, token, width]`, the activations after each prefix and each next token.
+        after: `[row, token, width]`, the activations after each prefix and each next token; a token that the model
+            never emits may have NaN.
 
     Raises:
-        ValueError: more dimensions than the prefixes or the futures have; activations without `after`.
+        ValueError: more dimensions than the prefixes, the futures or the activations have; activations without `after`,
+            or of other rows.
 
     Source: observable operator models, Jaeger 2000; predictive state representations, Littman, Sutton & Singh 2001.
 
@@ -99,69 +108,97 @@ def discover_process(
     >>> found.dimension, np.linalg.eigvals(np.asarray(found.process.transitions).sum(0)).real.round(3).tolist()
     (2, [1.0, 0.85, 0.85])
     """
-    if activations is not None and (after is None or np.ndim(after) != 3):
-        raise ValueError(
-            "activations need `after`, the activations [row, token, width] after each prefix and each next token; got "
-            f"{'none' if after is None else np.shape(after)}"
-        )
+    _check_after(futures, activations, after, most)
     subspace = predictive_subspace(futures, activations)
-    possible = min(len(subspace.singular_values), len(futures.words) - 1)
+    values = subspace.singular_values
+    possible = min(int((values > _RANK * values[:1].max(initial=0)).sum()), len(futures.words) - 1)
     if dimension is not None and not 0 <= dimension <= possible:
         raise ValueError(
-            f"dimension must lie in 0..{possible}, fewer than there are prefixes ({len(futures.words)}) and futures "
-            f"({futures.futures.shape[1]}); got {dimension}: take longer prefixes or futures"
+            f"dimension must lie in 0..{possible}, fewer than there are prefixes ({len(futures.words)}), futures "
+            f"({futures.futures.shape[1]}) and directions that differ; got {dimension}: take longer prefixes or futures"
         )
-    tried = range((min(most, possible) if dimension is None else dimension) + 1)
-    fits = [
-        _operators(*_from_outputs(futures, subspace, size))
-        if activations is None or after is None
-        else _operators(*_from_activations(futures, subspace, size, activations, after))
-        for size in tried
-    ]
-    truth, steps = words_of(futures), futures.words.shape[1] + futures.future_length + 1
-    divergences = np.array([divergence(truth, word_probabilities(futures, *fit)) / steps for fit in fits])
+    fits = []
+    for size in range((min(most, possible) if dimension is None else dimension) + 1):
+        if activations is None or after is None:
+            fits.append(_operators(*_from_outputs(futures, subspace, size)))
+        else:
+            fits.append(_operators(*_from_activations(futures, subspace, size, activations, after)))
+    divergences = np.array([_divergence_of_words(futures, *fit) for fit in fits])
     chosen = choose_dimension(divergences) if dimension is None else dimension
-    if dimension is None and divergences[chosen] > UNEXPLAINED * divergences[0]:
+    unexplained = float(divergences[chosen] / divergences[0]) if divergences[0] > _ROUNDING else 0.0
+    if dimension is None and unexplained > _UNEXPLAINED:
         chosen = 0
     maps, initial = fits[chosen]
     given = futures.futures if activations is None else activations
     readout = np.eye(chosen + 1)[0]
     # Not `ghmm`, which refuses words of negative probability: what is read off a network has them at first.
     process = Process(jnp.asarray(maps, float), jnp.asarray(initial, float), jnp.asarray(readout, float))
-    return Found(process, chosen, divergences, subspace.points(given, chosen), subspace)
+    return Found(process, chosen, divergences, unexplained, subspace.points(given, chosen), subspace)
+
+
+def _check_after(futures: Futures, activations: ArrayLike | None, after: ArrayLike | None, most: int) -> None:
+    if most < 0:
+        raise ValueError(f"most must be 0 or more dimensions; got {most}")
+    if activations is None:
+        return
+    needed = (len(futures.words), futures.vocab_size, np.shape(activations)[-1])
+    if after is None or np.shape(after) != needed:
+        raise ValueError(
+            f"activations need `after`, the activations {needed} after each prefix and each next token; got "
+            f"{'none' if after is None else np.shape(after)}"
+        )
+    if not np.isfinite(np.asarray(after)[futures.laws > 0]).all():
+        raise ValueError("after must be finite; got NaN or infinite entries after a token that the model emits")
 
 
 def _from_outputs(futures: Futures, subspace: PredictiveSubspace, size: int) -> tuple[np.ndarray, ...]:
-    """z(w) `[row, state]`, q(x | w) z(w x) `[row, token, state]`, and the weights."""
+    """z(w) `[row, state]`, q(x | w) z(w x) `[row, token, state]`, the weights, and the start."""
     # q(x | w) y(w x) is linear in q(x u | w), so that nothing is divided by an improbable token.
     laws = futures.laws[..., None]
     moved = (futures.after - laws * subspace.mean) @ subspace.directions[:, :size]
     states = _with_one(subspace.points(futures.futures, size))
-    return states, np.concatenate([laws, moved], -1), futures.weights
+    return states, np.concatenate([laws, moved], -1), futures.weights, states[0]
 
 
 def _from_activations(
     futures: Futures, subspace: PredictiveSubspace, size: int, activations: ArrayLike, after: ArrayLike
 ) -> tuple[np.ndarray, ...]:
-    points = subspace.points(activations, size)
-    moved = futures.laws[..., None] * _with_one(subspace.points(after, size))
-    known = np.isfinite(points).all(1)
-    return _with_one(points)[known], moved[known], futures.weights[known] / futures.weights[known].sum()
+    laws = futures.laws[..., None]
+    states = _with_one(subspace.points(activations, size))
+    moved = laws * np.where(laws > 0, _with_one(subspace.points(after, size)), 0)
+    known = np.atleast_1d(np.isfinite(states).all(1))
+    weights = futures.weights[known] / futures.weights[known].sum()
+    start = states[0] if known[0] else np.full(size + 1, np.nan)
+    return states[known], moved[known], weights, start
 
 
 def _with_one(points: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones((*points.shape[:-1], 1)), points], -1)
 
 
-def _operators(points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The matrices `[token, state, state]`, and the stationary vector."""
+def _operators(
+    points: np.ndarray, moved: np.ndarray, weights: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The matrices `[token, state, state]`, and the initial vector."""
     root, states = np.sqrt(weights)[:, None], points.shape[1]
     # The same rows and weights for all tokens, so that the matrices of all tokens add up.
     maps = np.linalg.lstsq(root * points, root * moved.reshape(len(moved), -1), rcond=1e-9)[0]
     maps = maps.reshape(states, -1, states).transpose(1, 0, 2)
-    values, vectors = np.linalg.eig(maps.sum(0).T)
-    stationary = np.real(vectors[:, abs(values - 1).argmin()])
-    return maps, stationary / stationary[0]
+    if np.isfinite(start).all():
+        return maps, start
+    start = nearest_unit_vector(maps.sum(0).T, weights @ points)
+    return maps, start / start[0]
+
+
+def _divergence_of_words(futures: Futures, maps: np.ndarray, initial: np.ndarray) -> float:
+    """KL from the model, nats a token, over the longest prefixes and their continuations.
+
+    A prefix counts by its share, and not by q(w) itself, so that what is left out, or not drawn, leaves no gap.
+    """
+    ratio = (futures.weights / futures.probabilities)[futures.last, None]
+    ratio = ratio / (futures.weights[futures.last].sum())
+    steps = futures.words.shape[1] + futures.future_length + 1
+    return divergence(ratio * words_of(futures), ratio * word_probabilities(futures, maps, initial)) / steps
 
 
 def word_probabilities(
@@ -176,9 +213,8 @@ def word_probabilities(
         readout: `[state]`; default (1, 0, ..).
     """
     maps, start = np.asarray(maps, np.float64), np.asarray(initial, np.float64)
-    longest = futures.length == futures.length.max()
-    vectors = np.tile(start, (longest.sum(), 1))
-    for tokens in futures.words[longest].T:
+    vectors = np.tile(start, (futures.last.sum(), 1))
+    for tokens in futures.words[futures.last].T:
         vectors = np.einsum("ri,rij->rj", vectors, maps[tokens])
     vectors = vectors[:, None]
     for _ in range(futures.future_length + 1):
@@ -188,12 +224,11 @@ def word_probabilities(
 
 def words_of(futures: Futures) -> Float[np.ndarray, "row continuation"]:
     """What the model gives to its longest prefixes and their continuations: q(w) q(x u | w)."""
-    longest = futures.length == futures.length.max()
-    return futures.probabilities[longest, None] * futures.continuations[longest]
+    return futures.probabilities[futures.last, None] * futures.continuations[futures.last]
 
 
 def divergence(truth: np.ndarray, guess: np.ndarray) -> float:
     """KL in nats, sum q ln(q / p) - q + p, which no entry makes negative, even if the entries are not all words."""
-    guess = np.maximum(guess, FLOOR * truth)
+    guess = np.maximum(guess, _FLOOR * truth)
     ratio = np.log(np.where(truth > 0, truth, 1) / np.where(truth > 0, guess, 1))
-    return float((truth * ratio - truth + guess).sum())
+    return max(0.0, float((truth * ratio - truth + guess).sum()))

@@ -22,7 +22,8 @@ class PredictiveSubspace(NamedTuple):
     directions: Float[np.ndarray, "feature direction"]
     """y = (feature - mean) @ directions."""
     singular_values: Float[np.ndarray, " direction"]
-    """Of the scaled laws of the futures; squared, they add up to what the past tells (a chi-squared)."""
+    """Of the scaled laws of the futures; squared, they add up to a chi-squared of past and future, less what is
+    floored."""
 
     def points(self, features: ArrayLike, dimension: int) -> Float[np.ndarray, "... dimension"]:
         """The coordinates y of futures, or activations, in the leading directions."""
@@ -79,7 +80,7 @@ def _checked(futures: Futures, activations: ArrayLike) -> tuple[np.ndarray, np.n
             f"{given.shape}"
         )
     weights = futures.weights.copy()
-    if not np.isfinite(given[0]).all():
+    if np.isnan(given[0]).all():
         given[0], weights[0] = 0, 0
     if not np.isfinite(given).all():
         raise ValueError("activations must be finite; got NaN or infinite entries after a prefix of a token or more")

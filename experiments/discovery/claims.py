@@ -8,6 +8,7 @@ NAMES: tuple[Name, ...] = (
 )  # fmt: skip
 SCORES = [
     ("dimension", "dimension", ".2f"),
+    ("share of the divergence from independent tokens left by the last fivefold step", "unexplained", ".1e"),
     ("network's words: KL a token (nats)", "network", ".1e"),
     ("process found: KL a token (nats)", "found", ".1e"),
     ("process found: KL as a share of the network's", "ratio", ".3f"),
@@ -27,7 +28,7 @@ SCORES = [
     ("share of the smallest simplex filled", "geometry/fill", ".3f"),
     ("dimension of the set of beliefs", "geometry/fractal", ".2f"),
 ]
-SHORT = ("dimension", "found", "r2/outputs, true dimension", "r2/activations", "r2/principal components")
+SHORT = ("dimension", "unexplained", "found", "r2/outputs, true dimension", "r2/activations", "r2/principal components")
 CLAIMS = [
     *(
         runs.Claim(f"processes with the right dimension in every network, of 9: {kind}", f"right/{kind}", form=".0f")

@@ -59,6 +59,7 @@ class Study:
         }
         return {
             "dimension": found.dimension,
+            "unexplained": found.unexplained,
             "right": float(found.dimension == self.dimension),
             "divergences": np.pad(found.divergences, (0, 9 - len(found.divergences)), constant_values=np.nan),
             "singular values": found.subspace.singular_values[:8],

@@ -112,7 +112,7 @@ def test_the_moore_form_of_mess3():
     np.testing.assert_allclose(np.sort(form.emission_probs, 1), [[0.075, 0.075, 0.85]] * 3, atol=1e-5)
     assert discovery.compare_processes(process("mess3"), form.process, 5).divergence < 1e-9
     # The states of the HMM are the corners of a simplex around the points.
-    corners = np.linalg.inv(np.c_[np.ones(3), form.vertices[:, 1:] / form.vertices[:, :1]])
+    corners = np.linalg.inv(np.c_[np.ones(3), form.vertices[:, 1:]])
     points = found("mess3").points
     assert (np.c_[np.ones(len(points)), points] @ corners).min() > 0
 
@@ -157,9 +157,62 @@ def test_the_smallest_simplex():
     assert line.vertices.tolist() == [[0.1], [0.3]]
 
 
+@pytest.mark.parametrize(
+    ("make", "dimension"),
+    [
+        (lambda: bg.mixture([bg.coin(0.2), bg.coin(0.7)], [0.5, 0.5]), 1),
+        (lambda: bg.mixture([bg.coin(0.2), bg.golden_mean()], [0.1, 0.9]), 2),
+        (lambda: bg.hmm(bg.mess3().transitions, [1.0, 0.0, 0.0]), 2),
+    ],
+)
+def test_models_that_are_not_stationary_or_not_ergodic(make, dimension):
+    model = make()
+    read = discovery.discover_process(discovery.future_laws(discovery.process_laws(model), 5, 3))
+    assert read.dimension == dimension and read.unexplained < 1e-9
+    assert discovery.compare_processes(model, read.process, 6).divergence < 1e-7
+
+
+def test_sampled_prefixes_give_the_same_process():
+    drawn = np.asarray(bg.sample(jax.random.key(0), bg.mess3(), 30 * 12).tokens).reshape(30, 12)
+    read = discovery.discover_process(discovery.future_laws(discovery.process_laws(bg.mess3()), drawn, 2))
+    assert read.dimension == 2
+    # Nats a token, whatever the length of the sample: as of all words.
+    assert read.divergences[0] == pytest.approx(found("mess3").divergences[0], rel=0.2)
+    assert discovery.compare_processes(bg.mess3(), read.process, 5).divergence < 1e-7
+    # A sample without a first token leaves the empty word as it is.
+    some = discovery.future_laws(discovery.process_laws(bg.mess3()), [[0, 1, 2], [0, 2, 2]], 2)
+    np.testing.assert_allclose(some.laws[0], 1 / 3, atol=1e-6)
+
+
+def test_a_moore_form_in_spite_of_a_coincidence():
+    # In the mixture of tokens with weights 1, sqrt 2, sqrt 3 two states have the same eigenvalue.
+    normal = np.cross(np.sqrt([1, 2, 3]), np.ones(3))
+    normal, mean = normal / abs(normal).max(), np.array([0.3, 0.4, 0.3])
+    moves = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]])
+    emissions = np.stack([mean + 0.25 * normal, mean - 0.25 * normal, [0.1, 0.1, 0.8]])
+    form = discovery.moore_form(bg.from_moore([1.0, 0.0, 0.0], moves, emissions))
+    order = np.argsort(-emissions[:, 0])
+    np.testing.assert_allclose(form.emission_probs, emissions[order], atol=1e-5)
+    np.testing.assert_allclose(form.transition_matrix, moves[order][:, order], atol=1e-5)
+    # The start is kept as well: the first token comes from state 0 alone.
+    again = discovery.compare_processes(bg.from_moore([1.0, 0.0, 0.0], moves, emissions), form.process, 4)
+    assert again.divergence < 1e-6
+
+
+def test_states_that_emit_alike_are_not_told_apart():
+    moves = [[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.3, 0.1, 0.6]]
+    form = discovery.moore_form(bg.from_moore(None, moves, [[0.8, 0.1, 0.1], [0.8, 0.1, 0.1], [0.1, 0.2, 0.7]]))
+    assert form.process is None and form.transition_matrix is None
+
+
+def test_operators_of_many_states_fit_into_memory():
+    pair = bg.product([bg.mess3(), bg.mess3(0.15, 0.6)])
+    assert discovery.compare_processes(pair, pair, 2).operators < 1e-5
+
+
 def test_what_is_asked_wrongly():
     one = futures("golden_mean")
-    with pytest.raises(ValueError, match=r"dimension must lie in 0..16, fewer than there are prefixes"):
+    with pytest.raises(ValueError, match=r"dimension must lie in 0..1, fewer than there are prefixes"):
         discovery.discover_process(one, 60)
     with pytest.raises(ValueError, match=r"activations need `after`"):
         discovery.discover_process(one, activations=np.ones((len(one.words), 3)))
@@ -175,7 +228,12 @@ def test_what_is_asked_wrongly():
         discovery.compare_processes(bg.mess3(), bg.golden_mean(), 4)
     with pytest.raises(ValueError, match=r"above 0"):
         discovery.merge_states(one, 0.0)
-    with pytest.raises(ValueError, match=r"positive and increase"):
-        discovery.state_plateau(one, [0.1, 0.01])
+    for wrong in ([0.1, 0.01], [0.1, np.nan]):
+        with pytest.raises(ValueError, match=r"positive and increase"):
+            discovery.state_plateau(one, wrong)
+    with pytest.raises(ValueError, match=r"got shape \(2, 3\)"):
+        discovery.enclosing_simplex(jax.random.key(0), [[0.0], [1.0]]).mixture(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"all words of 40 tokens would take"):
+        discovery.compare_processes(bg.mess3(), bg.mess3(), 40)
     with pytest.raises(ValueError, match=r"fill their 2 dimensions"):
         discovery.enclosing_simplex(jax.random.key(0), np.ones((10, 2)))

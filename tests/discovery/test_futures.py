@@ -127,3 +127,35 @@ def test_a_model_is_told_what_is_wrong_with_it():
         discovery.tabulated([[0, 0], [1, 1]], np.full((2, 2, 2), 0.5))(np.array([[0, 1]]))
     with pytest.raises(ValueError, match=r"hold words of 2"):
         discovery.future_laws(discovery.tabulated([[0, 0], [1, 1]], np.full((2, 2, 2), 0.5)), 2, 2)
+    laws = discovery.process_laws(bg.golden_mean())
+    with pytest.raises(TypeError, match=r"laws must be a function .*process_laws"):
+        discovery.future_laws(bg.golden_mean(), 3, 3)
+    for wrong in ([[0, 2]], [[0, -1]], [[0.0, 1.0]]):
+        with pytest.raises(ValueError, match=r"prefixes must be words of one length, of integers in 0..1"):
+            discovery.future_laws(laws, wrong, 2)
+    with pytest.raises(ValueError, match=r"every prefix of 2 tokens is dropped"):
+        discovery.future_laws(laws, [[1, 1], [1, 1]], 2)
+    with pytest.raises(ValueError, match=r"would take .* GiB"):
+        discovery.future_laws(laws, 2, 40)
+    with pytest.raises(ValueError, match=r"2 sets of tokens apart.*give first="):
+        discovery.future_laws(lambda words: np.eye(2)[words], 2, 2)
+    network, params = Summing(), Summing().init(jax.random.key(0), 3)
+    for wrong in ({"tokens": [0, 0]}, {"tokens": [0, 3]}, {"tokens": [0, 2], "bos": 2}):
+        with pytest.raises(ValueError, match=r"each once and without the BOS"):
+            discovery.network_laws(network, params, **wrong)(np.zeros((1, 2), int))
+
+
+def test_an_impossible_word_of_a_sample_is_dropped():
+    laws = discovery.process_laws(bg.golden_mean())
+    found = discovery.future_laws(laws, [[1, 1, 0], [0, 1, 0], [0, 0, 1]], 2)
+    assert [1, 1, -1] not in found.words.tolist() and [1, 1, 0] not in found.words.tolist()
+    np.testing.assert_allclose(np.bincount(found.length, found.weights), 1 / 4)
+    assert discovery.future_laws(laws, np.int64(2), 2).words.shape == (6, 2)
+
+
+def test_words_longer_than_any_number():
+    words = np.zeros((2, 70), int)
+    words[1, 0] = 1
+    laws = np.zeros((2, 70, 2))
+    laws[1, :, 1] = 1
+    assert discovery.tabulated(words, laws)(words[1:])[0, 0].tolist() == [0, 1]
