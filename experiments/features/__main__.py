@@ -43,17 +43,17 @@ class Config:
     """The number of networks of each kind."""
     latents: int = 32
     """The latents of an autoencoder of one process."""
-    sizes: tuple[int, ...] = (16, 20, 24, 32)
+    sizes: tuple[int, ...] = (16, 20, 24)
     """The numbers of latents tried on the five factors."""
     actives: tuple[int, ...] = (4, 5, 6)
     """The numbers of active latents tried on the five factors."""
-    starts: int = 4
+    starts: int = 3
     """The random starts of each autoencoder; the start with the least loss is kept."""
     fitting: int = 2000
     """The steps of an autoencoder."""
     words: int = 3000
     """The number of sampled words on which networks of five factors are read."""
-    draws: int = 20
+    draws: int = 10
     """The number of random groupings of the same sizes."""
     seed: int = 0
     """The seed of the whole run."""

@@ -35,8 +35,9 @@ def test_planted_factors_are_found():
     # Groups of the same sizes, of the same latents.
     chance = random_groups(jax.random.key(2), groups)
     assert sorted(np.bincount(chance.labels)) == sorted(np.bincount(groups.labels))
-    null = recover_factors(codes, decoder, chance, ROWS, FACTORS, ROWS.counts)
-    assert null.assigned.mean() < found.assigned.mean() - 0.2
+    draws = [random_groups(key, groups) for key in jax.random.split(jax.random.key(4), 5)]
+    nulls = [recover_factors(codes, decoder, one, ROWS, FACTORS, ROWS.counts).assigned for one in draws]
+    assert np.mean(nulls) < found.assigned.mean() - 0.15 and np.min(nulls) < 0.6
     moved = np.asarray(bg.probes.shuffle_beliefs(jax.random.key(3), ROWS.beliefs, ROWS.length), np.float64)
     shuffled = [np.asarray(one) for one in PROCESS.split_belief(moved)]
     assert recover_factors(codes, decoder, groups, ROWS, shuffled, ROWS.counts).assigned.mean() < 0.1
