@@ -1,8 +1,8 @@
 """What the latents of a sparse autoencoder are: corners or tiles of belief space, beliefs, or tokens.
 
 A latent that is a function of the belief is explained by the cell of belief space in which the belief lies; a token
-detector by the last tokens. Every R2 here is held out: the mean of a cell is taken over other words than those it is
-compared with, so finer cells cannot raise it by chance.
+detector by the last tokens. Every R2 here is held out: a code is compared with the mean of the other rows of its cell,
+so finer cells cannot raise it by chance.
 """
 
 from typing import NamedTuple
@@ -22,19 +22,19 @@ ALIVE = 1e-3
 
 
 class Explained(NamedTuple):
-    """Held-out R2 of each latent, given one thing that it may be a function of; NaN for silent latents."""
+    """Held-out R2 of each latent, or of several, given what they may be functions of; NaN for silent latents."""
 
-    belief: Float[np.ndarray, " latent"]
+    belief: Float[np.ndarray, " latent"] | float
     """The cell of belief space."""
-    linear: Float[np.ndarray, " latent"]
+    linear: Float[np.ndarray, " latent"] | float
     """The belief, by a linear probe."""
-    one_token: Float[np.ndarray, " latent"]
+    one_token: Float[np.ndarray, " latent"] | float
     """The last token."""
-    two_tokens: Float[np.ndarray, " latent"]
+    two_tokens: Float[np.ndarray, " latent"] | float
     """The last two tokens."""
-    three_tokens: Float[np.ndarray, " latent"]
+    three_tokens: Float[np.ndarray, " latent"] | float
     """The last three tokens."""
-    position: Float[np.ndarray, " latent"]
+    position: Float[np.ndarray, " latent"] | float
     """The number of tokens read."""
 
 
@@ -56,8 +56,10 @@ class Latents(NamedTuple):
     """The number of alive latents at least halfway to a corner."""
     recovery: float
     """Held-out R2 of the beliefs, by a linear probe of all codes."""
+    pooled: Explained
+    """R2 of all latents together, 1 - summed residual / summed variance: each counts by the variance of its code."""
     mean: Explained
-    """The means over alive latents, each latent counting once."""
+    """The means over alive latents, each latent counting once, however rare."""
     beats_tokens: float
     """The share of alive latents that the belief explains better than the last three tokens do."""
 
@@ -92,9 +94,12 @@ def describe_latents(
             "activations that were read on these rows"
         )
     weights = rows.probabilities if weights is None else np.asarray(check_weights(weights, len(known)))
-    shares = shares_of(np.where(held_out_folds(rows) >= 0, weights, 0))
+    counted, some = _counted(rows, weights)
+    shares = np.zeros(len(known))
+    shares[counted] = some
     active = shares @ (known != 0)
-    alive = (active > ALIVE) & (shares @ (known - shares @ known) ** 2 > 0)
+    variance = shares @ (known - shares @ known) ** 2
+    alive = (active > ALIVE) & (variance > 0)
     if not alive.any():
         raise ValueError(f"a latent must be active on more than {ALIVE:g} of the weight; got none: fit another one")
     explained = _explained(known, rows, weights, bins, alive)
@@ -115,6 +120,7 @@ def describe_latents(
         to_corner,
         int((to_corner[alive] >= halfway).sum()),
         held_out(known.astype(np.float32), rows, weights).r2,
+        Explained(*(float(variance[alive] @ one[alive] / variance[alive].sum()) for one in explained)),
         Explained(*(float(one[alive].mean()) for one in explained)),
         float((explained.belief > explained.three_tokens)[alive].mean()),
     )
@@ -123,17 +129,20 @@ def describe_latents(
 def binned_r2(
     codes: ArrayLike, cells: Int[np.ndarray, " row"], rows: Rows, weights: ArrayLike
 ) -> Float[np.ndarray, " latent"]:
-    """Held-out R2 of each latent given the cell of its row: 1 for a function of the cell, about 0 for noise.
+    """Held-out R2 of each latent given the cell of its row: 1 for a function of the cell, 0 or less for noise.
 
-    1 - sum_r w_r (code_r - m_r)^2 / sum_r w_r (code_r - mean)^2, where m_r is the mean of the code in the cell of row
-    r, over the rows of all other folds (`probes.held_out_folds`, whole subtrees of words). A cell that other folds do
-    not reach is predicted by their overall mean. So more cells do not raise R2 unless they tell more.
+    1 - sum_r w_r (code_r - m_r)^2 / sum_r w_r (code_r - mean)^2, where m_r is the mean of the code over all other rows
+    in the cell of row r; a row alone in its cell is predicted by the mean of all other rows. So more cells do not raise
+    R2 unless they tell more. The rows that count are those of `probes.held_out`: prefixes of three tokens or more.
 
     Args:
         codes: `[row, latent]`.
         cells: `[row]`, labels, such as `belief_cells(rows)` or `last_tokens(rows, 2)`.
         rows: from `reading.rows`.
         weights: `[row]`.
+
+    Returns:
+        R2 of each latent; NaN where its code does not vary.
 
     >>> import beliefgeo as bg, jax
     >>> found = bg.reading.rows(jax.random.key(0), bg.mess3(), 6)
@@ -142,32 +151,26 @@ def binned_r2(
     >>> binned_r2(codes, last_tokens(found, 2), found, found.counts).round(1).tolist()
     [1.0, -0.0]
     """
-    known, folds = np.asarray(codes, np.float64), held_out_folds(rows)
-    weights = np.asarray(check_weights(weights, len(known)))
-    label = np.unique(cells, return_inverse=True)[1]
-    count, shares = int(label.max()) + 1, shares_of(np.where(folds >= 0, weights, 0))
-    total, sums = _sums(known, weights, label, count)
-    left = np.zeros(known.shape[1])
-    for fold in range(folds.max() + 1):
-        mine = folds == fold
-        weight, held = _sums(known[mine], weights[mine], label[mine], count)
-        others, rest = total - weight, sums - held
-        # A difference of sums of equal terms is rounding, no weight.
-        seen = others > 1e-12 * total
-        mean = np.where(seen[:, None], rest / np.where(seen, others, 1)[:, None], rest.sum(0) / others.sum())
-        left += shares[mine] @ (known[mine] - mean[label[mine]]) ** 2
-    variance = shares @ (known - shares @ known) ** 2
-    return 1 - left / np.where(variance > 0, variance, np.nan)
+    counted, shares = _counted(rows, weights)
+    known = np.asarray(codes, np.float64)[counted]
+    known = known - shares @ known
+    label = np.unique(np.asarray(cells)[counted], return_inverse=True)[1]
+    weighted = shares[:, None] * known
+    mass = np.bincount(label, shares)[label] - shares
+    sums = np.stack([np.bincount(label, column)[label] for column in weighted.T], 1) - weighted
+    # A difference of equal sums is rounding, no weight.
+    alone = mass <= 1e-12
+    others = -weighted / (1 - shares)[:, None]
+    guess = np.where(alone[:, None], others, sums / np.where(alone, 1, mass)[:, None])
+    variance = shares @ known**2
+    return 1 - shares @ (known - guess) ** 2 / np.where(variance > 0, variance, np.nan)
 
 
-def _sums(
-    values: Float[np.ndarray, "row column"],
-    weights: Float[np.ndarray, " row"],
-    label: Int[np.ndarray, " row"],
-    count: int,
-) -> tuple[Float[np.ndarray, " cell"], Float[np.ndarray, "cell column"]]:
-    columns = [np.bincount(label, weights * column, count) for column in values.T]
-    return np.bincount(label, weights, count), np.stack(columns, 1)
+def _counted(rows: Rows, weights: ArrayLike) -> tuple[Bool[np.ndarray, " row"], Float[np.ndarray, " counted"]]:
+    """The rows that held-out scores count, and the share of each of them."""
+    known = np.asarray(check_weights(weights, len(rows.beliefs)))
+    counted = (held_out_folds(rows) >= 0) & (known > 0)
+    return counted, shares_of(known[counted])
 
 
 def belief_cells(rows: Rows, bins: int = 20) -> Int[np.ndarray, " row"]:
@@ -203,13 +206,13 @@ def _explained(
     bins: int,
     alive: Bool[np.ndarray, " latent"],
 ) -> Explained:
-    folds = held_out_folds(rows)
-    shares = shares_of(np.where(folds >= 0, weights, 0))
-    guesses = np.asarray(
-        nested()(rows.beliefs.astype(np.float32), codes.astype(np.float32), folds, weights), np.float64
-    )
-    left = shares @ np.where(folds[:, None] >= 0, guesses - codes, 0) ** 2
-    linear = 1 - left / np.where(alive, shares @ (codes - shares @ codes) ** 2, np.nan)
+    counted, shares = _counted(rows, weights)
+    # Shorter prefixes do not even train: a latent that is strong after them alone would spoil the fit.
+    given = [values.astype(np.float32) for values in (rows.beliefs, codes)]
+    guesses = np.asarray(nested()(*given, held_out_folds(rows), np.where(counted, weights, 0)), np.float64)[counted]
+    known = codes[counted]
+    left, variance = shares @ (known - guesses) ** 2, shares @ (known - shares @ known) ** 2
+    linear = 1 - left / np.where(alive, variance, np.nan)
     cells = [belief_cells(rows, bins), *(last_tokens(rows, count) for count in (1, 2, 3)), rows.length]
     belief, *others = (np.where(alive, binned_r2(codes, one, rows, weights), np.nan) for one in cells)
     return Explained(belief, linear, *others)

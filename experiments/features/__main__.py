@@ -5,7 +5,7 @@ position, held out. Five factors, the toy of Levinson 2026 (2604.02685), 3 mess3
 by how they vary together, blind to the factors, and each group's part of the reconstruction is probed for the belief
 about each factor.
 Published: blind R2 of the five factors .893 .719 .314 .551 .577, mean .611, nulls of other sizes.
-Expected from `default`, three networks of each kind: binned R2 of a latent given the belief >= .8 on mess3(.15, .6),
+Expected from `default`, three networks of each kind: binned R2 of the latents given the belief >= .8 on mess3(.15, .6),
 <= .35 in untrained networks; mean blind R2 of the factors >= .8, random groups of the same sizes below.
 Controls: untrained networks; random directions that are active as often; beliefs shuffled within positions; random
 groups of the same sizes. Everything blind is chosen without beliefs: the best of several starts by its loss, the

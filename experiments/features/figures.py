@@ -65,7 +65,7 @@ def latents(found: Mapping[str, Any]) -> Figure:
 
 @styled
 def explained(single: Mapping[str, Any]) -> Figure:
-    """The mean R2 of a latent given each thing, beside the controls, and of the beliefs from all latents."""
+    """R2 of all latents given each thing, beside the controls, and of the beliefs from all latents."""
     figure, axes = panels(1, len(single), PAGE if len(single) > 1 else PAGE / 1.5, 2.6)
     names = [
         "belief,\ncells",
@@ -79,7 +79,7 @@ def explained(single: Mapping[str, Any]) -> Figure:
     for panel, (name, found) in zip(axes, single.items(), strict=True):
         for index, (label, (color, of)) in enumerate(_SHOWN.items()):
             told = of(found)
-            bars = [getattr(told.mean, given) for given in published.GIVEN] + [told.recovery]
+            bars = [getattr(told.pooled, given) for given in published.GIVEN] + [told.recovery]
             _bars(panel, np.arange(len(bars)) + (index - 1.5) * 0.2, bars, color, label)
         panel.set_xticks(range(len(names)), names, fontsize=5.5)
         panel.axvline(len(names) - 1.5, color="0.8", linewidth=0.6)

@@ -16,7 +16,7 @@ from beliefgeo.discovery.latents import describe_latents
 from beliefgeo.reading import Reading, Rows
 
 # How many latents are drawn, and the length of the words at whose ends they are drawn.
-DRAWN, LENGTH = 6, 8
+DRAWN, LENGTH = 6, 7
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,30 @@ class Single:
 
     def __call__(self, network: Reading) -> dict:
         """What the latents are, with the controls that need no other network."""
-        features, weights = network.features[tasks.SITE], self.rows.probabilities
+        features, weights = network.features[tasks.SITE], self.weights
         fitted = self.fit.best(features, (self.latents,), self.active, weights)[self.latents]
         codes = fitted.encode(features)
-        told = describe_latents(codes, self.rows)
+        told = describe_latents(codes, self.rows, weights=weights)
         return {
             "gap": reading.losses(network, self.rows).gap,
             "unexplained": fitted.unexplained,
             "alive": told.alive.sum(),
             "latents": told,
-            "shuffled": describe_latents(codes, self.moved),
-            "random": describe_latents(self.random(fitted, features).encode(features), self.rows),
+            "shuffled": describe_latents(codes, self.moved, weights=weights),
+            "random": describe_latents(self.random(fitted, features).encode(features), self.rows, weights=weights),
             "activations": probes.held_out(features, self.rows, weights).r2,
             "drawn": self.drawn(np.asarray(codes), told.active),
         }
 
+    @property
+    def weights(self) -> Float[np.ndarray, " row"]:
+        """The probability of each prefix that is not too short."""
+        return np.where(self.rows.length >= tasks.SHORTEST, self.rows.probabilities, 0)
+
     def random(self, fitted: SparseAutoencoder, features: Array) -> SparseAutoencoder:
         """As many random directions, drawn from the covariance of the activations, of which as many are active."""
         centred = features - fitted.bias[None]
-        mixed = jax.random.normal(self.fit.key, (self.latents, len(features))) * np.sqrt(self.rows.probabilities)
+        mixed = jax.random.normal(self.fit.key, (self.latents, len(features))) * np.sqrt(self.weights)
         directions = mixed @ centred
         directions /= jnp.linalg.norm(directions, axis=1, keepdims=True)
         return SparseAutoencoder(

@@ -26,12 +26,17 @@ def _single(name: str) -> list[runs.Claim]:
         *(claim(f", {net}: unexplained by the autoencoder", f"{net}/unexplained") for net in NETWORKS),
         *(claim(f", {net}: alive latents", f"{net}/alive", ".1f") for net in NETWORKS),
         *(
-            claim(f", {net}: R2 of a latent given {told}", f"{net}/latents/mean/{given}")
+            claim(f", {net}: R2 of latents given {told}", f"{net}/latents/pooled/{given}")
             for given, told in GIVEN.items()
             for net in NETWORKS
         ),
-        claim(", random directions: R2 of a latent given the belief, in cells", "trained/random/mean/belief"),
-        claim(", shuffled beliefs: R2 of a latent given the belief, in cells", "trained/shuffled/mean/belief"),
+        *(
+            claim(f", {net}: the same, each alive latent counting once, {told}", f"{net}/latents/mean/{given}")
+            for given, told in ((one, GIVEN[one]) for one in ("belief", "three_tokens"))
+            for net in NETWORKS
+        ),
+        claim(", random directions: R2 of latents given the belief, in cells", "trained/random/pooled/belief"),
+        claim(", shuffled beliefs: R2 of latents given the belief, in cells", "trained/shuffled/pooled/belief"),
         claim(", trained: latents that the belief explains better than three tokens", "trained/latents/beats_tokens"),
         *(claim(f", {net}: latents near a corner", f"{net}/latents/corners", ".1f") for net in NETWORKS),
         *(claim(f", {net}: R2 of beliefs from latents", f"{net}/latents/recovery") for net in NETWORKS),

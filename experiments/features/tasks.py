@@ -18,7 +18,10 @@ FACTORS = (
     "bloch_walk (1.51, 3.07)",
     "bloch_walk (1.99, 2.51)",
 )
-READ = {"mess3": 8, "rrxor": 12}
+READ = {"mess3": 9, "rrxor": 12}
+# Latents of one process are studied after at least so many tokens: shorter prefixes are so few and so heavy that an
+# autoencoder spends latents on single prefixes, of which every number is a function.
+SHORTEST = 5
 SITE = "last block"
 # Three layers of width 128; a BOS and eight tokens.
 TOY = TransformerConfig(vocab_size=433, context=9, layers=3, width=128, heads=4, head_width=32, mlp_width=512)

@@ -16,7 +16,7 @@ def test_one_process(tmp_path):
     found = json.loads((home / "results.json").read_text())["mess3"]
     trained, untrained = found["trained"], found["untrained"]
     assert trained["unexplained"]["mean"] < untrained["unexplained"]["mean"]
-    assert trained["latents"]["mean"]["belief"]["mean"] > trained["shuffled"]["mean"]["belief"]["mean"] + 0.3
+    assert trained["latents"]["pooled"]["belief"]["mean"] > trained["shuffled"]["pooled"]["belief"]["mean"] + 0.3
     assert trained["shuffled"]["recovery"]["mean"] < 0.1 < trained["latents"]["recovery"]["mean"]
 
 
