@@ -79,8 +79,12 @@ def explained(single: Mapping[str, Any]) -> Figure:
     for panel, (name, found) in zip(axes, single.items(), strict=True):
         for index, (label, (color, of)) in enumerate(_SHOWN.items()):
             told = of(found)
-            bars = [getattr(told.pooled, given) for given in published.GIVEN] + [told.recovery]
-            _bars(panel, np.arange(len(bars)) + (index - 1.5) * 0.2, bars, color, label)
+            shown = (
+                [*published.GIVEN] if label != "shuffled beliefs" else ["belief", "linear"]
+            )  # tokens stay as they are
+            places = [*range(len(shown)), len(names) - 1]
+            bars = [*(getattr(told.pooled, given) for given in shown), told.recovery]
+            _bars(panel, np.array(places) + (index - 1.5) * 0.2, bars, color, label)
         panel.set_xticks(range(len(names)), names, fontsize=5.5)
         panel.axvline(len(names) - 1.5, color="0.8", linewidth=0.6)
         panel.set(ylim=(-0.05, 1.05), ylabel="held-out R²", title=name)
