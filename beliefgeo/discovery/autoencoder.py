@@ -13,7 +13,7 @@ autoencoders" (2406.04093).
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -215,8 +215,8 @@ def _fit(
     def step(state: tuple, some: Int[Array, " batch"]) -> tuple:
         weights, moments = state
         changes, moments = optimizer.update(jax.grad(lost)(weights, rows[some]), moments, weights)
-        weights = optax.apply_updates(weights, changes)
-        return (weights._replace(decoder=_unit(weights.decoder)), moments), None
+        moved: Any = optax.apply_updates(weights, changes)
+        return (moved._replace(decoder=_unit(moved.decoder)), moments), None
 
     return jax.lax.scan(step, (first, optimizer.init(first)), drawn)[0][0]
 

@@ -37,7 +37,7 @@ class Groups(NamedTuple):
 
     labels: Int[np.ndarray, " latent"]
     """0, 1, ...; -1 for latents that are silent or code the position alone."""
-    count: int
+    number: int
     """The number of groups."""
     eigenvalues: Float[np.ndarray, " grouped"]
     """Those of the normalised affinity, largest first: k of them are 1 if k groups share nothing."""
@@ -86,7 +86,7 @@ def group_latents(
 
     >>> one, two = np.array([[0.0, 0, 1, 1], [0, 1, 0, 1]])
     >>> found = group_latents(np.stack([one, two, 1 - one, 1 - two], 1), np.ones(4))
-    >>> found.count, found.eigenvalues.round(2).tolist(), bool(found.labels[0] == found.labels[2] != found.labels[1])
+    >>> found.number, found.eigenvalues.round(2).tolist(), bool(found.labels[0] == found.labels[2] != found.labels[1])
     (2, [1.0, 1.0, -1.0, -1.0], True)
     """
     known, shares = np.asarray(codes, np.float64), shares_of(np.asarray(check_weights(weights, len(np.asarray(codes)))))
@@ -118,7 +118,8 @@ def group_latents(
 
 def _labels(vectors: Float[np.ndarray, "latent group"]) -> Int[np.ndarray, " latent"]:
     """Labels from leading eigenvectors: the latents that stand for the groups best are chosen by pivots."""
-    pivots = qr(vectors.T, pivoting=True)[2][: vectors.shape[1]]
+    _, _, order = qr(vectors.T, pivoting=True)  # pyright: ignore[reportAssignmentType]
+    pivots = order[: vectors.shape[1]]
     left, _, right = np.linalg.svd(vectors[pivots].T)
     return abs(vectors @ (left @ right)).argmax(1)
 
@@ -169,8 +170,8 @@ def recover_factors(
     folds, beliefs = held_out_folds(rows), [np.asarray(one, np.float64) for one in factors]
     shares = shares_of(np.where(folds >= 0, check_weights(weights, len(folds)), 0))
     ends = np.cumsum([one.shape[1] for one in beliefs])[:-1]
-    r2, dimensions = np.zeros((groups.count, len(beliefs))), np.zeros(groups.count, int)
-    for group in range(groups.count):
+    r2, dimensions = np.zeros((groups.number, len(beliefs))), np.zeros(groups.number, int)
+    for group in range(groups.number):
         mine = groups.labels == group
         part = known[:, mine] @ directions[mine]
         axes = np.asarray(principal_subspace(part.astype(np.float32), weights)) if mine.any() else np.zeros((0, 1))
@@ -184,7 +185,7 @@ def recover_factors(
     chosen, factor = linear_sum_assignment(-r2)
     assigned, group = np.zeros(len(beliefs)), np.full(len(beliefs), -1)
     assigned[factor], group[factor] = r2[chosen, factor], chosen
-    others = (r2.sum(0) - assigned) / max(1, groups.count - 1)
+    others = (r2.sum(0) - assigned) / max(1, groups.number - 1)
     return Recovery(r2, group, assigned, others, dimensions)
 
 

@@ -73,8 +73,8 @@ def explained(single: Mapping[str, Any]) -> Figure:
         "3\ntokens",
         "2\ntokens",
         "1\ntoken",
-        "position",
-        "beliefs from\nlatents",
+        "posi-\ntion",
+        "beliefs\nfrom latents",
     ]
     for panel, (name, found) in zip(axes, single.items(), strict=True):
         for index, (label, (color, of)) in enumerate(_SHOWN.items()):
@@ -87,7 +87,7 @@ def explained(single: Mapping[str, Any]) -> Figure:
             _bars(panel, np.array(places) + (index - 1.5) * 0.2, bars, color, label)
         panel.set_xticks(range(len(names)), names, fontsize=5.5)
         panel.axvline(len(names) - 1.5, color="0.8", linewidth=0.6)
-        panel.set(ylim=(-0.05, 1.05), ylabel="held-out R²", title=name)
+        panel.set(ylim=(-0.15, 1.05), ylabel="held-out R²", title=name)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
@@ -116,6 +116,8 @@ def factors(found: Mapping[str, Any]) -> Figure:
         gaps, means, counts = (tried[field].values for field in ("eigengap", "mean", "groups"))
         for five, marker in ((True, "o"), (False, "x")):
             shown = (counts == len(names)) == five
+            if not shown.any():
+                continue
             label = f"{net}, {'five groups' if five else 'another number'}"
             right.plot(gaps[shown], means[shown], marker, color=color, markersize=3.5, alpha=0.7, label=label)
         best = gaps.argmax(1)

@@ -26,7 +26,7 @@ def planted():
 def test_planted_factors_are_found():
     codes, decoder, truth = planted()
     groups = group_latents(codes, ROWS.counts, position=ROWS.length)
-    assert groups.count == 3 and groups.gap > 0.5
+    assert groups.number == 3 and groups.gap > 0.5
     assert len({(label, factor) for label, factor in zip(groups.labels, truth, strict=True)}) == 3
     found = recover_factors(codes, decoder, groups, ROWS, FACTORS, ROWS.counts)
     assert (found.assigned > 0.85).all() and (abs(found.others) < 0.1).all() and found.dimensions.tolist() == [2, 2, 2]
@@ -46,7 +46,7 @@ def test_planted_factors_are_found():
 def test_the_number_of_groups_may_be_given():
     codes, decoder, _ = planted()
     groups = group_latents(codes, ROWS.counts, groups=2)
-    assert groups.count == 2 and set(groups.labels) == {0, 1}
+    assert groups.number == 2 and set(groups.labels) == {0, 1}
     found = recover_factors(codes, decoder, groups, ROWS, FACTORS, ROWS.counts)
     assert (found.group == -1).sum() == 1 and found.assigned[found.group == -1] == 0
 
@@ -55,7 +55,7 @@ def test_latents_of_the_position_and_silent_latents_belong_to_no_group():
     codes, *_ = planted()
     extra = np.stack([ROWS.length == 3, np.zeros(len(ROWS.word))], 1)
     groups = group_latents(np.concatenate([codes, extra], 1), ROWS.counts, position=ROWS.length)
-    assert groups.count == 3 and groups.labels[-2:].tolist() == [-1, -1]
+    assert groups.number == 3 and groups.labels[-2:].tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize(
