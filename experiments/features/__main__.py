@@ -7,13 +7,14 @@ about each factor.
 Published: blind R2 of the five factors .893 .719 .314 .551 .577, mean .611, nulls of other sizes.
 Expected from `default`, three networks of each kind: binned R2 of the latents given the belief >= .8 on mess3(.15, .6),
 <= .35 in untrained networks; mean blind R2 of the factors >= .8, random groups of the same sizes below.
+The default sizes were settled on another network of the toy; the second command below has a wider grid.
 Controls: untrained networks; random directions that are active as often; beliefs shuffled within positions; random
 groups of the same sizes. Everything blind is chosen without beliefs: the best of several starts by its loss, the
 sizes by the clearest eigengap.
 
     python experiments/features                     the default preset
     python experiments/features quick               a smoke run, under a minute
-    python experiments/features default --seeds 6
+    python experiments/features --processes factors --sizes 12 16 24 32 --actives 3 4 5 6 8 --draws 5
 """
 
 from dataclasses import dataclass
