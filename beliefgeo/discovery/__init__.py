@@ -1,12 +1,20 @@
 """What is found without being told the process: dimension, process, states and geometry, read off any model."""
 
 from beliefgeo.discovery.activations import network_activations as network_activations
+from beliefgeo.discovery.autoencoder import SparseAutoencoder as SparseAutoencoder
+from beliefgeo.discovery.autoencoder import fit_sparse_autoencoder as fit_sparse_autoencoder
+from beliefgeo.discovery.autoencoder import fit_sparse_autoencoders as fit_sparse_autoencoders
 from beliefgeo.discovery.comparing import Comparison as Comparison
 from beliefgeo.discovery.comparing import compare_processes as compare_processes
 from beliefgeo.discovery.enclosing import Simplex as Simplex
 from beliefgeo.discovery.enclosing import enclosing_simplex as enclosing_simplex
 from beliefgeo.discovery.futures import Futures as Futures
 from beliefgeo.discovery.futures import future_laws as future_laws
+from beliefgeo.discovery.groups import group_latents as group_latents
+from beliefgeo.discovery.groups import random_groups as random_groups
+from beliefgeo.discovery.groups import recover_factors as recover_factors
+from beliefgeo.discovery.latents import binned_r2 as binned_r2
+from beliefgeo.discovery.latents import describe_latents as describe_latents
 from beliefgeo.discovery.merging import Plateau as Plateau
 from beliefgeo.discovery.merging import States as States
 from beliefgeo.discovery.merging import merge_states as merge_states
