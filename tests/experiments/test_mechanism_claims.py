@@ -42,6 +42,7 @@ def test_trajectories(tmp_path):
     assert abs(trained["r2"]["smooth density"]["mean"]) < 0.02
 
 
+@pytest.mark.slow
 def test_dynamics(tmp_path):
     found = run("dynamics", tmp_path, "--processes", "rrxor")["rrxor"]
     assert set(found["nearest"]) == set(found["trained"]["impossible"]) and sum(found["nearest"].values()) == 2
@@ -84,7 +85,8 @@ def test_beyond_next_token(tmp_path):
 @pytest.mark.parametrize(
     ("name", "args", "message"),
     [
-        ("causes", ["quick", "--layers", "layer 9"], "layer 4"),
+        # It is slow, because sites are known once the network is made.
+        pytest.param("causes", ["quick", "--layers", "layer 9"], "layer 4", marks=pytest.mark.slow),
         (
             "trajectories",
             ["quick", "--context", "6"],

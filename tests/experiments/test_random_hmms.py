@@ -94,6 +94,7 @@ def test_dimension_0_by_exponents_means_that_some_word_resets():
         assert words_that_tell_the_state(process) <= (judged.dimension == 0)
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path):
     sizes = ["--processes", "8", "--length", "100", "--checked", "2", "--points", "5000"]
     done = start("random_hmms", "quick", *sizes, "--out", str(tmp_path))

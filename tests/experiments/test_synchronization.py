@@ -13,6 +13,7 @@ PROCESSES = ["--processes", "rrxor", "golden_mean"]
 SMALL = ["quick", *PROCESSES, "--context", "9", "--steps", "20", "--chunk", "10", "--layers", "1", "--width", "16"]
 
 
+@pytest.mark.slow
 def test_rates_of_the_modes_and_of_the_losses(tmp_path):
     done = start("synchronization", *SMALL, "--out", str(tmp_path))
     assert done.returncode == 0 and CAPTURED not in done.stderr, done.stderr
