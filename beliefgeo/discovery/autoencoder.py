@@ -40,12 +40,12 @@ class SparseAutoencoder(eqx.Module):
     """Directions of length 1."""
     bias: Float[Array, " width"]
     active: int = eqx.field(static=True)
-    """The number of latents that are not 0, in every row."""
+    """The number of latents that are kept in every row, the largest; where all are negative, a code may be negative."""
     unexplained: float
     """The fraction of the weighted variance of the activations that the reconstruction leaves."""
 
     def encode(self, activations: ArrayLike) -> Float[Array, "row latent"]:
-        """The codes of activations `[row, width]`, exactly `active` of them in each row.
+        """The codes of activations `[row, width]`, at most `active` of them not 0 in each row.
 
         Raises:
             ValueError: activations of another width.
@@ -56,7 +56,7 @@ class SparseAutoencoder(eqx.Module):
         return _encode(_Weights(self.encoder, self.offset, self.decoder, self.bias), rows, self.active)
 
     def decode(self, codes: ArrayLike) -> Float[Array, "row width"]:
-        """What codes `[row, latent]` stand for; with some of the codes set to 0, the part of the other latents.
+        """What codes `[row, latent]` stand for, the bias included; with codes set to 0, the part of the others.
 
         Raises:
             ValueError: codes of another number of latents.

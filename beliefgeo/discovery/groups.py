@@ -28,6 +28,8 @@ from beliefgeo.reading.rows import Rows
 ALIVE = 1e-3
 # and if at least this share of its variance lies within positions: else it codes the position.
 _WITHIN = 0.05
+# A latent whose squared correlations with all others add up to less than this belongs to no group.
+_ALONE = 1e-2
 # Components are padded with zeros to a multiple of this number, so that fewer programs are compiled.
 _COLUMNS = 4
 
@@ -36,11 +38,12 @@ class Groups(NamedTuple):
     """A partition of latents."""
 
     labels: Int[np.ndarray, " latent"]
-    """0, 1, ...; -1 for latents that are silent or code the position alone."""
+    """0, 1, ...; -1 for latents that are silent, code the position alone, or vary with no other latent."""
     number: int
     """The number of groups."""
     eigenvalues: Float[np.ndarray, " grouped"]
-    """Those of the normalised affinity, largest first: k of them are 1 if k groups share nothing."""
+    """Those of the normalised affinity, largest first: k of them are 1 if k groups, of two latents or more, share
+    nothing."""
     gap: float
     """The difference of the eigenvalues of the last group that counts and of the next."""
 
@@ -107,12 +110,13 @@ def group_latents(
     affinity = (varied.T @ (shares[:, None] * varied)) ** 2
     np.fill_diagonal(affinity, 0)
     strength = np.sqrt(np.maximum(affinity.sum(1), np.finfo(np.float64).tiny))
+    alone = affinity.sum(1) < _ALONE
     values, vectors = np.linalg.eigh(affinity / strength / strength[:, None])
     values, vectors = values[::-1], vectors[:, ::-1]
     gaps = values[:-1] - values[1:]
     count = groups or int(gaps[1 : min(most, len(gaps))].argmax()) + 2
     labels = np.full(known.shape[1], -1)
-    labels[counted] = _labels(vectors[:, :count])
+    labels[counted] = np.where(alone, -1, _labels(vectors[:, :count]))
     return Groups(labels, count, values, float(gaps[count - 1]) if count <= len(gaps) else 0.0)
 
 
@@ -164,10 +168,22 @@ def recover_factors(
         weights: `[row]`.
 
     Raises:
-        ValueError: as `probes.held_out`.
+        ValueError: factors that do not vary or of other rows, no factors, a decoder of other latents; as
+            `probes.held_out`.
     """
     known, directions = np.asarray(codes, np.float64), np.asarray(decoder, np.float64)
     folds, beliefs = held_out_folds(rows), [np.asarray(one, np.float64) for one in factors]
+    for number, one in enumerate(beliefs):
+        if one.ndim != 2 or len(one) != len(folds) or np.ptp(one, axis=0).max(initial=0) < 1e-9:
+            raise ValueError(
+                f"factors must be beliefs [row, state] of {len(folds)} rows that vary; factor {number} of shape "
+                f"{one.shape} does not: leave out factors without memory"
+            )
+    if not beliefs or len(directions) != known.shape[1]:
+        raise ValueError(
+            f"recovery needs a factor or more, and a direction for each of {known.shape[1]} latents; got "
+            f"{len(beliefs)} factors and {len(directions)} directions"
+        )
     shares = shares_of(np.where(folds >= 0, check_weights(weights, len(folds)), 0))
     ends = np.cumsum([one.shape[1] for one in beliefs])[:-1]
     r2, dimensions = np.zeros((groups.number, len(beliefs))), np.zeros(groups.number, int)
@@ -185,7 +201,7 @@ def recover_factors(
     chosen, factor = linear_sum_assignment(-r2)
     assigned, group = np.zeros(len(beliefs)), np.full(len(beliefs), -1)
     assigned[factor], group[factor] = r2[chosen, factor], chosen
-    others = (r2.sum(0) - assigned) / max(1, groups.number - 1)
+    others = (r2.sum(0) - assigned) / np.maximum(1, groups.number - (group >= 0))
     return Recovery(r2, group, assigned, others, dimensions)
 
 

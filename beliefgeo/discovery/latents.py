@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.probes.held_out import held_out, held_out_folds, nested
-from beliefgeo.probes.weighted import check_weights
+from beliefgeo.probes.weighted import check_weights, only_rounding
 from beliefgeo.probes.windows import shares_of
 from beliefgeo.reading.rows import Rows
 
@@ -46,12 +46,12 @@ class Latents(NamedTuple):
     """The share of the weight on which each latent is active."""
     explained: Explained
     centroid: Float[np.ndarray, "latent state"]
-    """The mean belief where a latent is active, weighted by its activation; NaN for silent latents."""
+    """The mean belief where a latent is active, weighted by its absolute activation; NaN for silent latents."""
     spread: Float[np.ndarray, " latent"]
     """The variance of that belief, as a fraction of the variance of all beliefs: small for a tile."""
     to_corner: Float[np.ndarray, " latent"]
-    """How far the centroid is on the way from the mean belief to the nearest corner of the simplex: 0 at the mean, 1 in
-    the corner."""
+    """How far the centroid is on the way from the mean belief to a corner of the simplex, the corner to which it is
+    farthest on its way: 0 at the mean, 1 in the corner."""
     corners: int
     """The number of alive latents at least halfway to a corner."""
     recovery: float
@@ -99,7 +99,7 @@ def describe_latents(
     shares[counted] = some
     active = shares @ (known != 0)
     variance = shares @ (known - shares @ known) ** 2
-    alive = (active > ALIVE) & (variance > 0)
+    alive = (active > ALIVE) & ~only_rounding(np.sqrt(variance), shares @ abs(known), np.float32)
     if not alive.any():
         raise ValueError(f"a latent must be active on more than {ALIVE:g} of the weight; got none: fit another one")
     explained = _explained(known, rows, weights, bins, alive)
@@ -144,6 +144,9 @@ def binned_r2(
     Returns:
         R2 of each latent; NaN where its code does not vary.
 
+    Raises:
+        ValueError: codes or cells of other rows, or codes that are not finite.
+
     >>> import beliefgeo as bg, jax
     >>> found = bg.reading.rows(jax.random.key(0), bg.mess3(), 6)
     >>> noise = jax.random.normal(jax.random.key(1), (len(found.word), 1))
@@ -151,10 +154,16 @@ def binned_r2(
     >>> binned_r2(codes, last_tokens(found, 2), found, found.counts).round(1).tolist()
     [1.0, -0.0]
     """
+    given, cells = np.asarray(codes, np.float64), np.asarray(cells)
+    if given.ndim != 2 or cells.shape != (len(given),) or len(given) != len(rows.word) or not np.isfinite(given).all():
+        raise ValueError(
+            f"codes must be finite, [row, latent], and cells [row], of {len(rows.word)} rows; got shapes "
+            f"{given.shape} and {cells.shape}"
+        )
     counted, shares = _counted(rows, weights)
-    known = np.asarray(codes, np.float64)[counted]
-    known = known - shares @ known
-    label = np.unique(np.asarray(cells)[counted], return_inverse=True)[1]
+    size = shares @ abs(given[counted])
+    known = given[counted] - shares @ given[counted]
+    label = np.unique(cells[counted], return_inverse=True)[1]
     weighted = shares[:, None] * known
     mass = np.bincount(label, shares)[label] - shares
     sums = np.stack([np.bincount(label, column)[label] for column in weighted.T], 1) - weighted
@@ -163,7 +172,8 @@ def binned_r2(
     others = -weighted / (1 - shares)[:, None]
     guess = np.where(alone[:, None], others, sums / np.where(alone, 1, mass)[:, None])
     variance = shares @ known**2
-    return 1 - shares @ (known - guess) ** 2 / np.where(variance > 0, variance, np.nan)
+    varies = ~only_rounding(np.sqrt(variance), size, np.float32)
+    return 1 - shares @ (known - guess) ** 2 / np.where(varies, variance, np.nan)
 
 
 def _counted(rows: Rows, weights: ArrayLike) -> tuple[Bool[np.ndarray, " row"], Float[np.ndarray, " counted"]]:

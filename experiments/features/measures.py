@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from beliefgeo import probes, reading
 from beliefgeo.discovery.autoencoder import SparseAutoencoder, fit_sparse_autoencoders
 from beliefgeo.discovery.groups import Groups, group_latents, random_groups, recover_factors
-from beliefgeo.discovery.latents import describe_latents
+from beliefgeo.discovery.latents import Latents, binned_r2, describe_latents, last_tokens
 from beliefgeo.reading import Reading, Rows
 
 # How many latents are drawn, and the length of the words at whose ends they are drawn.
@@ -54,13 +54,17 @@ class Single:
         fitted = self.fit.best(features, (self.latents,), self.active, weights)[self.latents]
         codes = fitted.encode(features)
         told = describe_latents(codes, self.rows, weights=weights)
+        random = describe_latents(self.random(fitted, features).encode(features), self.rows, weights=weights)
         return {
             "gap": reading.losses(network, self.rows).gap,
             "unexplained": fitted.unexplained,
             "alive": told.alive.sum(),
             "latents": told,
             "shuffled": describe_latents(codes, self.moved, weights=weights),
-            "random": describe_latents(self.random(fitted, features).encode(features), self.rows, weights=weights),
+            "random": random,
+            "gain": told.recovery - random.recovery,
+            "six tokens": self.of_six_tokens(codes, told),
+            "detectors": describe_latents(self.detectors(), self.rows, weights=weights),
             "activations": probes.held_out(features, self.rows, weights).r2,
             "drawn": self.drawn(np.asarray(codes), told.active),
         }
@@ -69,6 +73,16 @@ class Single:
     def weights(self) -> Float[np.ndarray, " row"]:
         """The probability of each prefix that is not too short."""
         return np.where(self.rows.length >= tasks.SHORTEST, self.rows.probabilities, 0)
+
+    def detectors(self) -> Float[np.ndarray, "row latent"]:
+        """Latents that are functions of tokens by construction: one for each word of three tokens."""
+        return np.eye(self.rows.laws.shape[1] ** 3 * 2)[last_tokens(self.rows, 3)]
+
+    def of_six_tokens(self, codes: Array, told: Latents) -> float:
+        """R2 of all latents together, given the last six tokens."""
+        weights, known = self.weights / self.weights.sum(), np.asarray(codes, np.float64)[:, told.alive]
+        variance = weights @ (known - weights @ known) ** 2
+        return float(variance @ binned_r2(known, last_tokens(self.rows, 6), self.rows, self.weights) / variance.sum())
 
     def random(self, fitted: SparseAutoencoder, features: Array) -> SparseAutoencoder:
         """As many random directions, drawn from the covariance of the activations, of which as many are active."""

@@ -35,6 +35,11 @@ def _single(name: str) -> list[runs.Claim]:
             for given, told in ((one, GIVEN[one]) for one in ("belief", "three_tokens"))
             for net in NETWORKS
         ),
+        *(claim(f", {net}: R2 of latents given the last six tokens", f"{net}/six tokens") for net in NETWORKS),
+        claim(
+            ", detectors of three tokens: R2 of latents given the belief, in cells", "trained/detectors/pooled/belief"
+        ),
+        claim(", detectors of three tokens: R2 of beliefs from latents", "trained/detectors/recovery"),
         claim(", random directions: R2 of latents given the belief, in cells", "trained/random/pooled/belief"),
         claim(", shuffled beliefs: R2 of latents given the belief, in cells", "trained/shuffled/pooled/belief"),
         claim(", trained: latents that the belief explains better than three tokens", "trained/latents/beats_tokens"),
@@ -42,6 +47,7 @@ def _single(name: str) -> list[runs.Claim]:
         *(claim(f", {net}: R2 of beliefs from latents", f"{net}/latents/recovery") for net in NETWORKS),
         *(claim(f", {net}: R2 of beliefs from activations", f"{net}/activations") for net in NETWORKS),
         claim(", random directions: R2 of beliefs from latents", "trained/random/recovery"),
+        claim(", trained: R2 of beliefs from latents, more than from random directions", "trained/gain"),
         claim(", shuffled beliefs: R2 of beliefs from latents", "trained/shuffled/recovery"),
     ]
 
@@ -65,6 +71,9 @@ def _factors() -> list[runs.Claim]:
         *(claim(f", {net}: R2 of beliefs from all latents", f"{net}/all latents") for net in NETWORKS),
         *(claim(f", {net}: R2 of beliefs from activations", f"{net}/activations") for net in NETWORKS),
         claim(": groups found", "trained/groups", "5 given", ".1f"),
+        claim(", untrained: groups found", "untrained/groups", form=".1f"),
+        claim(": groups by size, fewest active latents first", "trained/tried/groups", form=".1f"),
+        claim(": blind R2, mean, by size", "trained/tried/mean"),
         claim(": latents chosen", "trained/latents", form=".1f"),
         claim(": active latents chosen", "trained/active", form=".1f"),
         *(claim(f", {net}: unexplained by the autoencoder", f"{net}/unexplained") for net in NETWORKS),

@@ -1,5 +1,7 @@
 """Groups of latents: planted factors are found blind, and groups of the same sizes at random fail."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -70,3 +72,11 @@ def test_latents_of_the_position_and_silent_latents_belong_to_no_group():
 def test_mistakes(codes, options, message):
     with pytest.raises(ValueError, match=message):
         group_latents(codes, np.ones(4), **options)
+
+
+def test_a_latent_that_varies_with_no_other_is_in_no_group():
+    table = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
+    one, two, three = table.T
+    found = group_latents(np.stack([one, 1 - one, two, 1 - two, three], 1), np.ones(8))
+    assert found.number == 2 and found.labels[4] == -1
+    assert found.labels[0] == found.labels[1] != found.labels[2] == found.labels[3]

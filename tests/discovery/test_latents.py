@@ -95,3 +95,13 @@ def test_beliefs_are_recovered_from_latents_and_shuffled_beliefs_are_not():
 def test_mistakes(codes, options, message):
     with pytest.raises(ValueError, match=message):
         describe_latents(codes, ROWS, **options)
+
+
+def test_a_constant_is_silent_whatever_its_value():
+    found = ROWS
+    constants = np.full((len(found.word), 4), [0.3, 1e-3, 123.456, 7.0])
+    told = describe_latents(np.concatenate([constants, found.beliefs[:, :1]], 1), found)
+    assert told.alive.tolist() == [False] * 4 + [True] and np.isnan(told.explained.linear[:4]).all()
+    assert np.isnan(binned_r2(constants, last_tokens(found, 1), found, found.counts)).all()
+    with pytest.raises(ValueError, match=r"codes must be finite, \[row, latent\], and cells"):
+        binned_r2(constants[:3], last_tokens(found, 1), found, found.counts)
