@@ -87,7 +87,7 @@ def explained(single: Mapping[str, Any]) -> Figure:
             _bars(panel, np.array(places) + (index - 1.5) * 0.2, bars, color, label)
         panel.set_xticks(range(len(names)), names, fontsize=5.5)
         panel.axvline(len(names) - 1.5, color="0.8", linewidth=0.6)
-        panel.set(ylim=(-0.15, 1.05), ylabel="held-out R²", title=name)
+        panel.set(ylim=(-0.3, 1.15), ylabel="held-out R²", title=name)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
