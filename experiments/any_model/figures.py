@@ -67,6 +67,6 @@ def _states(panel: Axes, results: Mapping[str, Any]) -> None:
             values = getattr(results[net]["two"]["moore"], field).values
             x = place + shift + np.linspace(-0.06, 0.06, len(values))[:, None]
             panel.plot(np.broadcast_to(x, values.shape), values, "o", color=color, markersize=3.0)
-    panel.set(ylabel="in the Moore form of two dimensions", xlim=(-0.5, 1.5))
+    panel.set(ylabel="probability, in the Moore form", xlim=(-0.5, 1.5))
     panel.legend(loc="lower right")
     panel.set_xticks(range(2), ["a state stays", "a state emits\nits token"])
