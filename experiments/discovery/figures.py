@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from beliefgeo.plots.clouds import mixed_colors, plane_of
 from beliefgeo.plots.simplex import density
@@ -36,11 +37,15 @@ def _grid(found: Mapping[str, Any], height: float, most: int = 5) -> tuple[Figur
     return figure, axes
 
 
-def _legend(figure: Figure, axes: list[Axes]) -> None:
+def _legend(figure: Figure, axes: list[Axes], below: str) -> None:
+    """What the horizontal axes show, and one legend for all panels."""
+    for panel in axes:
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.yaxis.set_minor_formatter(NullFormatter())
     entries = {}
     for panel in axes:
         entries |= dict(zip(*panel.get_legend_handles_labels()[::-1], strict=True))
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4)
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=5, title=below)
 
 
 @styled
@@ -59,8 +64,7 @@ def dimensions(found: Mapping[str, Any]) -> Figure:
         panel.set(title=name, yscale="log", xticks=range(0, 9, 2))
     for panel in axes[:: min(len(found), 5)]:
         panel.set_ylabel("nats a token")
-    figure.supxlabel("dimensions of the process read off", fontsize=8)
-    _legend(figure, axes)
+    _legend(figure, axes, "along: dimensions of the process read off")
     return figure
 
 
@@ -78,7 +82,7 @@ def clouds(found: Mapping[str, Any]) -> Figure:
             panel.set(
                 aspect="equal", xlim=middle[0] + np.array([-half, half]), ylim=middle[1] + np.array([-half, half])
             )
-            density(panel, plane(cloud[source]), colors, cloud["weights"])
+            _points(panel, plane(cloud[source]), colors, cloud["weights"])
             for edge in plane.edges:
                 panel.plot(*edge.T, color="0.75", linewidth=0.6, zorder=0)
             panel.set(xticks=[], yticks=[], title=name.replace("_", "\n") if row == 0 else "")
@@ -87,6 +91,15 @@ def clouds(found: Mapping[str, Any]) -> Figure:
             if column == 0:
                 panel.set_ylabel("exact" if row == 0 else "read off")
     return figure
+
+
+def _points(panel: Axes, points: np.ndarray, colors: np.ndarray, weights: np.ndarray) -> None:
+    """Few points as discs, many as a density."""
+    few = len(np.unique(points.round(2), axis=0)) < 60
+    if few:
+        panel.scatter(*points.T, c=colors, s=5, linewidths=0)
+    else:
+        density(panel, points, colors, weights)
 
 
 @styled
@@ -105,8 +118,7 @@ def states(found: Mapping[str, Any]) -> Figure:
         panel.set(title=name, xscale="log", yscale="log")
     for panel in axes[:: min(len(found), 5)]:
         panel.set_ylabel("states")
-    figure.supxlabel("tolerance, total variation of the laws of futures", fontsize=8)
-    _legend(figure, axes)
+    _legend(figure, axes, "along: tolerance, total variation of the laws of futures")
     return figure
 
 
@@ -125,11 +137,13 @@ def training(found: Mapping[str, Any]) -> Figure:
                 label = "singular values of the true dimensions"
                 panel.plot(place, values[network, :, direction], color=BLUE, linewidth=0.8, alpha=0.8, label=label)
             panel.plot(place, values[network, :, size], color=GREY, linewidth=0.8, label="the next singular value")
-        for at, dimension in zip(place, chosen.T, strict=True):
-            panel.text(at, 1.3, "/".join(f"{one:.0f}" for one in np.unique(dimension)), fontsize=5, ha="center")
-        panel.set(title=name, xscale="log", yscale="log", ylim=(1e-4, 3))
+        told = ["/".join(f"{one:.0f}" for one in np.unique(dimension)) for dimension in chosen.T]
+        changes = [number for number, text in enumerate(told) if number == 0 or text != told[number - 1]]
+        for row, number in enumerate(changes):  # in turn on two lines, so that they do not overlap
+            panel.axvline(place[number], color="0.85", linewidth=0.6, zorder=0)
+            panel.text(place[number], (1.4, 4.0)[row % 2], told[number], fontsize=6, ha="left")
+        panel.set(title=name, xscale="log", yscale="log", ylim=(1e-4, 10))
     for panel in axes[:: min(len(found), 5)]:
         panel.set_ylabel("singular value")
-    figure.supxlabel("training tokens (left: none); above: the dimension that the rule finds", fontsize=8)
-    _legend(figure, axes)
+    _legend(figure, axes, "along: training tokens, on the left none; above: the dimension that the rule finds")
     return figure
