@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from beliefgeo.discovery.futures import Futures
-from beliefgeo.discovery.models import read_as
+from beliefgeo.discovery.models import kept_tokens, read_as
 from beliefgeo.networks.network import Network
 from beliefgeo.reading.read import read_words
 
@@ -43,7 +43,7 @@ def network_activations(
     read = np.zeros((rows, vocab, time + 1), int)
     read[:, :, :time] = np.maximum(futures.words, 0)[:, None]
     read[np.arange(rows)[:, None], np.arange(vocab), at[:, None]] = np.arange(vocab)
-    read = read_as(network, params, read.reshape(rows * vocab, -1), bos, tokens)[1]
+    read = read_as(read.reshape(rows * vocab, -1), kept_tokens(network, params, bos, tokens), bos)
     first = 0 if bos is None else 1
     batches = [read_words(network, params, read[one : one + _BATCH], select) for one in range(0, len(read), _BATCH)]
     held = np.concatenate([np.asarray(batch, np.float64) for batch in batches])

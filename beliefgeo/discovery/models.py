@@ -35,7 +35,7 @@ def network_laws(network: Network, params: Any, *, bos: int | None = None, token
             Token i of the laws is `tokens[i]`. Default: all, without the BOS.
 
     Raises:
-        ValueError: (when called) a BOS or tokens that the network does not know, or tokens listed twice.
+        ValueError: a BOS or tokens that the network does not know, or tokens listed twice.
 
     >>> from beliefgeo.networks.transformer import Transformer, TransformerConfig
     >>> network = Transformer(TransformerConfig(vocab_size=4, context=6, layers=1))
@@ -43,19 +43,18 @@ def network_laws(network: Network, params: Any, *, bos: int | None = None, token
     >>> network_laws(network, params, bos=3)(np.zeros((2, 5), int)).shape
     (2, 6, 3)
     """
+    kept = kept_tokens(network, params, bos, tokens)
 
     def laws(words: np.ndarray) -> np.ndarray:
-        kept, read = read_as(network, params, words, bos, tokens)
-        chances = np.exp(np.asarray(_log_laws(network.apply, params, jnp.asarray(read), jnp.asarray(kept)), np.float64))
+        read = jnp.asarray(read_as(words, kept, bos))
+        chances = np.exp(np.asarray(_log_laws(network.apply, params, read, jnp.asarray(kept)), np.float64))
         return chances / chances.sum(-1, keepdims=True)
 
     return laws
 
 
-def read_as(
-    network: Network, params: Any, words: np.ndarray, bos: int | None, tokens: Sequence[int] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The network's numbers of the tokens that are kept, and the words as it reads them, a BOS first."""
+def kept_tokens(network: Network, params: Any, bos: int | None, tokens: Sequence[int] | None) -> np.ndarray:
+    """The network's numbers of the tokens that are kept."""
     known = jax.eval_shape(network.apply, params, jax.ShapeDtypeStruct((1,), jnp.int32))[0].shape[-1]
     kept = np.array([one for one in range(known) if one != bos] if tokens is None else tokens)
     if bos is not None and not 0 <= bos:
@@ -65,8 +64,13 @@ def read_as(
             f"tokens must lie in 0..{known - 1}, the vocabulary of the network, each once and without the BOS; got "
             f"{tokens} and bos={bos}"
         )
+    return kept
+
+
+def read_as(words: np.ndarray, kept: np.ndarray, bos: int | None) -> np.ndarray:
+    """Words as the network reads them, a BOS first."""
     read = kept[words]
-    return kept, read if bos is None else np.concatenate([np.full((len(read), 1), bos), read], 1)
+    return read if bos is None else np.concatenate([np.full((len(read), 1), bos), read], 1)
 
 
 @partial(jax.jit, static_argnums=0)
