@@ -21,7 +21,7 @@ from beliefgeo.arrays import ArrayLike
 from beliefgeo.probes.held_out import held_out_folds, nested
 from beliefgeo.probes.subspaces import principal_subspace
 from beliefgeo.probes.weighted import check_weights
-from beliefgeo.probes.windows import shares_of
+from beliefgeo.probes.windows import group_means, shares_of
 from beliefgeo.reading.rows import Rows
 
 # A latent counts if it is active on more than this share of the weight,
@@ -98,7 +98,7 @@ def group_latents(
     if min(most, 2 if groups is None else groups) < 2:
         raise ValueError(f"groups and most must be 2 or more; got {groups} and {most}: one group is no partition")
     label = np.zeros(len(known), int) if position is None else np.unique(np.asarray(position), return_inverse=True)[1]
-    varied = known - _means(known, shares, label)
+    varied = known - group_means(known, shares, label)
     within, total = shares @ varied**2, shares @ (known - shares @ known) ** 2
     counted = np.flatnonzero((shares @ (known != 0) > ALIVE) & (within > _WITHIN * total) & (total > 0))
     if len(counted) < max(3, groups or 0):
@@ -126,15 +126,6 @@ def _labels(vectors: Float[np.ndarray, "latent group"]) -> Int[np.ndarray, " lat
     pivots = order[: vectors.shape[1]]
     left, _, right = np.linalg.svd(vectors[pivots].T)
     return abs(vectors @ (left @ right)).argmax(1)
-
-
-def _means(
-    values: Float[np.ndarray, "row column"], shares: Float[np.ndarray, " row"], label: Int[np.ndarray, " row"]
-) -> Float[np.ndarray, "row column"]:
-    """The weighted mean over the rows of the same label."""
-    total = np.bincount(label, shares)
-    sums = np.stack([np.bincount(label, shares * column) for column in values.T], 1)
-    return (sums / np.where(total > 0, total, 1)[:, None])[label]
 
 
 def random_groups(key: PRNGKeyArray, groups: Groups) -> Groups:

@@ -96,7 +96,7 @@ def _pool(futures: Futures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Laws of futures after prefixes and after the children of the longest; weights; the pool's row of each child."""
     laws, after = futures.laws, futures.after
     chances = futures.probabilities[:, None] * laws
-    longest = futures.length == futures.length.max()
+    longest = futures.last
     rows, vocab = laws.shape
     child = np.full((rows, vocab), -1)
     words = [tuple(word[word >= 0].tolist()) for word in futures.words]

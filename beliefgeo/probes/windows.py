@@ -68,7 +68,7 @@ def window_gaps(rows: Rows) -> Float[np.ndarray, " window"]:
     [0.1744, 0.0, 0.0, 0.0]
     """
     shares = rows.probabilities / len(np.unique(rows.length))
-    guesses = (_group_means(rows.laws, shares, group) for group in window_groups(rows))
+    guesses = (group_means(rows.laws, shares, group) for group in window_groups(rows))
     return np.array([shares @ rel_entr(rows.laws, guess).sum(1) for guess in guesses])
 
 
@@ -90,12 +90,13 @@ def _within(
 ) -> Float[np.ndarray, " column"]:
     """The mean square about the mean of each row's group."""
     values = np.where(shares[:, None] > 0, values, 0)
-    return shares @ (values - _group_means(values, shares, group)) ** 2
+    return shares @ (values - group_means(values, shares, group)) ** 2
 
 
-def _group_means(
+def group_means(
     beliefs: Float[np.ndarray, "row state"], shares: Float[np.ndarray, " row"], group: Int[np.ndarray, " row"]
 ) -> Float[np.ndarray, "row state"]:
+    """The weighted mean over the rows of the same group, for every row."""
     total = np.bincount(group, shares)
     sums = np.stack([np.bincount(group, shares * column) for column in beliefs.T], 1)
     return (sums / np.where(total > 0, total, 1)[:, None])[group]
