@@ -54,6 +54,31 @@ def test_independent_tokens_have_no_dimension():
     np.testing.assert_allclose(np.asarray(read.process.transitions)[:, 0, 0], [0.3, 0.7], atol=1e-6)
 
 
+def shaken(size):
+    """Golden mean whose coin is shaken by a hidden bit that stays 9 times of 10."""
+    heads = np.array([0.5 + size, 0.5 - size])
+    bit = np.array([[0.9, 0.1], [0.1, 0.9]])
+    free, none = heads[:, None] * bit, np.zeros((2, 2))
+    zero = np.block([[none, bit - free], [none, none]])  # a 0 is followed by a 1
+    return bg.hmm(np.stack([zero, np.block([[free, none], [bit, none]])]))
+
+
+def test_what_is_too_small_to_be_told_from_errors_is_no_dimension():
+    # All three are exact: the bit is a dimension if it leaves more than a ten-thousandth of what the past tells.
+    for size, dimension in [(0.2, 3), (0.01, 1)]:
+        read = discovery.discover_process(discovery.future_laws(discovery.process_laws(shaken(size)), 6, 4))
+        assert read.dimension == dimension, size
+
+
+def test_a_model_almost_without_memory_has_no_dimension():
+    heads, moves = np.array([0.6, 0.4])[:, None], np.array([[0.9, 0.1], [0.1, 0.9]])
+    faint = bg.hmm(np.stack([heads * moves, (1 - heads) * moves]))
+    one = discovery.future_laws(discovery.process_laws(faint), 6, 4)
+    read = discovery.discover_process(one)
+    assert 1e-4 < read.divergences[0] < 1e-3 and read.dimension == 0
+    assert discovery.discover_process(one, memory=1e-5).dimension == 1
+
+
 @pytest.mark.parametrize(
     ("divergences", "dimension"),
     [
