@@ -65,8 +65,8 @@ def main(run: runs.Run, config: Config) -> dict:
             learned = run.learn(recipe.process, recipe.network, recipe.budget, context=recipe.context)
             study = measures.Study(recipe.process, learned.network, run.key("geometry"))
             found[name][label] = {
-                net: measures.told([study.measure(params) for params in one.seeds])
-                for net, one in (("trained", learned.trained), ("untrained", learned.untrained))
+                "trained": measures.told([study.measure(params) for params in learned.trained.seeds]),
+                "untrained": measures.told([study.scores(params) for params in learned.untrained.seeds]),
             }
             if label == config.kinds[0]:
                 found[name] |= measures.once(run, study, learned)

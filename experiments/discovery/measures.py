@@ -40,13 +40,28 @@ class Study:
 
     def measure(self, params: Any) -> dict:
         """Everything about one network."""
+        futures, found = self._found(params)
+        return self._scores(params, futures, found) | {
+            "entropy rate": entropy_rate(found.process, sum(LENGTHS[self.process.vocab_size]) + 1),
+            "states": self._states(futures),
+            "moore": self._moore(found),
+            "geometry": self._geometry(found),
+        }
+
+    def scores(self, params: Any) -> dict:
+        """The dimension, and how near the process found is: enough for an untrained network."""
+        return self._scores(params, *self._found(params))
+
+    def _found(self, params: Any) -> tuple[discovery.Futures, discovery.Found]:
         prefixes, length = LENGTHS[self.process.vocab_size]
         futures = discovery.future_laws(discovery.network_laws(self.network, params), prefixes, length)
-        found = discovery.discover_process(futures)
+        return futures, discovery.discover_process(futures)
+
+    def _scores(self, params: Any, futures: discovery.Futures, found: discovery.Found) -> dict:
         held, after = discovery.network_activations(self.network, params, futures)
         inside = discovery.discover_process(futures, self.dimension, activations=held, after=after)
         beliefs, words = self._exact(futures)
-        steps = prefixes + length + 1
+        steps = sum(LENGTHS[self.process.vocab_size]) + 1
         network = divergence(words, words_of(futures)) / steps
         compared = discovery.compare_processes(self.process, found.process, steps)
         pca = probes.principal_components(held[1:], futures.weights[1:])
@@ -72,11 +87,7 @@ class Study:
             "most negative": compared.most_negative,
             "operators": np.nan if compared.operators is None else compared.operators,
             "from activations": discovery.compare_processes(self.process, inside.process, steps).divergence,
-            "entropy rate": entropy_rate(found.process, steps),
             "r2": scores,
-            "states": self._states(futures),
-            "moore": self._moore(found),
-            "geometry": self._geometry(found),
         }
 
     def cloud(self, params: Any) -> dict[str, np.ndarray]:
