@@ -16,8 +16,6 @@ from beliefgeo.processes.stationary import nearest_unit_vector
 _FIVEFOLD = 0.2
 # A process is no account of a model if it leaves more than this share of what the past tells unexplained.
 _UNEXPLAINED = 0.01
-# What is left below this share is the network's error: no dimension is looked for in it.
-_RESOLVED = 1e-4
 # Singular values below this share of the largest are rounding.
 _RANK = 1e-12
 # A divergence below this is rounding.
@@ -75,6 +73,7 @@ def discover_process(
     *,
     most: int = 8,
     memory: float = 1e-3,
+    resolution: float = 1e-4,
     activations: ArrayLike | None = None,
     after: ArrayLike | None = None,
 ) -> Found:
@@ -91,12 +90,13 @@ def discover_process(
 
     Args:
         futures: from `future_laws`.
-        dimension: of y; default: by `choose_dimension`, up to the first that leaves a ten-thousandth or less of the
-            divergence from independent tokens; or 0 if the chosen one leaves more than 1%: then no process of up to
-            `most` dimensions accounts for the model.
+        dimension: of y; default: by `choose_dimension`, or 0 if the process of that dimension leaves more than 1% of
+            the divergence from independent tokens: then no process of up to `most` dimensions accounts for the model.
         most: the largest number of dimensions to try.
         memory: the divergence from independent tokens, nats a token, below which a model counts as having no memory:
             no dimension is chosen. Untrained networks have up to .0005.
+        resolution: the share of the divergence from independent tokens that counts as the model's errors: no dimension
+            is looked for in it. 0 for a model without errors: a dimension may tell less than a ten-thousandth.
         activations: `[row, width]`, to take y from the activations after each prefix, instead of from the outputs.
         after: `[row, token, width]`, the activations after each prefix and each next token; a token that the model
             never emits may have NaN.
@@ -130,7 +130,7 @@ def discover_process(
         else:
             fits.append(_operators(*_from_activations(futures, subspace, size, activations, after)))
     divergences = np.array([_divergence_of_words(futures, *fit) for fit in fits])
-    chosen = choose_dimension(_until_resolved(divergences)) if dimension is None else dimension
+    chosen = choose_dimension(_resolved(divergences, resolution)) if dimension is None else dimension
     unexplained = float(divergences[chosen] / divergences[0]) if divergences[0] > _ROUNDING else 0.0
     if dimension is None and (unexplained > _UNEXPLAINED or divergences[0] < memory):
         chosen = 0
@@ -142,9 +142,10 @@ def discover_process(
     return Found(process, chosen, divergences, unexplained, subspace.points(given, chosen), subspace)
 
 
-def _until_resolved(divergences: np.ndarray) -> np.ndarray:
-    resolved = np.flatnonzero(divergences <= _RESOLVED * divergences[0])
-    return divergences[: resolved[0] + 1] if len(resolved) else divergences
+def _resolved(divergences: np.ndarray, resolution: float) -> np.ndarray:
+    """The divergences up to the first that counts as the model's errors."""
+    reached = np.flatnonzero(divergences <= resolution * divergences[0])
+    return divergences[: reached[0] + 1] if len(reached) else divergences
 
 
 def _check_after(futures: Futures, activations: ArrayLike | None, after: ArrayLike | None, most: int) -> None:

@@ -68,6 +68,8 @@ def test_what_is_too_small_to_be_told_from_errors_is_no_dimension():
     for size, dimension in [(0.2, 3), (0.01, 1)]:
         read = discovery.discover_process(discovery.future_laws(discovery.process_laws(shaken(size)), 6, 4))
         assert read.dimension == dimension, size
+    one = discovery.future_laws(discovery.process_laws(shaken(0.01)), 6, 4)
+    assert discovery.discover_process(one, resolution=0).dimension == 3
 
 
 def test_a_model_almost_without_memory_has_no_dimension():
