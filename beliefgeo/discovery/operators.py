@@ -72,8 +72,8 @@ def discover_process(
     dimension: int | None = None,
     *,
     most: int = 8,
-    memory: float = 1e-3,
-    resolution: float = 1e-4,
+    memory: float | int = 1e-3,
+    resolution: float | int = 1e-4,
     activations: ArrayLike | None = None,
     after: ArrayLike | None = None,
 ) -> Found:
@@ -142,7 +142,7 @@ def discover_process(
     return Found(process, chosen, divergences, unexplained, subspace.points(given, chosen), subspace)
 
 
-def _resolved(divergences: np.ndarray, resolution: float) -> np.ndarray:
+def _resolved(divergences: np.ndarray, resolution: float | int) -> np.ndarray:
     """The divergences up to the first that counts as the model's errors."""
     reached = np.flatnonzero(divergences <= resolution * divergences[0])
     return divergences[: reached[0] + 1] if len(reached) else divergences
