@@ -1,0 +1,97 @@
+"""What no page writes by hand: the claims with their verdicts, the gallery, and mathematics set as MathML.
+
+A page holds a mark, as `<!-- gallery -->`, where the site shows what is made of the pages of the experiments. Links that
+are made are those of the repository; `claims.py`, which comes after, makes them those of the site. Formulas stand between
+dollars, as the pages of the repository show them too; the site needs no script for them.
+"""
+
+import html
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from latex2mathml.converter import convert
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+UP = "../../experiments"
+PICTURE = re.compile(r"^!\[(.+?)\]\((\S+)\)$", re.MULTILINE)
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+
+
+class Experiment(NamedTuple):
+    """A page of claims, as far as other pages show it."""
+
+    name: str
+    title: str
+    found: str
+    """Its take-away, the bold paragraph below the title."""
+    command: str
+    pictures: list[tuple[str, str]]
+    """What each shows, and its file."""
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Called by mkdocs with the text of each page: marks become what they stand for."""
+    made = {"<!-- verdicts -->": verdicts, "<!-- gallery -->": gallery}
+    for mark, make in made.items():
+        if mark in markdown:
+            markdown = markdown.replace(mark, make())
+    return markdown
+
+
+def on_page_content(content: str, page: Page, **_: object) -> str:
+    """Called by mkdocs with the HTML of each page: formulas become MathML, which browsers set by themselves."""
+    del page
+    display = {"span": "inline", "div": "block"}
+    return FORMULA.sub(lambda found: convert(html.unescape(found[2]), display=display[found[1]]), content)
+
+
+def verdicts() -> str:
+    """The claims of `experiments/README.md` with their verdicts: name, claim and verdict of each row of its table."""
+    rows = [line.strip("| ").split(" | ")[:3] for line in read("README.md").splitlines() if line.startswith("| [`")]
+    cells = [[name.replace("`", ""), claim, verdict] for name, claim, verdict in rows if "/README.md)" in name]
+    moved = [re.sub(r"\]\((?!http)", rf"]({UP}/", " | ".join(row)) for row in cells]
+    return "\n".join(["| experiment | claim | verdict |", "|---|---|---|", *(f"| {row} |" for row in moved)])
+
+
+def gallery() -> str:
+    """Every picture of every experiment, below what was found there and the command that draws it."""
+    return "\n\n".join(shown(experiment) for experiment in experiments())
+
+
+def shown(experiment: Experiment) -> str:
+    """The pictures of one experiment, each a link to its page."""
+    page = f"{UP}/{experiment.name}/README.md"
+    pictures = [
+        f"- [![{what}]({UP}/{experiment.name}/{file})]({page})\n\n    {what}" for what, file in experiment.pictures
+    ]
+    return "\n\n".join(
+        [
+            f"## {experiment.title}",
+            f"{experiment.found} [More]({page})",
+            f"```bash\n{experiment.command}\n```",
+            '<div class="gallery" markdown>',
+            "\n".join(pictures),
+            "</div>",
+        ]
+    )
+
+
+def experiments() -> list[Experiment]:
+    """The experiments in the order of `experiments/README.md`."""
+    names = re.findall(r"^\| \[`\w+`\]\((\w+)/README\.md\)", read("README.md"), re.MULTILINE)
+    return [of_page(name, read(f"{name}/README.md")) for name in names]
+
+
+def of_page(name: str, text: str) -> Experiment:
+    """What the page of an experiment says."""
+    title, first = re.match(r"# ([^\n]+)\n\n(.+?)\n\n", text, re.DOTALL).groups()
+    found = " ".join(first.split()) if first.startswith("**") else ""
+    command = re.search(r"^python experiments/.+$", text, re.MULTILINE)[0]
+    return Experiment(name, title, found, command, PICTURE.findall(text))
+
+
+def read(page: str) -> str:
+    """A page below `experiments`."""
+    return (ROOT / "experiments" / page).read_text()
