@@ -1,6 +1,6 @@
-"""A site that is whole: every link, picture and anchor of the built pages is there, and nothing is fetched from elsewhere.
+"""A whole site: every link, picture and anchor of the built pages is there, and nothing is fetched from elsewhere.
 
-    python docs/check.py SITE
+python docs/check.py SITE
 """
 
 import re
@@ -20,6 +20,7 @@ class Links(HTMLParser):
     """The anchors of a page, and what it links and fetches."""
 
     def __init__(self, text: str):
+        """Read a page."""
         super().__init__()
         self.anchors: set[str] = set()
         self.links: list[str] = []

@@ -1,8 +1,8 @@
 """What no page writes by hand: the claims with their verdicts, the gallery, and mathematics set as MathML.
 
-A page holds a mark, as `<!-- gallery -->`, where the site shows what is made of the pages of the experiments. Links that
-are made are those of the repository; `claims.py`, which comes after, makes them those of the site. Formulas stand between
-dollars, as the pages of the repository show them too; the site needs no script for them.
+A page holds a mark, as `<!-- gallery -->`, where the site shows what is made of the pages of the experiments. Links
+that are made are those of the repository; `claims.py`, which comes after, makes them those of the site. Formulas stand
+between dollars, which the repository's own pages show too; on the site they need no script.
 """
 
 import html

@@ -1,6 +1,7 @@
 """The house: rooms in their order, arrows one way, no circles, no module too long."""
 
 import ast
+import re
 from pathlib import Path
 
 import networkx
@@ -75,6 +76,24 @@ def test_no_module_imports_itself_by_a_detour():
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_is_one_idea(path):
     assert len(path.read_text().splitlines()) <= 300
+
+
+def records(path):
+    """The public named tuples, dataclasses and modules that a module defines."""
+    for made in ast.walk(ast.parse(path.read_text())):
+        if isinstance(made, ast.ClassDef) and not made.name.startswith("_"):
+            kinds = " ".join(ast.unparse(kind) for kind in made.bases + made.decorator_list)
+            if re.search("NamedTuple|Module|dataclass", kinds):
+                yield made
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_record_says_what_it_holds(path):
+    """A line for each field in the section Attributes, where `help` and the site show it."""
+    for record in records(path):
+        fields = [line.target.id for line in record.body if isinstance(line, ast.AnnAssign)]
+        said = ast.get_docstring(record).partition("Attributes:\n")[2]
+        assert re.findall(r"^    (\w+): \S", said, re.M) == fields, record.name
 
 
 def test_only_plots_draw():

@@ -19,7 +19,14 @@ _LOST = 1e-13
 
 
 class FittedDimension(NamedTuple):
-    """The slope over scales with its standard error, and the points of the fit."""
+    """The slope over scales with its standard error, and the points of the fit.
+
+    Attributes:
+        value: The slope.
+        error: Its standard error.
+        log_inverse_scales: ln of 1 / scale at each point of the fit.
+        log_counts: What is fitted at each: ln of the number of boxes, or the information in nats.
+    """
 
     value: float
     error: float

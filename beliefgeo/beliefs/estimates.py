@@ -15,7 +15,13 @@ from beliefgeo.processes.sampling import sample
 
 
 class Estimate(NamedTuple):
-    """A sampled value with its 95% interval."""
+    """A sampled value with its 95% interval.
+
+    Attributes:
+        value: The estimate.
+        lower: The lower end of the 95% interval.
+        upper: Its upper end.
+    """
 
     value: float
     lower: float

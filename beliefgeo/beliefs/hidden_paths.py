@@ -19,14 +19,24 @@ from beliefgeo.processes.process import Observer, Process
 
 
 class Smoothed(NamedTuple):
-    """`beliefs[t]` is the law of the hidden state after t tokens given all tokens; and ln P of the tokens."""
+    """`beliefs[t]` is the law of the hidden state after t tokens given all tokens; and ln P of the tokens.
+
+    Attributes:
+        beliefs: The law of the hidden state after t tokens given all tokens.
+        log_probability: ln P of the tokens.
+    """
 
     beliefs: Float[Array, "*batch time_plus_1 state"]
     log_probability: Float[Array, "*batch"]
 
 
 class LikeliestPath(NamedTuple):
-    """The hidden states and ln P(states, tokens); -1 each and -inf if the tokens are impossible."""
+    """The hidden states and ln P(states, tokens); -1 each and -inf if the tokens are impossible.
+
+    Attributes:
+        states: The hidden states, the one before the first token first.
+        log_probability: ln P(states, tokens).
+    """
 
     states: Int[Array, "*batch time_plus_1"]
     log_probability: Float[Array, "*batch"]

@@ -22,14 +22,19 @@ def _continuations(future: Int[np.ndarray, "token rest"]) -> Int[np.ndarray, "wo
 
 @dataclass
 class Growth:
-    """The states in order of discovery, each the shortest history (length, code) that leads there."""
+    """The states in order of discovery, each the shortest history (length, code) that leads there.
+
+    Attributes:
+        known: The shortest history of each state, (length, code).
+        tables: What followed each shortest history: `_continuations` of it.
+        successors: The state that each token leads to, a list a state.
+        examined: The number of histories compared with the states.
+    """
 
     known: list[tuple[int, int]]
     tables: list[np.ndarray]
-    """What followed each shortest history: `_continuations` of it."""
     successors: list[list[int]]
     examined: int = 0
-    """The number of histories compared with the states."""
 
 
 def grow(futures: list[np.ndarray], significance: float) -> Growth:

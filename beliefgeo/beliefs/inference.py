@@ -20,14 +20,18 @@ from beliefgeo.processes.process import Process
 class CausalStates(NamedTuple):
     """A unifilar machine inferred from data.
 
-    `process` holds the recurrent causal states and starts from their stationary law; `standard_errors` belong to its
-    `transitions`. `counts` are the tokens seen from each state. `state_of_history` is the state after each history of
-    `history_length` tokens, in lexicographic order; it is -1 if the observer has not synchronised or the history is
-    impossible. `synchronised` is the share of positions whose token the states explain, `log_likelihood` is the
-    log-likelihood of the tokens there (nats), and `n_transient` is the number of states that an observer may pass
-    before. `agreement` is the p value of the hypothesis that all histories of a state predict the same next token: the
-    smallest of all states, times the number of states. Far below `significance` the states are too few, because futures
-    or histories are too short to tell them apart.
+    Attributes:
+        process: The recurrent causal states, from their stationary law.
+        standard_errors: Those of the transitions of `process`.
+        counts: The tokens seen from each state.
+        state_of_history: The state after each history of `history_length` tokens, in lexicographic order; -1 if the
+            observer has not synchronised or the history is impossible.
+        synchronised: The share of positions whose token the states explain.
+        log_likelihood: The log-likelihood of the tokens at these positions, in nats.
+        n_transient: The number of states that an observer may pass before.
+        agreement: The p value of the hypothesis that all histories of a state predict the same next token: the smallest
+            of all states, times the number of states. Far below `significance` the states are too few, because futures
+            or histories are too short to tell them apart.
     """
 
     process: Process

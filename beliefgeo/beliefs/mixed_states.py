@@ -19,9 +19,17 @@ _IMPOSSIBLE = -1
 class MixedStatePresentation(NamedTuple):
     """Beliefs in the order in which they are first reached, the initial belief first; all in NumPy, float64.
 
-    `successors` holds -1 for an impossible token and -2 for a belief beyond the cut. `recurrent` marks the closed
-    strongly connected classes. If beliefs are missing (`truncated`), these classes are not known, and it is all False.
-    States and tokens keep the names that they have in the process.
+    Attributes:
+        beliefs: The belief of each mixed state.
+        depth: The number of tokens after which each is first reached.
+        successors: The mixed state that each token leads to; -1 for an impossible token, -2 for a belief beyond the
+            cut.
+        probabilities: The probability of each token.
+        recurrent: Whether it lies in a closed strongly connected class; if beliefs are missing these are not known, and
+            it is all False.
+        truncated: Whether beliefs are missing.
+        state_names: The names of hidden states, if they have any.
+        token_names: The names of tokens, if they have any.
     """
 
     beliefs: Float[np.ndarray, "mixed state"]

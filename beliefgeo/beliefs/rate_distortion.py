@@ -17,7 +17,14 @@ _BLURS = (0.01, 0.1, 0.5, 0.9)
 
 
 class RateDistortion(NamedTuple):
-    """For each trade-off: the memory of the past and what it tells of the future, in nats, and the codebook."""
+    """For each trade-off: the memory of the past and what it tells of the future, in nats, and the codebook.
+
+    Attributes:
+        trade_offs: beta, what a nat about the future is worth in nats of memory.
+        rates: The memory kept of the past, in nats.
+        predictive: What it tells of the future, in nats.
+        encoders: The probability of each code given the state.
+    """
 
     trade_offs: Float[np.ndarray, " trade"]
     rates: Float[np.ndarray, " trade"]

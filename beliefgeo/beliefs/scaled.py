@@ -20,7 +20,12 @@ _LEAST = -(2**29)
 
 
 class Scaled(NamedTuple):
-    """The numbers values * 2^exponents; a zero also keeps an exponent, at which its derivative is taken."""
+    """The numbers values * 2^exponents; a zero also keeps an exponent, at which its derivative is taken.
+
+    Attributes:
+        values: The numbers, without their scale.
+        exponents: Powers of two to multiply them by.
+    """
 
     values: Float[Array, "*batch"]
     exponents: Int[Array, "*batch"]
@@ -42,14 +47,24 @@ class Scaled(NamedTuple):
 
 
 class Filtered(NamedTuple):
-    """`beliefs[t]` is the belief after t tokens; `log_probabilities[t]` is ln P(token t | those before)."""
+    """`beliefs[t]` is the belief after t tokens; `log_probabilities[t]` is ln P(token t | those before).
+
+    Attributes:
+        beliefs: The belief after t tokens; the first is the initial belief.
+        log_probabilities: ln P of each token given those before.
+    """
 
     beliefs: Float[Array, "time_plus_1 state"]
     log_probabilities: Float[Array, " time"]
 
 
 class ScaledBeliefs(NamedTuple):
-    """`Filtered` with scaled beliefs; from an impossible token on the beliefs have no meaning."""
+    """`Filtered` with scaled beliefs; from an impossible token on the beliefs have no meaning.
+
+    Attributes:
+        beliefs: The beliefs, each entry with an exponent of its own.
+        log_probabilities: ln P of each token given those before.
+    """
 
     beliefs: Scaled
     log_probabilities: Float[Array, " time"]

@@ -22,15 +22,18 @@ _Roots = tuple[Float[np.ndarray, " history"], Float[np.ndarray, " future"]]  # o
 class SpectralModel(NamedTuple):
     """A generalised process learnt from data.
 
-    The states of `process` are canonical variates: the first is the constant, `readout` = (1, 0, ..., 0), and the
-    others are what the past tells of the future, in decreasing order of `correlations`. `correlations` are all the
-    singular values; `held_out` estimates them on data that did not choose the directions, with `held_out_errors`.
-    `most_negative` is the least probability that the process gives to any word of history_length + future_length
-    tokens or fewer: sampling error can bring it below 0, and nothing is clipped. `log_likelihood` is ln P of the sample
-    under `process` (nats). It is -inf if the process gives a word of the sample, of any length, no positive
-    probability: its probabilities of short words may still be good, but its beliefs along long sequences come to an
-    end. `spectral_radius` is the spectral radius of the mean dynamics: if it exceeds 1, predictions of the far future
-    diverge.
+    Attributes:
+        process: Its states are canonical variates: the first is the constant, `readout` = (1, 0, ..., 0), and the
+            others are what the past tells of the future, in decreasing order of `correlations`.
+        correlations: All the singular values.
+        held_out: The singular values on data that did not choose the directions.
+        held_out_errors: Their standard errors.
+        most_negative: The least probability that the process gives to any word of history_length + future_length tokens
+            or fewer: sampling error can bring it below 0, and nothing is clipped.
+        spectral_radius: That of the mean dynamics: if it exceeds 1, predictions of the far future diverge.
+        log_likelihood: ln P of the sample under `process`, in nats. It is -inf if the process gives a word of the
+            sample, of any length, no positive probability: its probabilities of short words may still be good, but its
+            beliefs along long sequences come to an end.
     """
 
     process: Process

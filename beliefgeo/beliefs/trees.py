@@ -20,7 +20,12 @@ from beliefgeo.processes.process import Observer, Process, vocabulary, zero_belo
 
 
 class Expanded(NamedTuple):
-    """The successor of each belief after each token, NaN if the token is impossible, and the token's probability."""
+    """The successor of each belief after each token, NaN if the token is impossible, and the token's probability.
+
+    Attributes:
+        beliefs: The belief after each token; NaN if it is impossible.
+        probabilities: The probability of each token.
+    """
 
     beliefs: Float[Array, "word token state"]
     probabilities: Float[Array, "word token"]
@@ -30,6 +35,11 @@ class WordTree(NamedTuple):
     """All V^L words in lexicographic order; impossible words have probability 0 and NaN beliefs.
 
     So do words whose probability is below the range of the precision, 1e-38 in float32; `words` includes these.
+
+    Attributes:
+        tokens: Every word.
+        probabilities: The probability of each word.
+        beliefs: The belief after each of its prefixes, the empty one first.
     """
 
     tokens: Int[Array, "word time"]
@@ -38,7 +48,13 @@ class WordTree(NamedTuple):
 
 
 class Words(NamedTuple):
-    """The allowed words in lexicographic order, in float64; `beliefs[:, t]` are the beliefs after t tokens."""
+    """The allowed words in lexicographic order, in float64; `beliefs[:, t]` are the beliefs after t tokens.
+
+    Attributes:
+        tokens: The allowed words.
+        probabilities: The probability of each.
+        beliefs: The belief after each of its prefixes, the empty one first.
+    """
 
     tokens: Int[np.ndarray, "word time"]
     probabilities: Float[np.ndarray, " word"]

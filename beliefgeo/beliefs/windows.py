@@ -14,7 +14,12 @@ _LEAST_COUNT = 10
 
 
 class Sequences(NamedTuple):
-    """Tokens `[batch, time]`, -1 after the end of a shorter sequence, and the names of 0..V-1 if there are names."""
+    """Tokens `[batch, time]`, -1 after the end of a shorter sequence, and the names of 0..V-1 if there are names.
+
+    Attributes:
+        tokens: Numbers from 0, and -1 after the end.
+        names: The names of the tokens, if there are names.
+    """
 
     tokens: Int[np.ndarray, "batch time"]
     names: tuple[str, ...] | None

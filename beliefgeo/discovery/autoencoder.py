@@ -32,17 +32,24 @@ _NOISE = 1e-3
 
 
 class SparseAutoencoder(eqx.Module):
-    """A fitted autoencoder, in the unit of the activations."""
+    """A fitted autoencoder, in the unit of the activations.
+
+    Attributes:
+        encoder: What each latent reads.
+        offset: What is added to each latent.
+        decoder: Directions of length 1.
+        bias: The activations where no latent is active.
+        active: The number of latents that are kept in every row, the largest; where all are negative, a code may be
+            negative.
+        unexplained: The fraction of the weighted variance of the activations that the reconstruction leaves.
+    """
 
     encoder: Float[Array, "width latent"]
     offset: Float[Array, " latent"]
     decoder: Float[Array, "latent width"]
-    """Directions of length 1."""
     bias: Float[Array, " width"]
     active: int = eqx.field(static=True)
-    """The number of latents that are kept in every row, the largest; where all are negative, a code may be negative."""
     unexplained: float
-    """The fraction of the weighted variance of the activations that the reconstruction leaves."""
 
     def encode(self, activations: ArrayLike) -> Float[Array, "row latent"]:
         """The codes of activations `[row, width]`, at most `active` of them not 0 in each row.

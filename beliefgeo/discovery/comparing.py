@@ -17,21 +17,24 @@ _RCOND = 1e-7
 
 
 class Comparison(NamedTuple):
-    """How far a process is from the true process."""
+    """How far a process is from the true process.
+
+    Attributes:
+        divergence: KL from the words of the true process to those of the other, nats a token.
+        total_variation: Of the words.
+        most_negative: The least probability that the process found gives to any word of the length or shorter.
+        operators: |S^-1 T_found S - T| / |T| with S the map of states by which both predict the same; None if the
+            dimensions differ or S is singular.
+        eigenvalues: Of the mean dynamics found, largest modulus first, of equal moduli the largest angle.
+        true_eigenvalues: Of the true process, in its minimal linear dimension.
+    """
 
     divergence: float
-    """KL from the words of the true process to those of the other, nats a token."""
     total_variation: float
-    """Of the words."""
     most_negative: float
-    """The least probability that the process found gives to any word of the length or shorter."""
     operators: float | None
-    """|S^-1 T_found S - T| / |T| with S the map of states by which both predict the same; None if the dimensions differ
-    or S is singular."""
     eigenvalues: Complex[np.ndarray, " found"]
-    """Of the mean dynamics found, largest modulus first, of equal moduli the largest angle."""
     true_eigenvalues: Complex[np.ndarray, " state"]
-    """Of the true process, in its minimal linear dimension."""
 
 
 def compare_processes(process: Observer, found: Observer, length: int) -> Comparison:

@@ -13,13 +13,16 @@ from beliefgeo.arrays import ArrayLike
 
 
 class Simplex(NamedTuple):
-    """A simplex that holds a cloud."""
+    """A simplex that holds a cloud.
+
+    Attributes:
+        vertices: The archetypes: every point is a mixture of these.
+        fill: The volume of the cloud's convex hull as a share of the simplex: 1 if the cloud reaches every corner; at
+            most .605 for a disc, .368 for a ball.
+    """
 
     vertices: Float[np.ndarray, "vertex coordinate"]
-    """The archetypes: every point is a mixture of these."""
     fill: float
-    """The volume of the cloud's convex hull as a share of the simplex: 1 if the cloud reaches every corner; at most
-    .605 for a disc, .368 for a ball."""
 
     def mixture(self, points: ArrayLike) -> Float[np.ndarray, "... vertex"]:
         """The shares of the archetypes in points `[..., coordinate]`; they add up to 1."""

@@ -19,21 +19,25 @@ class Futures(NamedTuple):
 
     `continuations` holds q(x u | w) for all words x u of length + 1 tokens, in lexicographic order: it tells both the
     future of w, and, for each token x, the future of w x.
+
+    Attributes:
+        words: The prefix w, and -1 after its end.
+        length: The number of tokens of w.
+        probabilities: q(w).
+        weights: What a row counts, in all 1: each length the same, by q(w) or by how many of the given words begin with
+            w.
+        continuations: q(x u | w).
+        vocab_size: The number of tokens.
+        future_length: The number of tokens of a future.
     """
 
     words: Int[np.ndarray, "row time"]
-    """The prefix w, and -1 after its end."""
     length: Int[np.ndarray, " row"]
-    """The number of tokens of w."""
     probabilities: Float[np.ndarray, " row"]
-    """q(w)."""
     weights: Float[np.ndarray, " row"]
-    """What a row counts, in all 1: each length the same, by q(w) or by how many of the given words begin with w."""
     continuations: Float[np.ndarray, "row continuation"]
-    """q(x u | w)."""
     vocab_size: int
     future_length: int
-    """The number of tokens of a future."""
 
     @property
     def laws(self) -> Float[np.ndarray, "row token"]:

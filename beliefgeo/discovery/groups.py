@@ -35,31 +35,38 @@ _COLUMNS = 4
 
 
 class Groups(NamedTuple):
-    """A partition of latents."""
+    """A partition of latents.
+
+    Attributes:
+        labels: 0, 1, ...; -1 for latents that are silent, code the position alone, or vary with no other latent.
+        number: The number of groups.
+        eigenvalues: Those of the normalised affinity, largest first: k of them are 1 if k groups, of two latents or
+            more, share nothing.
+        gap: The difference of the eigenvalues of the last group that counts and of the next.
+    """
 
     labels: Int[np.ndarray, " latent"]
-    """0, 1, ...; -1 for latents that are silent, code the position alone, or vary with no other latent."""
     number: int
-    """The number of groups."""
     eigenvalues: Float[np.ndarray, " grouped"]
-    """Those of the normalised affinity, largest first: k of them are 1 if k groups, of two latents or more, share
-    nothing."""
     gap: float
-    """The difference of the eigenvalues of the last group that counts and of the next."""
 
 
 class Recovery(NamedTuple):
-    """What groups know of factors: held-out R2 of linear probes."""
+    """What groups know of factors: held-out R2 of linear probes.
+
+    Attributes:
+        r2: That of each factor from each group.
+        group: The group that is assigned to each factor, each group once; -1 if there are fewer groups than factors.
+        assigned: R2 of each factor from its group; 0 for a factor without a group.
+        others: The mean R2 of each factor from all other groups.
+        dimensions: The number of principal components that hold 95% of the group's part of the reconstruction.
+    """
 
     r2: Float[np.ndarray, "group factor"]
     group: Int[np.ndarray, " factor"]
-    """The group that is assigned to each factor, each group once; -1 if there are fewer groups than factors."""
     assigned: Float[np.ndarray, " factor"]
-    """R2 of each factor from its group; 0 for a factor without a group."""
     others: Float[np.ndarray, " factor"]
-    """The mean R2 of each factor from all other groups."""
     dimensions: Int[np.ndarray, " group"]
-    """The number of principal components that hold 95% of the group's part of the reconstruction."""
 
 
 def group_latents(

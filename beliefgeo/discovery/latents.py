@@ -22,46 +22,55 @@ ALIVE = 1e-3
 
 
 class Explained(NamedTuple):
-    """Held-out R2 of each latent, or of several, given what they may be functions of; NaN for silent latents."""
+    """Held-out R2 of each latent, or of several, given what they may be functions of; NaN for silent latents.
+
+    Attributes:
+        belief: The cell of belief space.
+        linear: The belief, by a linear probe.
+        one_token: The last token.
+        two_tokens: The last two tokens.
+        three_tokens: The last three tokens.
+        position: The number of tokens read.
+    """
 
     belief: Float[np.ndarray, "*latent"]
-    """The cell of belief space."""
     linear: Float[np.ndarray, "*latent"]
-    """The belief, by a linear probe."""
     one_token: Float[np.ndarray, "*latent"]
-    """The last token."""
     two_tokens: Float[np.ndarray, "*latent"]
-    """The last two tokens."""
     three_tokens: Float[np.ndarray, "*latent"]
-    """The last three tokens."""
     position: Float[np.ndarray, "*latent"]
-    """The number of tokens read."""
 
 
 class Latents(NamedTuple):
-    """What the latents of one network are."""
+    """What the latents of one network are.
+
+    Attributes:
+        alive: Whether each latent is ever active.
+        active: The share of the weight on which each latent is active.
+        explained: R2 of each latent given beliefs, tokens and positions.
+        centroid: The mean belief where a latent is active, weighted by its absolute activation; NaN for silent latents.
+        spread: The variance of that belief, as a fraction of the variance of all beliefs: small for a tile.
+        to_corner: How far the centroid is on the way from the mean belief to a corner of the simplex, the corner to
+            which it is farthest on its way: 0 at the mean, 1 in the corner.
+        corners: The number of alive latents at least halfway to a corner.
+        recovery: Held-out R2 of the beliefs, by a linear probe of all codes.
+        pooled: R2 of all latents together, 1 - summed residual / summed variance: each counts by the variance of its
+            code.
+        mean: The means over alive latents, each latent counting once, however rare.
+        beats_tokens: The share of alive latents that the belief explains better than the last three tokens do.
+    """
 
     alive: Bool[np.ndarray, " latent"]
     active: Float[np.ndarray, " latent"]
-    """The share of the weight on which each latent is active."""
     explained: Explained
     centroid: Float[np.ndarray, "latent state"]
-    """The mean belief where a latent is active, weighted by its absolute activation; NaN for silent latents."""
     spread: Float[np.ndarray, " latent"]
-    """The variance of that belief, as a fraction of the variance of all beliefs: small for a tile."""
     to_corner: Float[np.ndarray, " latent"]
-    """How far the centroid is on the way from the mean belief to a corner of the simplex, the corner to which it is
-    farthest on its way: 0 at the mean, 1 in the corner."""
     corners: int
-    """The number of alive latents at least halfway to a corner."""
     recovery: float
-    """Held-out R2 of the beliefs, by a linear probe of all codes."""
     pooled: Explained
-    """R2 of all latents together, 1 - summed residual / summed variance: each counts by the variance of its code."""
     mean: Explained
-    """The means over alive latents, each latent counting once, however rare."""
     beats_tokens: float
-    """The share of alive latents that the belief explains better than the last three tokens do."""
 
 
 def describe_latents(

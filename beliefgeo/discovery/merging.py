@@ -21,21 +21,26 @@ _FOLLOWED = 0.9
 
 
 class States(NamedTuple):
-    """States of equal futures; the heaviest prefix of a state stands for it, and state 0 is the heaviest."""
+    """States of equal futures; the heaviest prefix of a state stands for it, and state 0 is the heaviest.
+
+    Attributes:
+        state: The state of each prefix.
+        laws: The weighted mean law of the next token.
+        successors: The state after each token, by the weight of the prefixes; -1 if the model never, or hardly ever,
+            emits it.
+        recurrent: The states that lead to one another and nowhere else, of several such sets the heaviest: the causal
+            states.
+        process: The unifilar machine of the recurrent states; None if there is no closed set of states.
+        dropped: The largest probability, from a recurrent state, of tokens whose successors are not known; the machine
+            lacks these tokens, which are those that lead to prefixes that were dropped.
+    """
 
     state: Int[np.ndarray, " row"]
-    """The state of each prefix."""
     laws: Float[np.ndarray, "state token"]
-    """The weighted mean law of the next token."""
     successors: Int[np.ndarray, "state token"]
-    """The state after each token, by the weight of the prefixes; -1 if the model never, or hardly ever, emits it."""
     recurrent: Int[np.ndarray, " recurrent"]
-    """The states that lead to one another and nowhere else, of several such sets the heaviest: the causal states."""
     process: Process | None
-    """The unifilar machine of the recurrent states; None if there is no closed set of states."""
     dropped: float
-    """The largest probability, from a recurrent state, of tokens whose successors are not known; the machine lacks
-    these tokens, which are those that lead to prefixes that were dropped."""
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -151,15 +156,19 @@ def _machine(laws: np.ndarray, successors: np.ndarray, recurrent: np.ndarray) ->
 
 
 class Plateau(NamedTuple):
-    """The numbers of states at tolerances, and where they settle."""
+    """The numbers of states at tolerances, and where they settle.
+
+    Attributes:
+        tolerances: The tolerances that were tried, in total variation.
+        counts: The number of states and of recurrent states at each tolerance.
+        settled: The numbers that hold over the widest range of tolerances, if that is a decade or more; else None.
+        between: The smallest and largest of these tolerances.
+    """
 
     tolerances: Float[np.ndarray, " tolerance"]
     counts: Int[np.ndarray, "tolerance kind"]
-    """The number of states and of recurrent states at each tolerance."""
     settled: tuple[int, int] | None
-    """The numbers that hold over the widest range of tolerances, if that is a decade or more; else None."""
     between: tuple[float, float] | None
-    """The smallest and largest of these tolerances."""
 
 
 def state_plateau(futures: Futures, tolerances: ArrayLike | None = None) -> Plateau:

@@ -17,24 +17,29 @@ _MIXTURES = 8
 
 
 class MooreForm(NamedTuple):
-    """Jointly diagonal matrices T^-1 T^(x), and what they say."""
+    """Jointly diagonal matrices T^-1 T^(x), and what they say.
+
+    Attributes:
+        commutator: The largest |AB - BA| / (|A| |B|) of two of the matrices: 0 in a Moore form; always 0 with two
+            tokens. NaN if T is singular.
+        condition: The condition number of T: the larger, the less its inverse tells.
+        off_diagonal: The share of the matrices off the diagonal in the best joint eigenvectors; NaN without real
+            eigenvectors.
+        transition_matrix: None if the matrices have no real joint eigenvectors, or if two states emit alike, which no
+            token tells apart.
+        emission_probs: Of each state, in decreasing order of the probability of token 0.
+        process: The HMM, if the numbers are probabilities to within the tolerance; else None.
+        vertices: Each state in the coordinates of the process given, with readout 1: the corners of a simplex that
+            holds its beliefs.
+    """
 
     commutator: float
-    """The largest |AB - BA| / (|A| |B|) of two of the matrices: 0 in a Moore form; always 0 with two tokens. NaN if T
-    is singular."""
     condition: float
-    """The condition number of T: the larger, the less its inverse tells."""
     off_diagonal: float
-    """The share of the matrices off the diagonal in the best joint eigenvectors; NaN without real eigenvectors."""
     transition_matrix: Float[np.ndarray, "state next_state"] | None
-    """None if the matrices have no real joint eigenvectors, or if two states emit alike, which no token tells apart."""
     emission_probs: Float[np.ndarray, "state token"] | None
-    """Of each state, in decreasing order of the probability of token 0."""
     process: Process | None
-    """The HMM, if the numbers are probabilities to within the tolerance; else None."""
     vertices: Float[np.ndarray, "state coordinate"] | None
-    """Each state in the coordinates of the process given, with readout 1: the corners of a simplex that holds its
-    beliefs."""
 
 
 def moore_form(process: Observer, *, tolerance: float = 0.02) -> MooreForm:

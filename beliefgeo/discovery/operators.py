@@ -25,19 +25,23 @@ _FLOOR = 1e-9
 
 
 class Found(NamedTuple):
-    """A process read off a model."""
+    """A process read off a model.
+
+    Attributes:
+        process: Its states are (1, y): the readout is (1, 0, ..).
+        dimension: The number of dimensions of y.
+        divergences: KL from the model's words to those of the process of 0, 1, 2, .. dimensions, nats a token.
+        unexplained: The share of the divergence from independent tokens that is left by the process of the dimension
+            that `choose_dimension` names, or that was asked for. Above 1% no dimension is chosen by itself.
+        points: y after each prefix.
+        subspace: The directions in which futures differ, from which the process was read.
+    """
 
     process: Process
-    """Its states are (1, y): the readout is (1, 0, ..)."""
     dimension: int
-    """The number of dimensions of y."""
     divergences: Float[np.ndarray, " dimension"]
-    """KL from the model's words to those of the process of 0, 1, 2, .. dimensions, nats a token."""
     unexplained: float
-    """The share of the divergence from independent tokens that is left by the process of the dimension that
-    `choose_dimension` names, or that was asked for. Above 1% no dimension is chosen by itself."""
     points: Float[np.ndarray, "row dimension"]
-    """y after each prefix."""
     subspace: PredictiveSubspace
 
 

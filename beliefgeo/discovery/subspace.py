@@ -15,15 +15,18 @@ _RCOND = 1e-5
 
 
 class PredictiveSubspace(NamedTuple):
-    """Directions of decreasing share in what the past tells of the future."""
+    """Directions of decreasing share in what the past tells of the future.
+
+    Attributes:
+        mean: Of the futures' probabilities, or of the activations.
+        directions: y = (feature - mean) @ directions.
+        singular_values: Of the scaled laws of the futures; squared, they add up to a chi-squared of past and future,
+            less what is floored.
+    """
 
     mean: Float[np.ndarray, " feature"]
-    """Of the futures' probabilities, or of the activations."""
     directions: Float[np.ndarray, "feature direction"]
-    """y = (feature - mean) @ directions."""
     singular_values: Float[np.ndarray, " direction"]
-    """Of the scaled laws of the futures; squared, they add up to a chi-squared of past and future, less what is
-    floored."""
 
     def points(self, features: ArrayLike, dimension: int) -> Float[np.ndarray, "... dimension"]:
         """The coordinates y of futures, or activations, in the leading directions."""

@@ -14,27 +14,32 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train, and how."""
+    """How long to train, and how.
+
+    Attributes:
+        steps: The number of optimiser steps, a multiple of `chunk`.
+        batch: The number of sequences in a step.
+        learning_rate: The peak learning rate.
+        optimizer: nadam and muon warm up over a twentieth of the steps and decay to zero along a cosine; the others
+            keep a fixed rate. muon turns the matrices between embedding and unembedding; the other parameters follow
+            nadam.
+        weight_decay: The decoupled weight decay, times the rate, of adamw and of muon's matrices; default 1e-4 for
+            adamw, else 0.
+        data: samples: every step draws fresh sequences. quasirandom: sequences of the same law that together are spread
+            evenly over the words, with less noise. laws: fresh sequences whose targets are the exact laws of the next
+            token, with the same gradient on average but without the noise of the drawn token. words: every step uses
+            all words, weighted by their exact probabilities.
+        chunk: The number of steps in one compiled call; reports and checkpoints come between calls.
+        snapshots: The approximate number of log-spaced checkpoints to study, besides the untrained network.
+        seeds: The number of networks trained side by side in one program.
+    """
 
     steps: int = 3000
-    """The number of optimiser steps, a multiple of `chunk`."""
     batch: int = 64
-    """The number of sequences in a step."""
     learning_rate: float = 2e-3
-    """The peak learning rate."""
     optimizer: Literal["nadam", "muon", "adam", "adamw", "sgd"] = "nadam"
-    """nadam and muon warm up over a twentieth of the steps and decay to zero along a cosine; the others keep a fixed
-    rate. muon turns the matrices between embedding and unembedding; the other parameters follow nadam."""
     weight_decay: float | None = None
-    """The decoupled weight decay, times the rate, of adamw and of muon's matrices; default 1e-4 for adamw, else 0."""
     data: Literal["samples", "quasirandom", "laws", "words"] = "samples"
-    """samples: every step draws fresh sequences. quasirandom: sequences of the same law that together are spread evenly
-    over the words, with less noise. laws: fresh sequences whose targets are the exact laws of the next token, with the
-    same gradient on average but without the noise of the drawn token. words: every step uses all words, weighted by
-    their exact probabilities."""
     chunk: int = 100
-    """The number of steps in one compiled call; reports and checkpoints come between calls."""
     snapshots: int = 2
-    """The approximate number of log-spaced checkpoints to study, besides the untrained network."""
     seeds: int = 1
-    """The number of networks trained side by side in one program."""

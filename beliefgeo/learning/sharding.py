@@ -18,12 +18,17 @@ from beliefgeo.learning.training import Metrics, Training, TrainState
 
 
 class Spread(NamedTuple):
-    """`init(keys, sources)` and `advance(state)` for all seeds at once, compiled for all devices present."""
+    """`init(keys, sources)` and `advance(state)` for all seeds at once, compiled for all devices present.
+
+    Attributes:
+        init: From keys and sources to the state of all seeds.
+        advance: From that state to the next, with metrics.
+        abstract: Shape, dtype and sharding of every leaf of the state.
+    """
 
     init: Any
     advance: Any
     abstract: TrainState
-    """Shape, dtype and sharding of every leaf of the state."""
 
 
 def mesh(seeds: int) -> Mesh:

@@ -17,30 +17,47 @@ class Batch(NamedTuple):
     """Token sequences to learn, and the loss that the best possible predictor has on these very tokens.
 
     Weights sum to 1 over the sequences, such as the probabilities of all words; by default all sequences count equally.
+
+    Attributes:
+        tokens: The sequences, with the token to predict after the last.
+        floor: The mean loss of the best predictor on these tokens, in nats.
+        weights: What each sequence counts.
+        laws: The exact law of each token given the tokens before it; if given, it is the target instead of the drawn
+            token.
     """
 
     tokens: Int[Array, "batch time_plus_1"]
     floor: Float[Array, ""]
     weights: Float[Array, " batch"] | None = None
     laws: Float[Array, "batch time vocab"] | None = None
-    """The exact law of each token given the tokens before it; if given, it is the target instead of the drawn token."""
 
 
 class TrainState(NamedTuple):
-    """Everything a later step depends on: two states that are equal have the same future."""
+    """Everything a later step depends on: two states that are equal have the same future.
+
+    Attributes:
+        params: The parameters of the network.
+        optimizer: The state of the optimiser.
+        step: The number of steps done.
+        key: The key from which the data of each step follow.
+        source: What the data are drawn from, if it differs between networks trained side by side.
+    """
 
     params: Any
     optimizer: Any
     step: Int[Array, ""]
     key: PRNGKeyArray
     source: Any = None
-    """What the data are drawn from, if it differs between networks trained side by side."""
 
 
 class Metrics(NamedTuple):
     """The mean cross-entropy of each step in nats per token, and its excess above the floor of the same tokens.
 
     The excess has far less noise than the loss: lucky tokens move both the loss and the floor.
+
+    Attributes:
+        loss: The mean cross-entropy, in nats.
+        excess: How far it is above the floor of the same tokens.
     """
 
     loss: Float[Array, " step"]
@@ -48,7 +65,12 @@ class Metrics(NamedTuple):
 
 
 class Training(NamedTuple):
-    """`init(key, source) -> TrainState` and `advance(state) -> (TrainState, Metrics)`, both pure: jit and vmap them."""
+    """`init(key, source) -> TrainState` and `advance(state) -> (TrainState, Metrics)`, both pure: jit and vmap them.
+
+    Attributes:
+        init: From a key and a source to the state before the first step.
+        advance: From a state to the state a chunk of steps later, with the metrics of these steps.
+    """
 
     init: Callable[..., TrainState]
     advance: Callable[[TrainState], tuple[TrainState, Metrics]]

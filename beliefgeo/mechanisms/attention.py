@@ -20,7 +20,13 @@ from beliefgeo.reading.rows import Rows
 
 
 class Decay(NamedTuple):
-    """The fit scale * zeta^lag, with the standard error of zeta."""
+    """The fit scale * zeta^lag, with the standard error of zeta.
+
+    Attributes:
+        zeta: The factor a step of lag.
+        error: The standard error of zeta.
+        scale: The fitted value at lag 0.
+    """
 
     zeta: float
     error: float

@@ -18,16 +18,19 @@ _EQUAL = 1e-6
 
 
 class Pairs(NamedTuple):
-    """Prefixes, and for each the belief that is to replace its own."""
+    """Prefixes, and for each the belief that is to replace its own.
+
+    Attributes:
+        row: The row of the prefix.
+        word: A word that begins with the prefix, drawn from all of them: later positions read it.
+        beliefs: The belief to be written.
+        source: The row of a prefix that reaches the belief; None if the belief was not taken from a prefix.
+    """
 
     row: Int[np.ndarray, " pair"]
-    """The row of the prefix."""
     word: Int[np.ndarray, " pair"]
-    """A word that begins with the prefix, drawn from all of them: later positions read it."""
     beliefs: Float[np.ndarray, "pair state"]
-    """The belief to be written."""
     source: Int[np.ndarray, " pair"] | None = None
-    """The row of a prefix that reaches the belief; None if the belief was not taken from a prefix."""
 
 
 def reachable(key: PRNGKeyArray, rows: Rows, length: int, count: int) -> Pairs:

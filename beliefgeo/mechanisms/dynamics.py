@@ -27,16 +27,19 @@ _FLOOR = 1e-6
 
 
 class Steps(NamedTuple):
-    """R2 of predictions of the next points from the points before: rows whose parent is a row, by probability."""
+    """R2 of predictions of the next points from the points before: rows whose parent is a row, by probability.
+
+    Attributes:
+        exact: By the exact map of the process, from the probed belief.
+        projective: By the best map z T^(x) / (z T^(x) readout) for each token, fitted with the network's laws.
+        affine: By the best affine map for each token.
+        token: By the token alone.
+    """
 
     exact: float
-    """By the exact map of the process, from the probed belief."""
     projective: float
-    """By the best map z T^(x) / (z T^(x) readout) for each token, fitted with the network's laws."""
     affine: float
-    """By the best affine map for each token."""
     token: float
-    """By the token alone."""
 
 
 def one_step(process: Observer, seen: ArrayLike, laws: ArrayLike, rows: Rows) -> Steps:
@@ -154,14 +157,17 @@ def _fit_maps(points: np.ndarray, laws: np.ndarray, rows: Rows) -> Float[np.ndar
 
 
 class Dynamics(NamedTuple):
-    """A process read off a network, beside the true process."""
+    """A process read off a network, beside the true process.
+
+    Attributes:
+        divergence: KL from the true process to the process read, nats a token over the words of the rows.
+        eigenvalues: Of the mean dynamics, largest modulus first.
+        matrices: |T_read - T| / |T| in the coordinates of the beliefs; None where the dimensions differ.
+    """
 
     divergence: float
-    """KL from the true process to the process read, nats a token over the words of the rows."""
     eigenvalues: Complex[np.ndarray, " dimension"]
-    """Of the mean dynamics, largest modulus first."""
     matrices: float | None
-    """|T_read - T| / |T| in the coordinates of the beliefs; None where the dimensions differ."""
 
 
 def compare_dynamics(process: Observer, read: Process, points: ArrayLike, rows: Rows) -> Dynamics:
@@ -216,13 +222,17 @@ def chained_laws(process: Process, rows: Rows) -> Float[np.ndarray, "row token"]
 
 
 class OwnWords(NamedTuple):
-    """The words that a network would write, beside the words of the process."""
+    """The words that a network would write, beside the words of the process.
+
+    Attributes:
+        divergence: KL from the process to the network over the longest words, nats for each predicted token.
+        total_variation: That of the laws of the longest words.
+        impossible: The probability that the network gives to words that the process never emits.
+    """
 
     divergence: float
-    """KL from the process to the network over the longest words, nats for each predicted token."""
     total_variation: float
     impossible: float
-    """The probability that the network gives to words that the process never emits."""
 
 
 def own_words(log_laws: ArrayLike, rows: Rows) -> OwnWords:

@@ -19,7 +19,12 @@ from beliefgeo.probes.weighted import as_reals, check_weights, lengths, only_rou
 
 
 class Modes(NamedTuple):
-    """Directions u with T u = zeta u except the readout, largest |zeta| first; a belief's part is belief @ u."""
+    """Directions u with T u = zeta u except the readout, largest |zeta| first; a belief's part is belief @ u.
+
+    Attributes:
+        zeta: The eigenvalues of the mean dynamics, without the 1.
+        directions: Their right eigenvectors.
+    """
 
     zeta: Float[np.ndarray, " mode"]
     directions: Float[np.ndarray, "state mode"]

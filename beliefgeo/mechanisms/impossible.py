@@ -21,15 +21,19 @@ from beliefgeo.reading.rows import Rows, rows
 
 
 class Impossible(NamedTuple):
-    """All prefixes of a length or less, which of them are impossible, and what hypotheses believe after each."""
+    """All prefixes of a length or less, which of them are impossible, and what hypotheses believe after each.
+
+    Attributes:
+        rows: Every sequence of tokens counts equally; the beliefs and laws in it mean nothing.
+        impossible: Whether the process never emits the prefix.
+        beliefs: By hypothesis.
+        laws: The next-token laws of these beliefs.
+    """
 
     rows: Rows
-    """Every sequence of tokens counts equally; the beliefs and laws in it mean nothing."""
     impossible: Bool[np.ndarray, " row"]
     beliefs: dict[str, Float[np.ndarray, "row state"]]
-    """By hypothesis."""
     laws: dict[str, Float[np.ndarray, "row token"]]
-    """The next-token laws of these beliefs."""
 
 
 def impossible_words(process: Observer, length: int, *, noise: float = 0.01) -> Impossible:

@@ -40,7 +40,17 @@ _EQUAL = 1e-6
 
 
 class Encoding(NamedTuple):
-    """How a site holds beliefs: activations, the affine probe, and the covariance that edits move along."""
+    """How a site holds beliefs: activations, the affine probe, and the covariance that edits move along.
+
+    Attributes:
+        features: The activations of each prefix.
+        beliefs: The belief after it.
+        length: The number of its tokens.
+        shares: What each prefix counts; these sum to 1.
+        kernel: The affine probe, features @ kernel + bias.
+        bias: Its constant.
+        covariance: That of the features, by shares.
+    """
 
     features: Float[np.ndarray, "row feature"]
     beliefs: Float[np.ndarray, "row state"]
@@ -170,21 +180,23 @@ def random_change(
 class CausalScore(NamedTuple):
     """The law after an edit, at the edited position and after 1, 2, ... more tokens, beside Bayes.
 
-    Law = a Bayes(b') + c Bayes(b) + a constant for each token, fitted over pairs: a = 1 and c = 0 if the prediction
-    follows the new belief b', a = 0 and c = 1 if it stays with the old belief b. Where both beliefs predict the same in
-    all pairs, `a`, `c` and `closed` are NaN.
+    Law = a Bayes(b') + c Bayes(b) + constants, over pairs; a, c, closed are NaN where both beliefs predict the same.
+
+    Attributes:
+        a: 1 if the prediction follows the new belief b', 0 if it stays with the old belief b.
+        c: 0 if it follows the new belief, 1 if it stays.
+        closed: 1 - KL / KL without the edit, KL from Bayes(b') to the network's law.
+        total_variation: The mean total variation between the law and Bayes(b').
+        moved: The mean total variation between the law after the edit and the network's law without it.
+        divergence: The mean KL from Bayes(b') to the network's law without the edit, in nats: what there is to close.
     """
 
     a: Float[np.ndarray, " ahead"]
     c: Float[np.ndarray, " ahead"]
     closed: Float[np.ndarray, " ahead"]
-    """1 - KL / KL without the edit, KL from Bayes(b') to the network's law."""
     total_variation: Float[np.ndarray, " ahead"]
-    """The mean total variation between the law and Bayes(b')."""
     moved: Float[np.ndarray, " ahead"]
-    """The mean total variation between the law after the edit and the network's law without it."""
     divergence: Float[np.ndarray, " ahead"]
-    """The mean KL from Bayes(b') to the network's law without the edit, in nats: what there is to close."""
 
 
 def effect(
@@ -221,18 +233,15 @@ def effect(
     check_belief(process, pairs.beliefs)
     position, tokens = rows.position[pairs.row], rows.tokens[pairs.word]
     if not 0 <= ahead < tokens.shape[1] - position.max():
-        raise ValueError(
-            f"ahead must be from 0 to {tokens.shape[1] - position.max() - 1}, the tokens that follow the prefixes; got "
-            f"{ahead}"
-        )
+        most = tokens.shape[1] - position.max() - 1
+        raise ValueError(f"ahead must be from 0 to {most}, the tokens that follow the prefixes; got {ahead}")
     tokens = tokens[:, : position.max() + ahead + 1]
     edited, where = _written(tokens.shape, position, np.asarray(values, np.float32))
     after, before = (
         np.exp(np.asarray(resume(network, params, tokens, site, edited, where=chosen), np.float64))
         for chosen in (where, np.zeros_like(where))
     )
-    vocab = rows.laws.shape[1]
-    scores = []
+    vocab, scores = rows.laws.shape[1], []
     shares = rows.probabilities[pairs.row] if weights is None else np.asarray(weights, np.float64)
     for step, (wanted, old) in enumerate(_laws_ahead(process, rows, pairs, ahead)):
         at = np.arange(len(position)), position + step

@@ -29,41 +29,49 @@ from beliefgeo.reading.rows import Rows
 
 
 class Heads(NamedTuple):
-    """The heads of the first layer, ordered by their attention to even lags, largest first."""
+    """The heads of the first layer, ordered by their attention to even lags, largest first.
+
+    Attributes:
+        by_lag: Mean attention of the last position.
+        by_lag_of_4: Mean attention of the last position in words of length 4.
+        decay: The fitted fading, over lags 1 to 4, because the embedding brings lag 0 too. For two heads and a negative
+            zeta the lags are 2, 4, 6 and 1, 3, 5.
+        decay_error: The standard error of the fading.
+        values: What each head adds for a token, seen through the probe.
+        cosine: The cosine between values and evidence, mean over tokens.
+        weight_by_lag: The measured weight of evidence: by regression of the residual on the tokens' evidence.
+        weight_by_mean_attention: The weight of evidence computed from values, embedding and mean attention.
+    """
 
     by_lag: Float[Array, "head lag"]
-    """Mean attention of the last position."""
     by_lag_of_4: Float[Array, "head lag"]
-    """Mean attention of the last position in words of length 4."""
     decay: Float[np.ndarray, " head"]
-    """The fitted fading, over lags 1 to 4, because the embedding brings lag 0 too. For two heads and a negative zeta
-    the lags are 2, 4, 6 and 1, 3, 5."""
     decay_error: Float[np.ndarray, " head"]
     values: Float[Array, "head token state"]
-    """What each head adds for a token, seen through the probe."""
     cosine: Float[Array, " head"]
-    """The cosine between values and evidence, mean over tokens."""
     weight_by_lag: Float[Array, " lag"]
-    """The measured weight of evidence: by regression of the residual on the tokens' evidence."""
     weight_by_mean_attention: Float[Array, " lag"]
-    """The weight of evidence computed from values, embedding and mean attention."""
 
 
 class Factors(NamedTuple):
-    """How evidence about each factor fades, in words of the full length; heads with the shortest lags come first."""
+    """How evidence about each factor fades, in words of the full length; heads with the shortest lags come first.
+
+    Attributes:
+        by_lag: Mean attention of the last position.
+        moves: How much attention moves with the words.
+        constrained_r2: R2 of the probe of constrained beliefs, in sample.
+        weight: The measured weight of evidence: by regression of the residual on the tokens' evidence.
+        weight_by_mean_attention: The weight of evidence computed from values, embedding and mean attention.
+        zeta: zeta fitted to `weight` from lag 1 to the last lag but one.
+        zeta_by_mean_attention: The same for `weight_by_mean_attention`.
+    """
 
     by_lag: Float[Array, "head lag"]
-    """Mean attention of the last position."""
     moves: Float[Array, " head"]
-    """How much attention moves with the words."""
     constrained_r2: Float[Array, ""]
-    """R2 of the probe of constrained beliefs, in sample."""
     weight: Float[np.ndarray, "factor lag"]
-    """The measured weight of evidence: by regression of the residual on the tokens' evidence."""
     weight_by_mean_attention: Float[np.ndarray, "factor lag"]
-    """The weight of evidence computed from values, embedding and mean attention."""
     zeta: Float[np.ndarray, " factor"]
-    """zeta fitted to `weight` from lag 1 to the last lag but one."""
     zeta_by_mean_attention: Float[np.ndarray, " factor"]
 
 

@@ -15,16 +15,19 @@ _CELLS = {"rnn": nn.SimpleCell, "gru": nn.GRUCell, "lstm": nn.OptimizedLSTMCell}
 
 @dataclass(frozen=True)
 class RecurrentConfig:
-    """Sizes of a stack of recurrent layers; the defaults are from Riechers, Elliott, Shai 2507.07432."""
+    """Sizes of a stack of recurrent layers; the defaults are from Riechers, Elliott, Shai 2507.07432.
+
+    Attributes:
+        vocab_size: The number of tokens that the network reads, as one-hot vectors, and predicts.
+        cell: A vanilla RNN (tanh), a gated recurrent unit, or long short-term memory.
+        layers: The number of layers; each takes the outputs of the layer below.
+        width: The hidden width of each layer.
+    """
 
     vocab_size: int = 3
-    """The number of tokens that the network reads, as one-hot vectors, and predicts."""
     cell: Literal["rnn", "gru", "lstm"] = "lstm"
-    """A vanilla RNN (tanh), a gated recurrent unit, or long short-term memory."""
     layers: int = 4
-    """The number of layers; each takes the outputs of the layer below."""
     width: int = 64
-    """The hidden width of each layer."""
 
 
 class Recurrent(nn.Module):
@@ -39,6 +42,9 @@ class Recurrent(nn.Module):
     >>> logits, activations = network.apply(network.init(jax.random.key(0), tokens), tokens)
     >>> logits.shape, activations["resid_post"].shape
     ((3, 3), (4, 3, 64))
+
+    Attributes:
+        config: Its sizes.
     """
 
     config: RecurrentConfig

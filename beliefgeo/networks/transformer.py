@@ -19,26 +19,30 @@ _AtSite = Callable[[str, Array], Array]
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Sizes of a decoder-only transformer, with pre-LayerNorm or none; the defaults are from Shai et al. 2405.15943."""
+    """Sizes of a decoder-only transformer, with pre-LayerNorm or none; the defaults are from Shai et al. 2405.15943.
+
+    Attributes:
+        vocab_size: The number of tokens that the network reads and predicts.
+        context: The longest sequence that the network reads (positions are learned).
+        layers: The number of blocks.
+        width: The width of the residual stream.
+        heads: The number of attention heads in each block.
+        head_width: The width of each head, independent of the model's width.
+        mlp_width: The hidden width of each block's MLP; 0 for blocks of attention only.
+        activation: The nonlinearity of the MLP.
+        layer_norm: Whether the inputs of each attention, each MLP and the unembedding are normalised; else they are the
+            residual.
+    """
 
     vocab_size: int = 3
-    """The number of tokens that the network reads and predicts."""
     context: int = 10
-    """The longest sequence that the network reads (positions are learned)."""
     layers: int = 4
-    """The number of blocks."""
     width: int = 64
-    """The width of the residual stream."""
     heads: int = 1
-    """The number of attention heads in each block."""
     head_width: int = 8
-    """The width of each head, independent of the model's width."""
     mlp_width: int = 256
-    """The hidden width of each block's MLP; 0 for blocks of attention only."""
     activation: Literal["relu", "gelu"] = "relu"
-    """The nonlinearity of the MLP."""
     layer_norm: bool = True
-    """Whether the inputs of each attention, each MLP and the unembedding are normalised; else they are the residual."""
 
 
 class Transformer(nn.Module):
@@ -54,6 +58,9 @@ class Transformer(nn.Module):
     >>> logits, activations = network.apply(network.init(jax.random.key(0), tokens), tokens)
     >>> logits.shape, activations["resid_post"].shape
     ((3, 3), (4, 3, 64))
+
+    Attributes:
+        config: Its sizes.
     """
 
     config: TransformerConfig

@@ -5,7 +5,6 @@ Give the axes its title before the graph: a title moves the frame.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from fractions import Fraction
 from itertools import product
 from typing import Any, NamedTuple, cast
 
@@ -29,7 +28,13 @@ _CROWD = 24  # with more arrows than this, only those at least a quarter as like
 
 
 class Sheet(NamedTuple):
-    """An axes with one data unit per point, and the corners of the rectangle to draw in."""
+    """An axes with one data unit per point, and the corners of the rectangle to draw in.
+
+    Attributes:
+        axes: Where to draw.
+        low: The lower left corner.
+        high: The upper right corner.
+    """
 
     axes: Axes
     low: Float[np.ndarray, "2"]
@@ -37,7 +42,16 @@ class Sheet(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One arrow, which may stand for several tokens."""
+    """One arrow, which may stand for several tokens.
+
+    Attributes:
+        source: The state that it leaves.
+        target: The state that it enters.
+        label: What is written beside it.
+        weight: Its probability: heavier arrows are drawn stronger.
+        color: Its colour.
+        dash: Its dashes, as matplotlib takes them.
+    """
 
     source: int
     target: int
@@ -104,31 +118,6 @@ def widest(axes: Axes, labels: Sequence[str]) -> Float[np.ndarray, "2"]:
     for text in texts:
         text.remove()
     return extents.max(0)
-
-
-def arrow_label(probabilities: Float[np.ndarray, " token"], tokens: list[str]) -> str:
-    """A line for each token: the likeliest three, and how many more there are."""
-    likeliest = [x for x in np.argsort(-abs(probabilities), kind="stable") if abs(probabilities[x]) > ROUNDING]
-    shown = sorted(likeliest if len(likeliest) == 4 else likeliest[:3])  # a fourth takes no more room than its count
-    numbers = [short_number(float(probabilities[x])) for x in shown]
-    lines = [tokens[x] if text == "1" else f"{tokens[x]}: {text}" for x, text in zip(shown, numbers, strict=True)]
-    more = [f"+{len(likeliest) - len(shown)} more"] if len(likeliest) > len(shown) else []
-    return "\n".join(lines + more)
-
-
-def short_number(value: float) -> str:
-    """A probability in few characters.
-
-    >>> [short_number(value) for value in (0.5, 2 / 3, 0.35, 1 / 15, 0.0312, -0.25, 0.9999)]
-    ['1/2', '2/3', '.35', '1/15', '.031', '−1/4', '.9999']
-    """
-    sign, size = "−" if value < 0 else "", abs(value)
-    simple = Fraction(size).limit_denominator(16)
-    exact = abs(size - simple) < 1e-6
-    if exact and (simple.denominator <= 4 or abs(100 * size - round(100 * size)) > 1e-4):
-        return sign + str(simple)
-    text = next(text for digits in (2, 4, 6) if (text := f"{size:.{digits}g}") != "1")
-    return sign + (text[1:] if text.startswith("0.") else text)
 
 
 def _circle(axes: Axes, centre: Float[np.ndarray, "2"], radius: float, name: str, filled: bool) -> None:

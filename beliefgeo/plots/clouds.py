@@ -20,7 +20,14 @@ _TURN = np.array([[0.99, 0.139, 0.0], [-0.052, 0.371, 0.927]])
 
 
 class Plane(NamedTuple):
-    """How beliefs are laid in a plane, and what is drawn around them."""
+    """How beliefs are laid in a plane, and what is drawn around them.
+
+    Attributes:
+        origin: The belief at (0, 0).
+        axes: The two directions, as columns.
+        edges: Lines around the beliefs, each by its ends in the plane.
+        label: What the plane is.
+    """
 
     origin: Float[np.ndarray, " state"]
     axes: Float[np.ndarray, "state 2"]

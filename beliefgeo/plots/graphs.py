@@ -15,14 +15,13 @@ from beliefgeo.plots.arrows import (
     ROUNDING,
     Move,
     Sheet,
-    arrow_label,
     draw_graph,
     fitting_radius,
     lay,
     mark_start,
     reach_beyond,
 )
-from beliefgeo.plots.labels import cut_names, mixed_names, names_of, roomy_radius
+from beliefgeo.plots.labels import arrow_label, cut_names, mixed_names, names_of, roomy_radius
 from beliefgeo.plots.style import BLUE, GREEN, ORANGE, PURPLE, styled
 from beliefgeo.processes.factored import require_process
 from beliefgeo.processes.process import Observer

@@ -1,12 +1,14 @@
-"""Names in circles, of states, tokens and mixed states: numbers if there are no names, and cut if they do not fit."""
+"""What is written in circles and on arrows: names, or numbers if there are no names, cut if they do not fit."""
 
 from collections.abc import Hashable, Sequence
+from fractions import Fraction
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from beliefgeo.beliefs.mixed_states import MixedStatePresentation
-from beliefgeo.plots.arrows import widest
+from beliefgeo.plots.arrows import ROUNDING, widest
 
 # The radii of circles in points: for numbers, and the largest for longer names.
 _NUMBERED, _LARGEST = 8.0, 22.0
@@ -47,3 +49,28 @@ def _cut(axes: Axes, name: str, width: float) -> str:
     while len(kept) > 2 and widest(axes, [kept])[0] > width:
         kept = kept.rstrip("…")[:-1] + "…"
     return kept
+
+
+def arrow_label(probabilities: Float[np.ndarray, " token"], tokens: list[str]) -> str:
+    """A line for each token: the likeliest three, and how many more there are."""
+    likeliest = [x for x in np.argsort(-abs(probabilities), kind="stable") if abs(probabilities[x]) > ROUNDING]
+    shown = sorted(likeliest if len(likeliest) == 4 else likeliest[:3])  # a fourth takes no more room than its count
+    numbers = [short_number(float(probabilities[x])) for x in shown]
+    lines = [tokens[x] if text == "1" else f"{tokens[x]}: {text}" for x, text in zip(shown, numbers, strict=True)]
+    more = [f"+{len(likeliest) - len(shown)} more"] if len(likeliest) > len(shown) else []
+    return "\n".join(lines + more)
+
+
+def short_number(value: float) -> str:
+    """A probability in few characters.
+
+    >>> [short_number(value) for value in (0.5, 2 / 3, 0.35, 1 / 15, 0.0312, -0.25, 0.9999)]
+    ['1/2', '2/3', '.35', '1/15', '.031', '−1/4', '.9999']
+    """
+    sign, size = "−" if value < 0 else "", abs(value)
+    simple = Fraction(size).limit_denominator(16)
+    exact = abs(size - simple) < 1e-6
+    if exact and (simple.denominator <= 4 or abs(100 * size - round(100 * size)) > 1e-4):
+        return sign + str(simple)
+    text = next(text for digits in (2, 4, 6) if (text := f"{size:.{digits}g}") != "1")
+    return sign + (text[1:] if text.startswith("0.") else text)

@@ -20,12 +20,17 @@ _CHUNK = 2**24
 
 
 class PermutationTest(NamedTuple):
-    """The held-out R2 of the beliefs, the R2 of the other targets, and how often chance does as well."""
+    """The held-out R2 of the beliefs, the R2 of the other targets, and how often chance does as well.
+
+    Attributes:
+        r2: Held-out R2 of the beliefs.
+        shuffled: Held-out R2 of each shuffle.
+        p_value: (1 + number of shuffles that score at least as well) / (1 + number of shuffles).
+    """
 
     r2: float
     shuffled: Float[np.ndarray, " shuffle"]
     p_value: float
-    """(1 + number of shuffles that score at least as well) / (1 + number of shuffles)."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,16 @@ class Control:
     >>> test = Control(shuffle_prefixes, jax.random.key(1), 20).against(found.beliefs, found, found.counts)
     >>> round(test.r2, 4), bool(test.shuffled.max() < 0.2), round(test.p_value, 4)
     (1.0, True, 0.0476)
+
+    Attributes:
+        shuffle: Targets from a key and the rows: `shuffle_prefixes`, `shuffle_unseen`, or a function of your own.
+        key: The key that draws the shuffles.
+        count: The number of shuffles, 1 or more; no p-value is below 1 / (count + 1).
     """
 
     shuffle: Callable[[PRNGKeyArray, Rows], Float[Array, "row target"]]
-    """Targets from a key and the rows: `shuffle_prefixes`, `shuffle_unseen`, or a function of your own."""
     key: PRNGKeyArray
-    """The key that draws the shuffles."""
     count: int = 1000
-    """The number of shuffles, 1 or more; no p-value is below 1 / (count + 1)."""
 
     def against(
         self, features: ArrayLike, rows: Rows, weights: ArrayLike, *, score: Predict | None = None
@@ -160,7 +167,12 @@ def shuffle_words(
 
 
 class Rank(NamedTuple):
-    """How many of the beliefs' dimensions the next-token law tells."""
+    """How many of the beliefs' dimensions the next-token law tells.
+
+    Attributes:
+        rank: The rank of the map from belief to law.
+        of: The number of dimensions of the span of the beliefs.
+    """
 
     rank: int
     of: int
@@ -187,13 +199,17 @@ def law_rank(rows: Rows) -> Rank:
 
 
 class Parts(NamedTuple):
-    """Held-out R2 of the beliefs and of their parts."""
+    """Held-out R2 of the beliefs and of their parts.
+
+    Attributes:
+        r2: R2 of the whole beliefs.
+        seen: R2 of the part that the next-token law sees.
+        unseen: R2 of the part that the law cannot see; 1 where there is no such part, as in Mess3: it does not vary.
+    """
 
     r2: float
     seen: float
-    """R2 of the part that the next-token law sees."""
     unseen: float
-    """R2 of the part that the law cannot see; 1 where there is no such part, as in Mess3: it does not vary."""
 
 
 def score_parts(features: Float[Array, "row feature"], rows: Rows, weights: ArrayLike | None = None) -> Parts:

@@ -26,37 +26,46 @@ _NEARLY_ALL = 0.95
 
 
 class Description(NamedTuple):
-    """What `describe` finds, which prints as a table. Nats and tokens."""
+    """What `describe` finds, which prints as a table. Nats and tokens.
+
+    Attributes:
+        states: The number of hidden states.
+        tokens: The number of tokens.
+        generalised: Whether the process has entries of both signs, as a quantum process has, and no hidden states.
+        classes: The number of closed classes: 1 if the process is ergodic.
+        period: The period of the hidden chain: it comes back to a state after multiples of so many steps only.
+        rank: How many dimensions of the beliefs the next-token law tells, of how many.
+        r2_by_count: R2 of the affine map from the next-token law to the belief, every word and position counting
+            equally.
+        r2_by_probability: The same R2 if prefixes count by their probability.
+        revealing: The tokens after which the hidden state is certain. If these are all tokens, the state is observable.
+        mixed_states: The number of beliefs an observer can reach; None if they are more than 10,000.
+        growth: The number of beliefs first reached after 0, 1, 2, ... tokens.
+        entropy_rate: h, where the number of mixed states is known.
+        bounds: h lies between these; the lower bound is None for a generalised process.
+        optimal_loss: The least expected loss after 1, 2, ... tokens read.
+        eigenvalues: The eigenvalues of the mean dynamics T = sum_x T^(x), largest modulus first; the second limits
+            every memory.
+        synchronization_length: The tokens in which the slowest mode of uncertainty falls e-fold; None if the mixed
+            states are not known.
+    """
 
     states: int
     tokens: int
     generalised: bool
-    """Whether the process has entries of both signs, as a quantum process has, and no hidden states."""
     classes: int
-    """The number of closed classes: 1 if the process is ergodic."""
     period: int
     rank: Rank
-    """How many dimensions of the beliefs the next-token law tells, of how many."""
     r2_by_count: float
-    """R2 of the affine map from the next-token law to the belief, every word and position counting equally."""
     r2_by_probability: float
-    """The same R2 if prefixes count by their probability."""
     revealing: list[int]
-    """The tokens after which the hidden state is certain. If these are all tokens, the state is observable."""
     mixed_states: int | None
-    """The number of beliefs an observer can reach; None if they are more than 10,000."""
     growth: Int[np.ndarray, " depth"]
-    """The number of beliefs first reached after 0, 1, 2, ... tokens."""
     entropy_rate: float | None
-    """h, where the number of mixed states is known."""
     bounds: tuple[float | None, float]
-    """h lies between these; the lower bound is None for a generalised process."""
     optimal_loss: Float[np.ndarray, " length"]
-    """The least expected loss after 1, 2, ... tokens read."""
     eigenvalues: Complex[np.ndarray, " state"]
-    """The eigenvalues of the mean dynamics T = sum_x T^(x), largest modulus first; the second limits every memory."""
     synchronization_length: float | None
-    """The tokens in which the slowest mode of uncertainty falls e-fold; None if the mixed states are not known."""
 
     @property
     def can_tell(self) -> str:

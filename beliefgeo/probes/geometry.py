@@ -12,7 +12,13 @@ from beliefgeo.probes.weighted import as_reals, lengths, only_rounding, power_of
 
 
 class PrincipalComponents(NamedTuple):
-    """Orthonormal directions of decreasing variance about the mean."""
+    """Orthonormal directions of decreasing variance about the mean.
+
+    Attributes:
+        mean: The weighted mean of the features.
+        directions: One in each row, of length 1.
+        variances: The variance along each direction.
+    """
 
     mean: Float[Array, " feature"]
     directions: Float[Array, "component feature"]

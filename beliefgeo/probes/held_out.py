@@ -37,17 +37,22 @@ class HeldOutScore(NamedTuple):
 
     Targets that vary by no more than the rounding of their mean have R2 1 if they are predicted to within that
     rounding, else 0.
+
+    Attributes:
+        mse: The mean squared error, over targets too.
+        r2: The share of the beliefs' variance that the probe explains.
+        unexplained: 1 - R2: the fraction of the beliefs' variance that the probe leaves.
+        window: The number of tokens of context whose best function leaves as much (`windows.equivalent_window`).
+        length: The numbers of tokens of `mse_per_length`.
+        mse_per_length: NaN at a length whose prefixes have no weight.
     """
 
     mse: float
     r2: float
     unexplained: float
-    """1 - R2: the fraction of the beliefs' variance that the probe leaves."""
     window: float
-    """The number of tokens of context whose best function leaves as much (`windows.equivalent_window`)."""
     length: np.ndarray
     mse_per_length: np.ndarray
-    """NaN at a length whose prefixes have no weight."""
 
 
 def held_out_folds(rows: Rows) -> Int[np.ndarray, " row"]:

@@ -21,7 +21,13 @@ from beliefgeo.probes.statistic import ProbeStatistic, merge_statistics, probe_s
 
 
 class Seen(NamedTuple):
-    """What an affine probe of a few components sees of its targets, and its R2 on the rows of the fit and held out."""
+    """What an affine probe of a few components sees of its targets, and its R2 on the rows of the fit and held out.
+
+    Attributes:
+        seen: The targets as the probe sees them.
+        r2: On the rows of the fit.
+        held_out_r2: On rows that the probe never saw.
+    """
 
     seen: Float[Array, "row target"]
     r2: Float[Array, ""]
@@ -102,14 +108,19 @@ def fit_probe_by_folds(
 
 
 class InSample(NamedTuple):
-    """Scores of probed beliefs on the rows of the fit."""
+    """Scores of probed beliefs on the rows of the fit.
+
+    Attributes:
+        rmse: The root of the mean squared error.
+        r2: The explained share of the variance.
+        cosine_r2: The cosine R2 of vectors from zero.
+        centred_cosine_r2: The cosine R2 of vectors from the means.
+    """
 
     rmse: Float[Array, ""]
     r2: Float[Array, ""]
     cosine_r2: Float[Array, ""]
-    """The cosine R2 of vectors from zero."""
     centred_cosine_r2: Float[Array, ""]
-    """The cosine R2 of vectors from the means."""
 
 
 def in_sample_scores(

@@ -25,7 +25,12 @@ from beliefgeo.probes.weighted import (
 
 
 class Probe(NamedTuple):
-    """features @ kernel + bias."""
+    """features @ kernel + bias.
+
+    Attributes:
+        kernel: What each feature counts for each target.
+        bias: What is added to each target.
+    """
 
     kernel: Float[Array, "feature target"]
     bias: Float[Array, " target"]
@@ -44,6 +49,12 @@ class Score(NamedTuple):
 
     A target that varies by no more than the rounding of its mean has R2 1 if it is predicted to within that rounding,
     else 0.
+
+    Attributes:
+        mse: The mean squared error, mean over targets.
+        r2: 1 - summed residual / summed variance.
+        mse_per_target: The mean squared error of each target.
+        r2_per_target: The explained share of each.
     """
 
     mse: Float[Array, ""]

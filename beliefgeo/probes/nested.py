@@ -33,7 +33,12 @@ RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)
 
 
 class CrossValidated(NamedTuple):
-    """Predictions of each fold's rows by a probe that never saw their fold; NaN for rows of no fold."""
+    """Predictions of each fold's rows by a probe that never saw their fold; NaN for rows of no fold.
+
+    Attributes:
+        predictions: The targets as predicted.
+        rcond: The cut-off that was chosen for each fold.
+    """
 
     predictions: Float[Array, "row target"]
     rcond: Float[Array, " fold"]

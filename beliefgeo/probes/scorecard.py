@@ -23,61 +23,84 @@ ALL = "all sites"
 
 
 class SiteScore(NamedTuple):
-    """Affine probes of the beliefs from one site, under one weighting."""
+    """Affine probes of the beliefs from one site, under one weighting.
+
+    Attributes:
+        mse: MSE in sample: on the very rows of the fit, as in papers.
+        r2: R2 in sample.
+        window: The number of tokens of context that explain as much, in sample (`equivalent_window`).
+        held_out: R2 on rows whose fold of subtrees the probe never saw, with the cut-off chosen inside the other folds.
+        held_out_window: The number of tokens of context that explain as much of the same rows.
+        mse_per_length: The held-out MSE after each number of tokens read, from 3 on.
+    """
 
     mse: float
-    """MSE in sample: on the very rows of the fit, as in papers."""
     r2: float
-    """R2 in sample."""
     window: float
-    """The number of tokens of context that explain as much, in sample (`equivalent_window`)."""
     held_out: float
-    """R2 on rows whose fold of subtrees the probe never saw, with the cut-off chosen inside the other folds."""
     held_out_window: float
-    """The number of tokens of context that explain as much of the same rows."""
     mse_per_length: Float[np.ndarray, " length"]
-    """The held-out MSE after each number of tokens read, from 3 on."""
 
 
 class Weighted(NamedTuple):
-    """A score under both weightings."""
+    """A score under both weightings.
+
+    Attributes:
+        by_count: The score where every word and position counts equally.
+        by_probability: The score where prefixes count by their probability.
+    """
 
     by_count: SiteScore
-    """The score where every word and position counts equally."""
     by_probability: SiteScore
-    """The score where prefixes count by their probability."""
 
 
 class LawAlone(NamedTuple):
-    """Scores of the exact next-token law: what a network that knew no more than the law would reach."""
+    """Scores of the exact next-token law: what a network that knew no more than the law would reach.
+
+    Attributes:
+        rank: How many of the beliefs' dimensions the law tells.
+        scores: Those of the affine map from law to belief.
+    """
 
     rank: Rank
     scores: Weighted
 
 
 class Shuffled(NamedTuple):
-    """Held-out R2 of other targets than the beliefs, where every word and position counts equally."""
+    """Held-out R2 of other targets than the beliefs, where every word and position counts equally.
+
+    Attributes:
+        r2: The mean R2 over shuffles.
+        largest: The largest R2 of a shuffle.
+        p_value: How often a shuffle does as well as the beliefs: (1 + number of shuffles that do) / (1 + number of
+            shuffles).
+    """
 
     r2: float
-    """The mean R2 over shuffles."""
     largest: float
     p_value: float
-    """How often a shuffle does as well as the beliefs: (1 + number of shuffles that do) / (1 + number of shuffles)."""
 
 
 class Scorecard(NamedTuple):
-    """Every score of one network with every control. It prints as a table, and `plots.scores.scorecard` draws it."""
+    """Every score of one network with every control. It prints as a table, and `plots.scores.scorecard` draws it.
+
+    Attributes:
+        losses: The loss above the optimum.
+        sites: The scores of every site that was read. Where there are several, the last entry is all sites side by
+            side.
+        untrained: The scores of the same sites of the untrained network, where it was given.
+        law: The scores of the exact law alone.
+        shuffled: The scores of beliefs permuted within each position, at the last site.
+        unseen: The scores where only what the next-token law cannot see is permuted, at the last site; None if it sees
+            all.
+    """
 
     losses: Losses
     sites: dict[str, Weighted]
-    """The scores of every site that was read. Where there are several, the last entry is all sites side by side."""
     untrained: dict[str, Weighted] | None
-    """The scores of the same sites of the untrained network, where it was given."""
     law: LawAlone
     shuffled: Shuffled
-    """The scores of beliefs permuted within each position, at the last site."""
     unseen: Shuffled | None
-    """The scores where only what the next-token law cannot see is permuted, at the last site; None if it sees all."""
 
     def __str__(self) -> str:
         """A table."""

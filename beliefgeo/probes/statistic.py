@@ -22,7 +22,13 @@ _BLOCK = 4096  # the number of rows summed at a time: a few megabytes, which sta
 
 
 class ProbeStatistic(NamedTuple):
-    """A sufficient statistic of weighted rows [X, Y]: total weight, mean, and R with R^T R = their scatter."""
+    """A sufficient statistic of weighted rows [X, Y]: total weight, mean, and R with R^T R = their scatter.
+
+    Attributes:
+        weight: The sum of the weights.
+        mean: The weighted mean of each column.
+        factor: R, upper triangular.
+    """
 
     weight: Float[Array, ""]
     mean: Float[Array, " column"]

@@ -24,18 +24,22 @@ from beliefgeo.reading.rows import Rows, rows_of
 
 
 class Totals(NamedTuple):
-    """The sums and statistics over all words of one length."""
+    """The sums and statistics over all words of one length.
+
+    Attributes:
+        words: The number of words.
+        gap: `loss_gap`: nats above the optimum after each number of tokens read.
+        optimal: `optimal_loss` after each number of tokens read. Nats.
+        by_count: A `ProbeStatistic` of activations and beliefs for each selected site; every word and position counts
+            equally.
+        by_probability: The same statistics weighted by the probability of the prefix.
+    """
 
     words: int
-    """The number of words."""
     gap: Float[np.ndarray, " length"]
-    """`loss_gap`: nats above the optimum after each number of tokens read."""
     optimal: Float[np.ndarray, " length"]
-    """`optimal_loss` after each number of tokens read. Nats."""
     by_count: Any
-    """A `ProbeStatistic` of activations and beliefs for each selected site; every word and position counts equally."""
     by_probability: Any
-    """The same statistics weighted by the probability of the prefix."""
 
 
 def stream_words(

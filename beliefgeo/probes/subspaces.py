@@ -144,23 +144,33 @@ def subspace_overlap(left: ArrayLike, right: ArrayLike) -> Float[Array, ""]:
 
 
 class Overlaps(NamedTuple):
-    """`subspace_overlap` of each factor with each factor."""
+    """`subspace_overlap` of each factor with each factor.
+
+    Attributes:
+        mean: The mean over pairs; NaN for one factor.
+        matrix: That of each pair; 1 on the diagonal.
+    """
 
     mean: float
-    """The mean over pairs; NaN for one factor."""
     matrix: Float[np.ndarray, "factor factor"]
 
 
 class Subspaces(NamedTuple):
-    """The dimensions that each factor moves alone and that all factors move, and the overlaps of factors."""
+    """The dimensions that each factor moves alone and that all factors move, and the overlaps of factors.
+
+    Attributes:
+        dimensions: How many directions each factor moves alone.
+        sum: Their sum.
+        union: How many directions all factors move together.
+        leading: The overlaps of the directions of largest variance.
+        whole: The overlaps of the whole subspaces.
+    """
 
     dimensions: Int[np.ndarray, " factor"]
     sum: int
     union: int
     leading: Overlaps
-    """The overlaps of the directions of largest variance."""
     whole: Overlaps
-    """The overlaps of the whole subspaces."""
 
 
 def factor_subspaces(features: ArrayLike) -> Subspaces:

@@ -12,6 +12,9 @@ class WithBos(eqx.Module):
     """A first token, then an observer.
 
     Its belief is the inner belief and a last entry: zeros and 1 before the first token, the inner belief and 0 after.
+
+    Attributes:
+        inner: The observer of the tokens that follow.
     """
 
     inner: Observer

@@ -13,7 +13,12 @@ from beliefgeo.processes.process import Observer, normalise, zero_below_rounding
 
 
 class MixtureBelief(NamedTuple):
-    """The posterior of each component, and the belief within each component; NaN where the component is excluded."""
+    """The posterior of each component, and the belief within each component; NaN where the component is excluded.
+
+    Attributes:
+        posterior: The probability of each component.
+        beliefs: The belief within each, one array a component.
+    """
 
     posterior: Float[Array, "*batch component"]
     beliefs: tuple[Float[Array, "*batch _"], ...]

@@ -25,10 +25,13 @@ _PER = "combination of the others' tokens"
 
 
 class ConditionalTransitions(eqx.Module):
-    """Factors that emit by themselves and move by the tokens of all; construct with `conditional_transitions`."""
+    """Factors that emit by themselves and move by the tokens of all; construct with `conditional_transitions`.
+
+    Attributes:
+        factors: For each factor, its process after each combination of the others' tokens; these processes emit alike.
+    """
 
     factors: tuple[Alternatives, ...]
-    """For each factor, its process after each combination of the others' tokens; these processes emit alike."""
 
     @property
     def initial(self) -> Float[Array, " state"]:
@@ -74,10 +77,13 @@ class ConditionalTransitions(eqx.Module):
 
 
 class FullyConditional(eqx.Module):
-    """Factors whose laws and moves both depend on the others' tokens; construct with `fully_conditional`."""
+    """Factors whose laws and moves both depend on the others' tokens; construct with `fully_conditional`.
+
+    Attributes:
+        factors: For each factor, its process after each combination of the others' tokens.
+    """
 
     factors: tuple[Alternatives, ...]
-    """For each factor, its process after each combination of the others' tokens."""
 
     @property
     def initial(self) -> Float[Array, " state"]:

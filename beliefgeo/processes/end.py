@@ -10,7 +10,12 @@ from beliefgeo.processes.process import Observer, Process, normalise, vocabulary
 
 
 class WithEnd(eqx.Module):
-    """An observer of sequences that may have ended; its belief is ((1 - e) inner belief, e), e = P(it has ended)."""
+    """An observer of sequences that may have ended; its belief is ((1 - e) inner belief, e), e = P(it has ended).
+
+    Attributes:
+        inner: The observer of the tokens before the end.
+        p: The probability that a token is the last.
+    """
 
     inner: Observer
     p: Float[Array, ""]

@@ -29,12 +29,15 @@ from beliefgeo.processes.process import Observer, Process, vocabulary
 
 
 class FactorTree(eqx.Module):
-    """Factors whose moves depend on their parents' tokens; construct with `factor_tree` or `chain`."""
+    """Factors whose moves depend on their parents' tokens; construct with `factor_tree` or `chain`.
+
+    Attributes:
+        factors: A root is an observer; any other factor has its process after each token of its parent.
+        parents: The number of each factor's parent, which comes before the factor; -1 for a root.
+    """
 
     factors: tuple[Observer | Alternatives, ...]
-    """A root is an observer; any other factor has its process after each token of its parent."""
     parents: tuple[int, ...] = eqx.field(static=True)
-    """The number of each factor's parent, which comes before the factor; -1 for a root."""
 
     @property
     def initial(self) -> Float[Array, " state"]:

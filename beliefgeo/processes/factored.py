@@ -25,7 +25,11 @@ from beliefgeo.processes.quantum import bloch_walk
 
 
 class Product(eqx.Module):
-    """Independent factors; construct with `product`."""
+    """Independent factors; construct with `product`.
+
+    Attributes:
+        factors: The processes; the first is the most significant digit of the token.
+    """
 
     factors: tuple[Observer, ...]
 

@@ -20,7 +20,12 @@ from beliefgeo.processes.process import Observer, Process
 
 
 class NoisyProduct(eqx.Module):
-    """Independent factors whose composite token may be replaced; construct with `noisy_product`."""
+    """Independent factors whose composite token may be replaced; construct with `noisy_product`.
+
+    Attributes:
+        factors: The processes; the first is the most significant digit of the token.
+        eps: The probability that the token is replaced.
+    """
 
     factors: tuple[Process, ...]
     eps: Float[Array, ""]

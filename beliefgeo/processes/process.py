@@ -34,10 +34,16 @@ class Observer(Protocol):
 class Process(eqx.Module):
     """A classical or generalised hidden Markov process.
 
-    `readout` is the right unit eigenvector w of T = sum_x T^(x), ones for an HMM; a belief b has b @ w == 1.
-    `generalised` is False if no entry is negative: then nothing cancels, so nothing is checked for rounding.
     Construct it with `hmm`, `ghmm` or `from_moore`, which check their arguments, or with `from_edges`, which also names
     states and tokens.
+
+    Attributes:
+        transitions: P(token, next state given state).
+        initial: The belief before the first token.
+        readout: The right unit eigenvector w of T = sum_x T^(x), ones for an HMM; a belief b has b @ w == 1.
+        generalised: False if no entry is negative: then nothing cancels, so nothing is checked for rounding.
+        state_names: The names of hidden states, if they have any.
+        token_names: The names of tokens, if they have any.
     """
 
     transitions: Float[Array, "token state next_state"]

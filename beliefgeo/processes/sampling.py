@@ -16,7 +16,13 @@ from beliefgeo.processes.scalars import ScalarProcess, Scalars
 
 
 class Sample(NamedTuple):
-    """A sampled sequence; `beliefs[t]` is the belief after t tokens, so there is one more belief than tokens."""
+    """A sampled sequence; `beliefs[t]` is the belief after t tokens, so there is one more belief than tokens.
+
+    Attributes:
+        tokens: The tokens drawn.
+        beliefs: The belief before the first token and after each.
+        log_probabilities: ln P of each token given those before.
+    """
 
     tokens: Int[Array, " time"]
     beliefs: Float[Array, "time_plus_1 state"]

@@ -18,12 +18,15 @@ from beliefgeo.processes.process import Observer, Process, normalise, zero_below
 
 
 class TimeVarying(eqx.Module):
-    """A process for each phase, one after the other; construct with `time_varying`."""
+    """A process for each phase, one after the other; construct with `time_varying`.
+
+    Attributes:
+        processes: A process for each phase; they are alike in states, tokens and readout.
+        back_to: The phase after the last one.
+    """
 
     processes: Alternatives
-    """A process for each phase; they are alike in states, tokens and readout."""
     back_to: int = eqx.field(static=True)
-    """The phase after the last one."""
 
     @property
     def initial(self) -> Float[Array, " state"]:

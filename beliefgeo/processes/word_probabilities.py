@@ -12,7 +12,12 @@ _MOST_WORDS = 2**18
 
 
 class AllowedWords(NamedTuple):
-    """The words of one length that a process allows, in lexicographic order."""
+    """The words of one length that a process allows, in lexicographic order.
+
+    Attributes:
+        tokens: The words.
+        probabilities: The probability of each.
+    """
 
     tokens: Int[np.ndarray, "word time"]
     probabilities: Float[np.ndarray, " word"]

@@ -14,13 +14,17 @@ from beliefgeo.reading.seeds import Seeds, over_seeds
 
 
 class Checkpoint(NamedTuple):
-    """Networks trained side by side, at one moment of their training."""
+    """Networks trained side by side, at one moment of their training.
+
+    Attributes:
+        network: The network that all of them are.
+        params: Leaves `[seed, ...]`.
+        tokens: The number of training tokens that each network has seen.
+    """
 
     network: Network
     params: Any
-    """Leaves `[seed, ...]`."""
     tokens: int = 0
-    """The number of training tokens that each network has seen."""
 
     @property
     def seeds(self) -> list[Any]:

@@ -25,6 +25,12 @@ class Losses(NamedTuple):
 
     Standard errors are between words, because the positions of one word are not independent. They are None where all
     words were listed, because the gap is then exact.
+
+    Attributes:
+        gap: The mean over words and positions.
+        gap_per_length: The mean after each number of tokens read.
+        error: The standard error of `gap`.
+        error_per_length: The standard errors of `gap_per_length`.
     """
 
     gap: float

@@ -21,17 +21,19 @@ _BATCH = 256
 
 
 class Reading(NamedTuple):
-    """What one network predicts and holds after each prefix, in the order of `Rows`."""
+    """What one network predicts and holds after each prefix, in the order of `Rows`.
+
+    Attributes:
+        log_laws: The prediction: the log-probability of each next token, the process's tokens first. It covers every
+            token that the network knows, a BOS or a larger vocabulary included. So every row normalises, and `loss_gap`
+            can tell predictions from raw logits.
+        features: The activations that were selected, by site.
+        params: The params of the network, where they are known.
+    """
 
     log_laws: Float[Array, "row token"]
-    """The prediction: the log-probability of each next token, the process's tokens first.
-
-    It covers every token that the network knows, a BOS or a larger vocabulary included. So every row normalises, and
-    `loss_gap` can tell predictions from raw logits."""
     features: dict[str, Float[Array, "row ..."]]
-    """The activations that were selected, by site."""
     params: Any = None
-    """The params of the network, where they are known."""
 
 
 def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, Array]], Any] | None = None) -> Reading:

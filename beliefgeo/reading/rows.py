@@ -21,26 +21,30 @@ from beliefgeo.reading.sampled import sampled_words
 
 
 class Rows(NamedTuple):
-    """The distinct prefixes of some words, shortest first; words that share a prefix share its activations."""
+    """The distinct prefixes of some words, shortest first; words that share a prefix share its activations.
+
+    Attributes:
+        tokens: What the network reads, a BOS included where there is a BOS.
+        word: The first word that begins with this prefix.
+        position: The position of `tokens` at which the network has read exactly this prefix.
+        length: The number of tokens of the process in the prefix: position + 1, or position if a BOS comes first.
+        counts: The number of words that share the prefix: the weight under which every word and position counts
+            equally.
+        probabilities: The probability of the prefix. These sum to 1 over the prefixes of each length.
+        beliefs: The belief after the prefix.
+        laws: The exact law of the next token after the prefix.
+        sampled: Whether the words were drawn, so that they stand for all words up to a standard error.
+    """
 
     tokens: Int[np.ndarray, "word time"]
-    """What the network reads, a BOS included where there is a BOS."""
     word: Int[np.ndarray, " row"]
-    """The first word that begins with this prefix."""
     position: Int[np.ndarray, " row"]
-    """The position of `tokens` at which the network has read exactly this prefix."""
     length: Int[np.ndarray, " row"]
-    """The number of tokens of the process in the prefix: position + 1, or position if a BOS comes first."""
     counts: Int[np.ndarray, " row"]
-    """The number of words that share the prefix: the weight under which every word and position counts equally."""
     probabilities: Float[np.ndarray, " row"]
-    """The probability of the prefix. These sum to 1 over the prefixes of each length."""
     beliefs: Float[np.ndarray, "row state"]
-    """The belief after the prefix."""
     laws: Float[np.ndarray, "row token"]
-    """The exact law of the next token after the prefix."""
     sampled: bool = False
-    """Whether the words were drawn, so that they stand for all words up to a standard error."""
 
     def subtrees(self, depth: int) -> Int[np.ndarray, " row"]:
         """Fold labels: the rank of the first `depth` tokens, -1 for shorter prefixes."""

@@ -14,10 +14,12 @@ class Seeds(NamedTuple):
     >>> seeds = Seeds(np.array([1.0, 2.0, 3.0]))
     >>> float(seeds.mean), seeds.interval.round(2).tolist(), f"{seeds:.2f}"
     (2.0, [-0.48, 4.48], '2.00 (-0.48 to 4.48)')
+
+    Attributes:
+        values: Seeds on the first axis.
     """
 
     values: Float[np.ndarray, "seed ..."]
-    """Seeds on the first axis."""
 
     @property
     def mean(self) -> Any:

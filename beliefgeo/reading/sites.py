@@ -14,12 +14,15 @@ _SITES = ("embed", "resid_post", "final_norm")
 
 
 class Site(NamedTuple):
-    """A place in a network. As a function it selects what the network holds there, for `read_words`."""
+    """A place in a network. As a function it selects what the network holds there, for `read_words`.
+
+    Attributes:
+        site: The name in the network's activations.
+        layer: The layer, from 0; None for a site outside the layers.
+    """
 
     site: str
-    """The name in the network's activations."""
     layer: int | None = None
-    """The layer, from 0; None for a site outside the layers."""
 
     def __call__(self, activations: Activations) -> Float[Array, "time width"]:
         """What is held at this place."""

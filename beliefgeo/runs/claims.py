@@ -18,14 +18,18 @@ class Claim(NamedTuple):
 
     >>> Claim("loss above the optimum (nats)", "losses/gap", "1.6e-4", ".1e").told({"losses": {"gap": 2e-4}})["ours"]
     '2.0e-04'
+
+    Attributes:
+        label: What the number is.
+        path: Where the results hold the number: names of fields or keys, and indices, separated by slashes.
+        published: The published number, as text; empty if there is none.
+        form: How numbers are written, as in `format`.
     """
 
     label: str
     path: str
-    """Where the results hold the number: names of fields or keys, and indices, separated by slashes."""
     published: str = ""
     form: str = ".3g"
-    """How numbers are written, as in `format`."""
 
     def told(self, results: Any) -> dict[str, Any] | None:
         """The line of claims.json: label, published, ours, seeds, interval; None where the results lack it."""

@@ -43,34 +43,53 @@ CLAIMS = [
 
 @dataclass(frozen=True)
 class Config:
-    """A process, a network, and how to train and read it."""
+    """A process, a network, and how to train and read it.
+
+    Attributes:
+        process: The file of the process.
+        network: The kind of network.
+        context: The number of tokens that the network reads, a BOS included.
+        bos: Whether the network reads a BOS before the first token, and so predicts the first token too.
+        layers: The number of blocks or recurrent layers.
+        width: The width of the residual stream, or of a recurrent layer.
+        heads: The number of attention heads in a block; each has width / heads.
+        budget: How long to train, and how.
+        words: The largest number of words to read: all words, or, if there are more, drawn words.
+        shuffles: The number of permutations in each control.
+        seed: The seed of the whole run.
+    """
 
     process: str
-    """The file of the process."""
     network: Literal["transformer", "rnn", "gru", "lstm"] = "transformer"
-    """The kind of network."""
     context: int = 8
-    """The number of tokens that the network reads, a BOS included."""
     bos: bool = False
-    """Whether the network reads a BOS before the first token, and so predicts the first token too."""
     layers: int = 2
-    """The number of blocks or recurrent layers."""
     width: int = 32
-    """The width of the residual stream, or of a recurrent layer."""
     heads: int = 1
-    """The number of attention heads in a block; each has width / heads."""
     budget: Budget = Budget(snapshots=8)
-    """How long to train, and how."""
     words: int = 10_000
-    """The largest number of words to read: all words, or, if there are more, drawn words."""
     shuffles: int = 20
-    """The number of permutations in each control."""
     seed: int = 0
-    """The seed of the whole run."""
 
 
 class Results(NamedTuple):
-    """What `beliefgeo run` finds; the clouds are of the first seed."""
+    """What `beliefgeo run` finds; the clouds are of the first seed.
+
+    Attributes:
+        rank: That of the map from belief to next-token law.
+        tokens: The training tokens at each snapshot.
+        gap_while_training: The loss above the optimum at each snapshot.
+        trained: Every score of the trained networks.
+        untrained: The scores of the untrained networks, by site.
+        best: Held-out R2 of the beliefs at the site where it is largest.
+        best_untrained: The same of the untrained networks, at that site.
+        window: The equivalent window at that site.
+        law: Held-out R2 of the law alone.
+        beliefs: The exact belief after each prefix.
+        counts: What each prefix counts.
+        seen: The beliefs as the probe of the trained network sees them.
+        seen_untrained: The same of the untrained network.
+    """
 
     rank: probes.Rank
     tokens: list[int]

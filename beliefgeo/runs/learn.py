@@ -40,17 +40,23 @@ NamedOptimizer = tuple[str, optax.GradientTransformation]
 
 
 class Learned(NamedTuple):
-    """Networks that learnt one process, and the record of their training."""
+    """Networks that learnt one process, and the record of their training.
+
+    Attributes:
+        network: The network, without parameters.
+        checkpoints: The untrained networks, log-spaced snapshots, the trained networks; params `[seed, ...]`.
+        history: Its losses while it learnt.
+        tokens: The number of training tokens of one network after each chunk.
+        folder: Where it is kept.
+        reused: Whether the folder already held the finished training.
+    """
 
     network: Network
     checkpoints: list[Checkpoint]
-    """The untrained networks, log-spaced snapshots, the trained networks; params `[seed, ...]`."""
     history: History
     tokens: Int[np.ndarray, " chunk"]
-    """The number of training tokens of one network after each chunk."""
     folder: Path
     reused: bool
-    """Whether the folder already held the finished training."""
 
     @property
     def trained(self) -> Checkpoint:

@@ -21,6 +21,12 @@ class LoadedRun(NamedTuple):
     """A trained network: call it with tokens `[time]` for `(logits, activations)`.
 
     It raises ValueError or TypeError for tokens that are not integers of its vocabulary, unless they are traced.
+
+    Attributes:
+        config: What was asked for.
+        network: The network, without parameters.
+        params: Its parameters.
+        step: The number of steps after which they were saved.
     """
 
     config: dict[str, Any]
@@ -36,13 +42,18 @@ class LoadedRun(NamedTuple):
 
 
 class History(NamedTuple):
-    """The numbers written after every chunk of steps, averaged over the chunk."""
+    """The numbers written after every chunk of steps, averaged over the chunk.
+
+    Attributes:
+        step: The number of steps done.
+        loss: The loss, in nats per token.
+        excess: The loss above the best possible loss on the same tokens.
+        seconds: The seconds that the chunk took.
+    """
 
     step: Int[np.ndarray, " chunk"]
     loss: Float[np.ndarray, "chunk seed"]
-    """The loss, in nats per token."""
     excess: Float[np.ndarray, "chunk seed"]
-    """The loss above the best possible loss on the same tokens."""
     seconds: Float[np.ndarray, " chunk"]
 
 

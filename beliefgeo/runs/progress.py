@@ -16,18 +16,20 @@ class Plan:
 
     Raises:
         ValueError: a number that is not positive, or steps that are not a multiple of the chunk.
+
+    Attributes:
+        steps: The total number of optimiser steps, a multiple of `chunk`.
+        chunk: The number of steps in one `advance`.
+        tokens_per_step: The number of predictions that one network makes in one step.
+        snapshots: The approximate number of log-spaced snapshots to keep, besides the untrained network.
+        seeds: The number of networks trained side by side in one program.
     """
 
     steps: int
-    """The total number of optimiser steps, a multiple of `chunk`."""
     chunk: int
-    """The number of steps in one `advance`."""
     tokens_per_step: int
-    """The number of predictions that one network makes in one step."""
     snapshots: int
-    """The approximate number of log-spaced snapshots to keep, besides the untrained network."""
     seeds: int = 1
-    """The number of networks trained side by side in one program."""
 
     def __post_init__(self) -> None:  # noqa: D105
         for name, value in dataclasses.asdict(self).items():

@@ -20,7 +20,14 @@ Kind = Literal["transformer", "lstm"]
 
 
 class Recipe(NamedTuple):
-    """What a network learns, its sizes, and how: `run.learn(process, network, budget, context=context)`."""
+    """What a network learns, its sizes, and how: `run.learn(process, network, budget, context=context)`.
+
+    Attributes:
+        process: The process to learn.
+        network: Its sizes.
+        budget: How long to train, and how.
+        context: The number of tokens it reads.
+    """
 
     process: Process
     network: TransformerConfig | RecurrentConfig

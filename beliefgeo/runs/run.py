@@ -22,15 +22,18 @@ class Run:
     >>> run = Run(Path("runs"), seed=0)
     >>> bool((jax.random.key_data(run.key("words")) == jax.random.key_data(run.key("shuffles"))).all())
     False
+
+    Attributes:
+        root: The folder for everything that is written; networks have a folder of their own in it.
+        seed: From which every key follows.
+        seconds: The seconds of each stage, without compilation.
+        networks: For each folder of networks that the run asked for, whether they had been trained before.
     """
 
     root: Path
-    """The folder for everything that is written; networks have a folder of their own in it."""
     seed: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
-    """The seconds of each stage, without compilation."""
     networks: dict[str, bool] = field(default_factory=dict)
-    """For each folder of networks that the run asked for, whether they had been trained before."""
 
     def key(self, name: str) -> PRNGKeyArray:
         """The key for one use: the same in every call, and never a key of training."""

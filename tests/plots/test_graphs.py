@@ -8,7 +8,7 @@ from matplotlib.patches import Circle, FancyArrowPatch
 import beliefgeo as bg
 from beliefgeo.beliefs.mixed_states import MixedStatePresentation
 from beliefgeo.plots import graphs
-from beliefgeo.plots.arrows import short_number
+from beliefgeo.plots.labels import short_number
 from beliefgeo.plots.style import BLUE, PAGE, panels, styled
 
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
