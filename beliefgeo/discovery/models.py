@@ -16,9 +16,9 @@ from beliefgeo.processes.float64 import as_float64, epsilon
 from beliefgeo.processes.process import Observer, Process
 from beliefgeo.reading.read import log_softmax
 
-# Tokens [word, time] -> the law of the next token after each token read, [word, time, token] probabilities; or, if the
-# model also tells the law of the first token, [word, time + 1, token].
 Laws = Callable[[np.ndarray], Any]
+"""Tokens [word, time] -> the law of the next token after each token read, [word, time, token] probabilities; or, if the
+model also tells the law of the first token, [word, time + 1, token]."""
 
 # The number of words that are read at once.
 BATCH = 2048

@@ -16,8 +16,9 @@ from beliefgeo.processes.process import Observer, vocabulary
 from beliefgeo.processes.quasirandom import sample_quasirandom
 from beliefgeo.processes.sampling import Sample, sample
 
-# (key, source, step) -> Batch; the source is the process of a network, if networks side by side have different ones.
 Draw = Callable[..., Batch]
+"""(key, source, step) -> Batch; the source is the process of a network, if networks side by side have different
+ones."""
 
 
 def batches(process: Observer | None, budget: Budget, *, context: int, bos: bool = False) -> Draw:

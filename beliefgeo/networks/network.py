@@ -21,12 +21,12 @@ from beliefgeo.beliefs.windows import rectangular
 if TYPE_CHECKING:  # nnx takes a quarter of a second to import: only callers that adapt an nnx module wait for it
     from flax import nnx
 
-# Arrays by site name: `[time, width]`, or `[layer, time, width]`; an attention pattern `[layer, head, time, time]`.
 Activations = dict[str, Array]
+"""Arrays by site name: `[time, width]`, or `[layer, time, width]`; an attention pattern `[layer, head, time, time]`."""
 
-# (site, layer, value) -> value, a pure function that keeps the shape; layers count from 0, None outside the layers.
-# Steering, patching and ablation are edits. Under jit, close over an edit: a compiled function takes no functions.
 Edit = Callable[[str, int | None, Array], Array]
+"""(site, layer, value) -> value, a pure function that keeps the shape; layers count from 0, None outside the layers.
+Steering, patching and ablation are edits. Under jit, close over an edit: a compiled function takes no functions."""
 
 
 @runtime_checkable

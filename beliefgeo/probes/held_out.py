@@ -13,16 +13,17 @@ from beliefgeo.probes.weighted import as_reals, check_weights, drop_rounding, ex
 from beliefgeo.probes.windows import equivalent_window, shares_of, window_curve
 from beliefgeo.reading.rows import Rows
 
-# Folds are made of the subtrees below words of at least this many tokens; shorter prefixes only ever train. A fold has
-# several subtrees: if it had one, the few heavy prefixes near the root would make even the mean a poor prediction.
 HELD_OUT_DEPTH = 3
+"""Folds are made of the subtrees below words of at least this many tokens; shorter prefixes only ever train."""
 HELD_OUT_FOLDS = 9
+"""How many folds."""
 SUBTREES_A_FOLD = 3
+"""A fold has several subtrees: if it had one, the few heavy prefixes near the root would make even the mean a poor
+prediction."""
 
-
-# (features [row, feature], targets [row, target], folds [row], weights [row]) -> predictions [row, target]. A probe
-# that never saw a fold predicts it; NaN in rows of no fold (-1), which only ever train.
 Predict = Callable[[ArrayLike, ArrayLike, Int[np.ndarray, " row"], ArrayLike], Array]
+"""(features [row, feature], targets [row, target], folds [row], weights [row]) -> predictions [row, target]. A probe
+that never saw a fold predicts it; NaN in rows of no fold (-1), which only ever train."""
 
 
 def nested(*, offset: bool = True, rconds: tuple[float, ...] = RCONDS) -> Predict:

@@ -28,8 +28,8 @@ from beliefgeo.probes.weighted import (
     weighted_mean,
 )
 
-# The cut-offs that cross-validation tries. 2 is above every singular value and keeps no direction.
 RCONDS = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 2.0)
+"""The cut-offs that cross-validation tries. 2 is above every singular value and keeps no direction."""
 
 
 class CrossValidated(NamedTuple):

@@ -16,8 +16,8 @@ from beliefgeo.processes.process import Observer, Process
 if TYPE_CHECKING:
     from networkx import MultiDiGraph
 
-# A checked edge; its probability is a number or traced.
 Edge = tuple[Hashable, Hashable, Hashable, Any]
+"""A checked edge; its probability is a number or traced."""
 
 
 def from_edges(

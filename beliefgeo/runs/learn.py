@@ -28,15 +28,15 @@ from beliefgeo.runs.identity import identity
 from beliefgeo.runs.load import History, history
 from beliefgeo.runs.outputs import plain
 
-# The folder of networks that are trained once for every caller that asks for them.
 NETWORKS = Path("runs/networks")
+"""The folder of networks that are trained once for every caller that asks for them."""
 
 # The code that training runs: another version of this code trains another network.
 _CODE = ("arrays.py", "processes", "networks", "learning")
 
 AnyNetwork = TransformerConfig | RecurrentConfig | Network
-# The name for the record, and the transformation.
 NamedOptimizer = tuple[str, optax.GradientTransformation]
+"""The name for the record, and the transformation."""
 
 
 class Learned(NamedTuple):
