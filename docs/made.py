@@ -16,6 +16,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 UP = "../../experiments"
 PICTURE = re.compile(r"^!\[(.+?)\]\((\S+)\)$", re.MULTILINE)
+CLAIMS = re.compile(r"^\| folder \| claim .*\n\|[-|]+\|\n(?:\| .*\n?)+", re.MULTILINE)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -37,7 +38,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     for mark, make in made.items():
         if mark in markdown:
             markdown = markdown.replace(mark, make())
-    return markdown
+    return CLAIMS.sub(lambda table: "\n\n".join(map(section, rows(table[0]))), markdown)
 
 
 def on_page_content(content: str, page: Page, **_: object) -> str:
@@ -47,10 +48,21 @@ def on_page_content(content: str, page: Page, **_: object) -> str:
     return FORMULA.sub(lambda found: convert(html.unescape(found[2]), display=display[found[1]]), content)
 
 
+def rows(text: str) -> list[list[str]]:
+    """The cells of the claims in the table of `experiments/README.md`: name, claim, verdict, published, ours, time."""
+    return [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| [`")]
+
+
+def section(row: list[str]) -> str:
+    """A claim as a section of the page of all claims, on which the table would be too wide to read."""
+    name, claim, verdict, *cells = row
+    listed = [f"* *{what}*: {cell}" for what, cell in zip(("published", "ours", "time"), cells, strict=True)]
+    return f"## {name.replace('`', '')}\n\n{claim[0].upper()}{claim[1:]}: **{verdict}**\n\n" + "\n".join(listed)
+
+
 def verdicts() -> str:
-    """The claims of `experiments/README.md` with their verdicts: name, claim and verdict of each row of its table."""
-    rows = [line.strip("| ").split(" | ")[:3] for line in read("README.md").splitlines() if line.startswith("| [`")]
-    cells = [[name.replace("`", ""), claim, verdict] for name, claim, verdict in rows if "/README.md)" in name]
+    """The claims of `experiments/README.md` with their verdicts."""
+    cells = [[row[0].replace("`", ""), *row[1:3]] for row in rows(read("README.md")) if "/README.md)" in row[0]]
     moved = [re.sub(r"\]\((?!http)", rf"]({UP}/", " | ".join(row)) for row in cells]
     return "\n".join(["| experiment | claim | verdict |", "|---|---|---|", *(f"| {row} |" for row in moved)])
 
@@ -72,7 +84,7 @@ def shown(experiment: Experiment) -> str:
             f"{experiment.found} [More]({page})",
             f"```bash\n{experiment.command}\n```",
             '<div class="gallery" markdown>',
-            "\n".join(pictures),
+            "\n\n".join(pictures),
             "</div>",
         ]
     )
