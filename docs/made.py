@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 UP = "../../experiments"
 PICTURE = re.compile(r"^!\[(.+?)\]\((\S+)\)$", re.MULTILINE)
 CLAIMS = re.compile(r"^\| folder \| claim .*\n\|[-|]+\|\n(?:\| .*\n?)+", re.MULTILINE)
+NUMBERS = re.compile(r"<td>((?:[-+\d.,;%e ()]|to|of){1,40})</td>")
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -42,8 +43,9 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
 
 def on_page_content(content: str, page: Page, **_: object) -> str:
-    """Called by mkdocs with the HTML of each page: formulas become MathML, which browsers set by themselves."""
+    """Called by mkdocs with the HTML of each page: formulas become MathML; numbers of a table stay on a line."""
     del page
+    content = NUMBERS.sub(r'<td class="number">\1</td>', content)
     display = {"span": "inline", "div": "block"}
     return FORMULA.sub(lambda found: convert(html.unescape(found[2]), display=display[found[1]]), content)
 

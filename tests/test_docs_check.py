@@ -23,7 +23,9 @@ PAGE = """<link rel="canonical" href="https://elsewhere/"> <a href="https://else
 def site(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a/picture 1.png").touch()
-    (tmp_path / "a/b.html").write_text('<p id="in"></p> <a href="../index.html#top">up</a> <a href="/index.html">home</a>')
+    (tmp_path / "a/b.html").write_text(
+        '<p id="in"></p> <a href="../index.html#top">up</a> <a href="/index.html">home</a>'
+    )
     (tmp_path / "index.html").write_text(PAGE)
     (tmp_path / "site.css").write_text("p { background: url(a/picture.png) } a { background: url('data:image/png;,') }")
     return tmp_path
@@ -41,7 +43,10 @@ def test_a_whole_site(check, site):
         ('<img src="a/none.png">', "a/none.png is not there"),
         ('<a href="a/b.html#out">out</a>', "a/b.html#out has no anchor #out"),
         ('<a href="#out">out</a>', "#out has no anchor #out"),
-        ('<script src="https://elsewhere/script.js"></script>', "https://elsewhere/script.js is fetched from elsewhere"),
+        (
+            '<script src="https://elsewhere/script.js"></script>',
+            "https://elsewhere/script.js is fetched from elsewhere",
+        ),
         ('<link rel="stylesheet" href="//elsewhere/font.css">', "//elsewhere/font.css is fetched from elsewhere"),
     ],
 )
