@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 UP = "../../experiments"
 PICTURE = re.compile(r"^!\[(.+?)\]\((\S+)\)$", re.MULTILINE)
 CLAIMS = re.compile(r"^\| folder \| claim .*\n\|[-|]+\|\n(?:\| .*\n?)+", re.MULTILINE)
-NUMBERS = re.compile(r"<td>((?:[-+\d.,;%e ()]|to|of){1,40})</td>")
+NUMBERS = re.compile(r"<td>((?:[-+\d.,;%e ()]|to|of){1,24})</td>")
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
