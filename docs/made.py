@@ -18,6 +18,7 @@ UP = "../../experiments"
 PICTURE = re.compile(r"^!\[(.+?)\]\((\S+)\)$", re.MULTILINE)
 CLAIMS = re.compile(r"^\| folder \| claim .*\n\|[-|]+\|\n(?:\| .*\n?)+", re.MULTILINE)
 NUMBERS = re.compile(r"<td>((?:[-+\d.,;%e ()]|to|of){1,24})</td>")
+PRINTED = re.compile(r'(?<=<div class=")language-text(?= highlight">(.+?)</div>)', re.DOTALL)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -46,8 +47,14 @@ def on_page_content(content: str, page: Page, **_: object) -> str:
     """Called by mkdocs with the HTML of each page: formulas become MathML; numbers of a table stay on a line."""
     del page
     content = NUMBERS.sub(r'<td class="number">\1</td>', content)
+    content = PRINTED.sub(lambda block: f"language-text {'wide' if longest(block[1]) > 92 else ''}", content)
     display = {"span": "inline", "div": "block"}
     return FORMULA.sub(lambda found: convert(html.unescape(found[2]), display=display[found[1]]), content)
+
+
+def longest(block: str) -> int:
+    """The number of characters in the longest line of a block of HTML."""
+    return max(map(len, html.unescape(re.sub("<[^>]+>", "", block)).splitlines()))
 
 
 def rows(text: str) -> list[list[str]]:
