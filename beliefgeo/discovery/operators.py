@@ -98,7 +98,7 @@ def discover_process(
             the divergence from independent tokens: then no process of up to `most` dimensions accounts for the model.
         most: the largest number of dimensions to try.
         memory: the divergence from independent tokens, nats a token, below which a model counts as having no memory:
-            no dimension is chosen. Untrained networks have up to .0005.
+            no dimension is chosen. Untrained LSTMs have up to .0009.
         resolution: the share of the divergence from independent tokens that counts as the model's errors: no dimension
             is looked for in it. 0 for a model without errors: a dimension may tell less than a ten-thousandth.
         activations: `[row, width]`, to take y from the activations after each prefix, instead of from the outputs.

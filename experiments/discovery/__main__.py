@@ -5,8 +5,8 @@ directions in which these expectations differ are the dimensions that its predic
 maps them on, and that is a process. The rule for the number of dimensions, the last that lowers the divergence from the
 network fivefold, or 0, comes from five processes (mess3, golden_mean, z1r, rrxor, bloch_walk) and was committed before
 networks were trained on the other four (even, frdn, strata, a random HMM). Two floors came after all nine, and were
-committed before networks were trained on arch and wing: a model whose past tells less than .001 nats a token has no
-dimension, and none is looked for in a last ten-thousandth.
+committed before networks were trained on wing, and of other seeds: a model whose past tells less than .001 nats a token
+has no dimension, and none is looked for in a last ten-thousandth.
 Source: asked for by readers of Shai et al. 2405.15943; the method is that of observable operator models (Jaeger 2000),
 read from a network's laws in place of counts.
 Expected from `default`, three networks of a kind on drawn tokens: the dimension right in all networks on 8 of 9
