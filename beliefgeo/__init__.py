@@ -21,6 +21,8 @@ from beliefgeo.beliefs.filtering import filter_beliefs as filter_beliefs
 from beliefgeo.beliefs.filtering import log_probability as log_probability
 from beliefgeo.beliefs.filtering import predict_next_token as predict_next_token
 from beliefgeo.beliefs.filtering import update_belief as update_belief
+from beliefgeo.beliefs.graphs import to_dot as to_dot
+from beliefgeo.beliefs.graphs import to_networkx as to_networkx
 from beliefgeo.beliefs.hidden_paths import likeliest_path as likeliest_path
 from beliefgeo.beliefs.hidden_paths import sample_path as sample_path
 from beliefgeo.beliefs.hidden_paths import smooth_beliefs as smooth_beliefs
@@ -37,6 +39,7 @@ from beliefgeo.beliefs.mixed_states import blackwell_samples as blackwell_sample
 from beliefgeo.beliefs.mixed_states import mixed_state_presentation as mixed_state_presentation
 from beliefgeo.beliefs.parallel import filter_beliefs_parallel as filter_beliefs_parallel
 from beliefgeo.beliefs.spectral import spectral_learn as spectral_learn
+from beliefgeo.beliefs.symbols import read_symbols as read_symbols
 from beliefgeo.beliefs.trees import expand_beliefs as expand_beliefs
 from beliefgeo.beliefs.trees import word_tree as word_tree
 from beliefgeo.beliefs.trees import words as words
@@ -70,11 +73,13 @@ from beliefgeo.processes.construct import from_moore as from_moore
 from beliefgeo.processes.construct import ghmm as ghmm
 from beliefgeo.processes.construct import hmm as hmm
 from beliefgeo.processes.edges import from_edges as from_edges
-from beliefgeo.processes.edges import to_networkx as to_networkx
 from beliefgeo.processes.end import with_end as with_end
 from beliefgeo.processes.factor_tree import factor_tree as factor_tree
 from beliefgeo.processes.factored import joint as joint
 from beliefgeo.processes.factored import product as product
+from beliefgeo.processes.fitted import from_dynamax as from_dynamax
+from beliefgeo.processes.fitted import from_hmmlearn as from_hmmlearn
+from beliefgeo.processes.fitted import from_pomegranate as from_pomegranate
 from beliefgeo.processes.loaded import load_process as load_process
 from beliefgeo.processes.noisy_product import noisy_product as noisy_product
 from beliefgeo.processes.process import Observer as Observer

@@ -21,7 +21,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("experiments/**/*.md"), *ROOT.glo
 place = lambda page: str(page.relative_to(ROOT))
 EXACT = ["docs/pages/index.md", "docs/pages/concepts.md", "docs/pages/reproducing.md"]
 TRAINING = ["README.md", "docs/pages/walkthrough.md", "docs/pages/own_networks.md"]
-OTHERWISE = ["docs/CONTRIBUTING.md", "experiments/any_model/README.md"]  # quoted; with a model of PyTorch
+# Quoted; run where the packages are; run with a model of PyTorch.
+OTHERWISE = ["docs/CONTRIBUTING.md", "docs/pages/interop.md", "experiments/any_model/README.md"]
 
 
 def blocks(page):
@@ -89,6 +90,22 @@ def test_no_page_with_code_is_forgotten():
     assert sorted([*EXACT, *TRAINING, *OTHERWISE]) == [
         place(page) for page in PAGES if "```python\n" in page.read_text()
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of other people's tools
+def test_page_of_other_tools(monkeypatch, tmp_path):
+    """The blocks whose packages are installed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    names = {}
+    for number, (code, expected) in enumerate(blocks("docs/pages/interop.md")):
+        packages = re.findall(r"^(?:from|import) (\w+)", code, re.M)
+        if all(importlib.util.find_spec(package) for package in packages):
+            path = tmp_path / f"block_{number}.py"
+            path.write_text(code)  # nnsight reads the source of what it runs
+            said = printed(compile(code, path, "exec"), names)
+            require_alike(said, expected or said, 0.1)
 
 
 def test_contributing_quotes_its_example():

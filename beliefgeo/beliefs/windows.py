@@ -37,7 +37,7 @@ def check_sequences(tokens: ArrayLike) -> Sequences:
 
     Args:
         tokens: integers `[time]` or `[batch, time]`, a string, a list of names, or a list of sequences, which may
-            differ in length.
+            differ in length; or what this function returned, such as `read_symbols` of a file.
 
     Raises:
         TypeError: tokens that are neither integers nor strings.
@@ -47,6 +47,8 @@ def check_sequences(tokens: ArrayLike) -> Sequences:
     Sequences(tokens=array([[ 0,  1,  1,  0],
            [ 1,  0, -1, -1]]), names=('A', 'B'))
     """
+    if isinstance(tokens, Sequences):
+        return tokens
     if words := _words(tokens):
         names, numbers = np.unique([name for word in words for name in word], return_inverse=True)
         rows = np.split(numbers, np.cumsum([len(word) for word in words])[:-1])

@@ -2,19 +2,15 @@
 
 import dataclasses
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from beliefgeo.arrays import ArrayLike, Number, concrete, is_traced
+from beliefgeo.arrays import ArrayLike, Number, is_traced
 from beliefgeo.processes.construct import hmm
-from beliefgeo.processes.factored import require_process
 from beliefgeo.processes.names import Names, is_name, some_of
-from beliefgeo.processes.process import Observer, Process
-
-if TYPE_CHECKING:
-    from networkx import MultiDiGraph
+from beliefgeo.processes.process import Process
 
 Edge = tuple[Hashable, Hashable, Hashable, Any]
 """A checked edge; its probability is a number or traced."""
@@ -65,35 +61,6 @@ def from_edges(
         _require_laws(transitions, states)
     process = hmm(transitions, _initial(initial, states))
     return dataclasses.replace(process, state_names=states, token_names=tokens)
-
-
-def to_networkx(process: Observer) -> "MultiDiGraph":
-    """The process as a networkx graph: a node is a state, and an edge is a move, with its `token` and `probability`.
-
-    Nodes are state names, or numbers if there are no names. Tokens too are names or numbers, and are also the edges'
-    keys. For a generalised process the probabilities are the entries of its matrices, of any sign. For a composition of
-    processes the graph is the graph of its `joint`.
-
-    Raises:
-        TypeError: a traced process; what is neither a process nor made of processes.
-
-    >>> from beliefgeo.processes.classical import golden_mean
-    >>> list(to_networkx(golden_mean()).edges(data="probability"))
-    [(0, 0, 0.5), (0, 1, 0.5), (1, 0, 1.0)]
-    """
-    from networkx import MultiDiGraph  # networkx takes a while to import
-
-    process = require_process("to_networkx", process)
-    if (matrices := concrete(process.transitions)) is None:
-        raise TypeError("a traced process has no values to draw: call to_networkx outside jit, vmap and grad")
-    states = process.state_names or range(process.n_states)
-    tokens = process.token_names or range(process.vocab_size)
-    graph = MultiDiGraph()
-    graph.add_nodes_from(states)
-    for source, target, token in np.argwhere(matrices.transpose(1, 2, 0) != 0).tolist():
-        name, weight = tokens[token], float(matrices[token, source, target])
-        graph.add_edge(states[source], states[target], key=name, token=name, probability=weight)
-    return graph
 
 
 def _edge(number: int, edge: Any) -> Edge:

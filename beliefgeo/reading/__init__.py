@@ -9,6 +9,7 @@ from beliefgeo.reading.losses import loss_gap as loss_gap
 from beliefgeo.reading.losses import losses as losses
 from beliefgeo.reading.losses import optimal_loss as optimal_loss
 from beliefgeo.reading.losses import token_losses as token_losses
+from beliefgeo.reading.model import of_model as of_model
 from beliefgeo.reading.read import Reading as Reading
 from beliefgeo.reading.read import of_arrays as of_arrays
 from beliefgeo.reading.read import read as read

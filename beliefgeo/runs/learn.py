@@ -27,6 +27,7 @@ from beliefgeo.runs.folder import differences, digest, open_run, read_config
 from beliefgeo.runs.identity import identity
 from beliefgeo.runs.load import History, history
 from beliefgeo.runs.outputs import plain
+from beliefgeo.runs.progress import Log
 
 NETWORKS = Path("runs/networks")
 """The folder of networks that are trained once for every caller that asks for them."""
@@ -80,6 +81,7 @@ def learn(
     optimizer: NamedOptimizer | None = None,
     folder: str | Path | None = None,
     root: str | Path = NETWORKS,
+    log: Log | None = None,
 ) -> Learned:
     """Train networks to predict the next token; continue, or only load, if the folder holds the same training.
 
@@ -97,12 +99,14 @@ def learn(
         folder: a folder for this training alone. Default: a folder in `root` named by a digest of all of the above and
             of the code that trains, so that callers that ask for the same networks train them once.
         root: the folder of these folders.
+        log: called after every chunk of steps as `log(metrics, step=step)`, the signature of `log` in wandb and
+            trackio; metrics are numbers by name (see `progress.logged`). What was trained before is not logged again.
 
     Raises:
         ValueError: the folder holds another training; the vocabularies of network and process differ; no such budget.
         TypeError: a process whose content cannot be recorded; a network without `init` and `apply`.
     """
-    options = {"context": context, "bos": bos, "optimizer": optimizer, "folder": folder, "root": root}
+    options = {"context": context, "bos": bos, "optimizer": optimizer, "folder": folder, "root": root, "log": log}
     (learned,) = learn_several(key, [process], network, budget, **options)
     return learned
 
@@ -118,6 +122,7 @@ def learn_several(
     optimizer: NamedOptimizer | None = None,
     folder: str | Path | None = None,
     root: str | Path = NETWORKS,
+    log: Log | None = None,
 ) -> list[Learned]:
     """`learn` for several processes of one shape in one program; each process has `budget.seeds` networks of its own.
 
@@ -154,7 +159,7 @@ def learn_several(
     made = optimizer[1] if optimizer else optimizer_of(budget)
     trainer = training(built, made, draw, steps=budget.chunk, numbered=True)
     reused = resumable.reached(folder) == budget.steps
-    resumable.train(folder, trainer, key, plan, sources)
+    resumable.train(folder, trainer, key, plan, sources, log=log)
     snapshots = resumable.snapshots(folder, trainer, key, plan, sources)
     by_process = [[] for _ in processes]
     for step, params in snapshots:

@@ -2,12 +2,17 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from beliefgeo.learning.training import Metrics
+
+# Called as `log(metrics, step=step)` after every chunk: the signature of `log` in wandb and trackio.
+Log = Callable[..., Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +48,26 @@ class Plan:
         """0 and log-spaced multiples of the chunk, up to and including the last step."""
         spaced = np.geomspace(self.steps, self.chunk, self.snapshots)
         return [0, *np.unique((spaced / self.chunk).round().astype(int) * self.chunk).tolist()]
+
+
+def logged(metrics: Metrics) -> dict[str, float]:
+    """The numbers of a chunk for a `Log`: "loss" and "excess", means over its steps and over the networks.
+
+    With several networks also those of each, as "loss/0".
+
+    Args:
+        metrics: `[seed, step]` each.
+
+    >>> logged(Metrics(np.array([[1.0, 2.0], [2.0, 3.0]]), np.zeros((2, 2))))["loss/1"]
+    2.5
+    """
+    numbers = {}
+    for name, values in metrics._asdict().items():
+        by_network = np.asarray(values, np.float64).mean(1)
+        numbers[name] = float(by_network.mean())
+        if len(by_network) > 1:
+            numbers |= {f"{name}/{seed}": float(value) for seed, value in enumerate(by_network)}
+    return numbers
 
 
 class Reporter:

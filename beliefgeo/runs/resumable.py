@@ -30,8 +30,8 @@ from beliefgeo.runs.folder import differences, read_config
 from beliefgeo.runs.guards import interruption, lock
 from beliefgeo.runs.identity import identity
 from beliefgeo.runs.outputs import versions
+from beliefgeo.runs.progress import Log, Reporter, logged
 from beliefgeo.runs.progress import Plan as Plan
-from beliefgeo.runs.progress import Reporter
 
 # A network whose loss is ten times that of the untrained network has diverged.
 _DIVERGED = 10
@@ -45,6 +45,7 @@ def train(
     sources: Any = None,
     *,
     shard_params: bool = False,
+    log: Log | None = None,
 ) -> TrainState:
     """Train to the end of the plan, all seeds in one program; continue where an earlier call stopped.
 
@@ -62,6 +63,8 @@ def train(
         plan: how far to train.
         sources: what each seed's data are drawn from, seeds on a leading axis of every leaf.
         shard_params: spread parameters and optimiser state over the devices, if they are too large for one device.
+        log: called after every chunk as `log(metrics, step=step)`, such as `trackio.log` or a wandb run's `log`; see
+            `progress.logged`. Of several processes the first calls it.
 
     Returns:
         The last state, its leaves `[seed, ...]` spread over the devices; `snapshots` gives parameters in one place.
@@ -113,6 +116,8 @@ def train(
                     if step in kept or step == plan.steps or step % twentieth == 0 or stop:
                         _save(manager, state, step, folder, good, given)
                         good = step
+                    if log is not None and hosts.first():
+                        log(logged(metrics), step=step)
                     if stop and step < plan.steps:
                         raise KeyboardInterrupt(f"stopped after step {step:,}, which is saved in {folder}")
     return state

@@ -12,6 +12,7 @@ from jaxtyping import PRNGKeyArray
 from beliefgeo.learning.budget import Budget
 from beliefgeo.processes.process import Observer
 from beliefgeo.runs.learn import AnyNetwork, Learned, NamedOptimizer, learn_several
+from beliefgeo.runs.progress import Log
 from beliefgeo.runs.timing import stage
 
 
@@ -48,9 +49,11 @@ class Run:
         context: int,
         bos: bool = False,
         optimizer: NamedOptimizer | None = None,
+        log: Log | None = None,
     ) -> Learned:
         """`runs.learn` in this run's folder of networks: it only loads what was trained before, for any claim."""
-        return self.learn_several([process], network, budget, context=context, bos=bos, optimizer=optimizer)[0]
+        options = {"context": context, "bos": bos, "optimizer": optimizer, "log": log}
+        return self.learn_several([process], network, budget, **options)[0]
 
     def learn_several(
         self,
@@ -61,13 +64,13 @@ class Run:
         context: int,
         bos: bool = False,
         optimizer: NamedOptimizer | None = None,
+        log: Log | None = None,
     ) -> list[Learned]:
         """`runs.learn_several` in this run's folder of networks."""
         key, root = jax.random.key(self.seed), self.root / "networks"
         with self.stage("train"):
-            every = learn_several(
-                key, processes, network, budget, context=context, bos=bos, optimizer=optimizer, root=root
-            )
+            options = {"context": context, "bos": bos, "optimizer": optimizer, "log": log}
+            every = learn_several(key, processes, network, budget, **options, root=root)
         folder, reused = str(every[0].folder), every[0].reused
         print(f"{folder}: {'trained before' if reused else 'trained now'}", flush=True)
         self.networks[folder] = reused

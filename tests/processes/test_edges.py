@@ -1,7 +1,5 @@
 import dataclasses
 import itertools
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -100,28 +98,3 @@ def test_names_stay():
 def test_mistakes(edges, initial, message):
     with pytest.raises(ValueError, match=message):
         bg.from_edges(edges, initial)
-
-
-def test_a_graph_and_back():
-    process = bg.from_edges(WEATHER)
-    graph = bg.to_networkx(process)
-    assert list(graph.nodes) == ["high", "low"]
-    assert graph["low"]["high"]["sun"] == {"token": "sun", "probability": pytest.approx(0.2)}
-    edges = [(one, data["token"], two, data["probability"]) for one, two, data in graph.edges(data=True)]
-    assert sorted(edge[:3] for edge in edges) == sorted(edge[:3] for edge in WEATHER)
-    again = bg.from_edges(edges)
-    np.testing.assert_array_equal(again.transitions, process.transitions)
-
-
-def test_a_graph_of_numbers():
-    graph = bg.to_networkx(bg.golden_mean())
-    edges = sorted((one, two, data["token"], data["probability"]) for one, two, data in graph.edges(data=True))
-    assert edges == [(0, 0, 0, 0.5), (0, 1, 1, 0.5), (1, 0, 0, 1.0)]
-    assert bg.to_networkx(bg.product([bg.coin(), bg.golden_mean()])).number_of_edges() == 6
-    with pytest.raises(TypeError, match="to_networkx outside jit"):
-        jax.jit(lambda p: bg.to_networkx(bg.coin(p)).size())(0.5)
-
-
-def test_networkx_waits():
-    code = "import sys, beliefgeo; print([m for m in ('networkx', 'matplotlib') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

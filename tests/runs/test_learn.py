@@ -8,10 +8,11 @@ import optax
 import pytest
 
 import beliefgeo as bg
-from beliefgeo import reading
+from beliefgeo import reading, runs
 from beliefgeo.networks import RecurrentConfig, TransformerConfig, from_equinox
 from beliefgeo.runs import Budget, learn, learn_several, load_run, resumable
 from beliefgeo.runs.learn import _code, _program
+from tests.runs import gpt2
 
 SMALL = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
 WITH_BOS = TransformerConfig(vocab_size=3, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
@@ -38,6 +39,10 @@ def test_all_words_in_every_step_give_the_exact_loss(tmp_path, bos):
     for shot in learned.checkpoints[:-1]:  # the excess of a step is that of the params before it
         np.testing.assert_allclose(gap(shot, process, start), excess[shot.tokens // per_step], atol=2e-6)
     assert len(learned.checkpoints) > 4 and excess[-1] < 0.2 * excess[0]
+    if bos:  # what was learnt is exported: its first network at the end
+        folder, word = runs.export_huggingface(learned, tmp_path / "gpt2"), jnp.array([2, 0, 1, 0])
+        expected, _ = learned.network.apply(learned.trained.seeds[0], word)
+        np.testing.assert_allclose(gpt2.logits(folder, word), expected, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -97,10 +102,18 @@ def test_a_recurrent_network_is_loaded_as_one(tmp_path):
 
 
 def test_the_same_call_again_loads_and_trains_nothing(tmp_path, monkeypatch):
-    call = lambda: learn(KEY, bg.even(), SMALL, SHORT, context=4, folder=tmp_path / "run")
+    logged = {}
+    log = lambda metrics, step: logged.update({step: metrics})  # as wandb and trackio take them
+    call = lambda: learn(KEY, bg.even(), SMALL, SHORT, context=4, folder=tmp_path / "run", log=log)
     first = call()
+    assert [*logged] == [10, 20] == first.history.step.tolist()
+    losses = [[one["loss"], one["loss/0"], one["loss/1"]] for one in logged.values()]
+    np.testing.assert_allclose(losses, np.column_stack([first.history.loss.mean(1), first.history.loss]), rtol=1e-5)
+    assert [one["excess/1"] for one in logged.values()] == pytest.approx(first.history.excess[:, 1].tolist(), rel=1e-5)
+    logged.clear()
     monkeypatch.setattr(resumable, "_save", lambda *_: pytest.fail("trained again"))
     again = call()
+    assert not logged
     assert again.reused and not first.reused
     jax.tree.map(np.testing.assert_array_equal, first.trained.params, again.trained.params)
 
