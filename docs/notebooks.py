@@ -21,6 +21,11 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 600
+# Most of the time of a notebook is compilation: programs are kept where experiments keep theirs.
+CACHE = {
+    "JAX_COMPILATION_CACHE_DIR": str(Path.home() / ".cache/beliefgeo"),
+    "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**30),
+}
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -60,7 +65,7 @@ def executed(text: str) -> nbformat.NotebookNode:
         client = NotebookClient(
             notebook, timeout=SECONDS, kernel_name="python3", resources=place, extra_arguments=quiet
         )
-        return client.execute(env={**os.environ, "PYTHONPATH": path})
+        return client.execute(env={**CACHE, **os.environ, "PYTHONPATH": path})
 
 
 def links(name: str, repository: str | None) -> str:
