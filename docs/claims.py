@@ -1,4 +1,4 @@
-"""Pages that lie beside what they describe, on the site: those of claims, of benchmarks, CONTRIBUTING.md.
+"""Pages that lie beside what they describe, on the site: those of claims, of benchmarks, notebooks, CONTRIBUTING.md.
 
 Links in all pages are those of the repository, so that they work where the code is read. On the site a link to a page
 leads to that page; any other file that is linked, as a picture, is served at its path in the repository.
@@ -53,6 +53,7 @@ def elsewhere() -> dict[Path, str]:
     claims = [path.parent for path in sorted(ROOT.glob("experiments/*/__main__.py"))]
     return {
         **{claim / "README.md": f"results/{claim.name}.md" for claim in claims},
+        **{path: f"notebooks/{path.stem}.md" for path in sorted(ROOT.glob("docs/notebooks/*.ipynb"))},
         ROOT / "experiments/README.md": "results/index.md",
         ROOT / "experiments/benchmarks/records/README.md": "results/benchmarks.md",
         ROOT / "docs/CONTRIBUTING.md": "contributing.md",

@@ -19,8 +19,11 @@ ROOMS = sorted(path.parent.name for path in (ROOT / "beliefgeo").glob("*/__init_
 NUMBER = re.compile(r"-?\d*\.\d+|-?\d+\.|-?\d+")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("experiments/**/*.md"), *ROOT.glob("docs/**/*.md")])
 place = lambda page: str(page.relative_to(ROOT))
-EXACT = ["docs/pages/index.md", "docs/pages/concepts.md", "docs/pages/reproducing.md"]
-TRAINING = ["README.md", "docs/pages/walkthrough.md", "docs/pages/own_networks.md"]
+EXACT = [f"docs/pages/{name}.md" for name in ("index", "concepts", "reproducing", "without_networks")]
+TRAINING = [
+    "README.md",
+    *(f"docs/pages/{name}.md" for name in ("walkthrough", "own_networks", "ten_minutes", "fitting")),
+]
 # Quoted; run where the packages are; run with a model of PyTorch.
 OTHERWISE = ["docs/CONTRIBUTING.md", "docs/pages/interop.md", "experiments/any_model/README.md"]
 
