@@ -9,7 +9,7 @@ from jaxtyping import Float, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from beliefgeo.plots.simplex import density
+from beliefgeo.plots.simplex import cloud, square_around
 from beliefgeo.plots.style import PAGE, AnyArray, panels, styled
 from beliefgeo.probes.geometry import principal_components, simplex_vertices
 
@@ -77,23 +77,16 @@ def belief_panels(
     """
     first = next(iter(clouds.values()))
     plane, colors = plane_of(first, weights), mixed_colors(first)
-    points = {title: plane(cloud) for title, cloud in clouds.items()}
-    limits = _limits(plane, next(iter(points.values())))
+    points = {title: plane(one) for title, one in clouds.items()}
+    outline = np.concatenate([next(iter(points.values())), *plane.edges])
+    limits = square_around(outline, points.values())
     figure, axes = panels(1, len(clouds), PAGE * min(1, len(clouds) / 3), PAGE / 3 + 0.5)
-    for panel, (title, cloud) in zip(axes, points.items(), strict=True):
+    for panel, (title, one) in zip(axes, points.items(), strict=True):
         panel.set(xlim=limits[0], ylim=limits[1], aspect="equal", title=title)
-        density(panel, cloud, colors, weights)
+        cloud(panel, one, colors, weights)
         _outline(panel, plane)
     figure.supxlabel(plane.label, fontsize=7)
     return figure
-
-
-def _limits(plane: Plane, points: Float[np.ndarray, "row 2"]) -> Float[np.ndarray, "axis 2"]:
-    """The limits of a square around everything that is drawn."""
-    shown = np.concatenate([points, *plane.edges])
-    low, high = shown.min(0), shown.max(0)
-    middle, half = (low + high) / 2, 0.56 * (high - low).max() or 0.5
-    return np.stack([middle - half, middle + half], 1)
 
 
 def _outline(panel: Axes, plane: Plane) -> None:

@@ -75,7 +75,7 @@ def windows_panel(
         curves: weighting -> unexplained fraction for windows of 0, 1, 2, ... tokens.
         probes: weighting -> name -> (equivalent window, unexplained fraction), held out.
     """
-    figure, axes = panels(1, len(curves), PAGE if len(curves) > 1 else COLUMN, 2.6)
+    figure, axes = panels(1, len(curves), PAGE if len(curves) > 1 else COLUMN, 2.9)
     for panel, (title, curve) in zip(axes, curves.items(), strict=True):
         shown = np.asarray(curve)[np.asarray(curve) > 1e-7]
         panel.plot(range(len(shown)), shown, ".-", color=GREY, label="best function of the last k tokens")
@@ -83,9 +83,9 @@ def windows_panel(
             label = f"{name}: {window:.1f} tokens"
             panel.plot(window, min(unexplained, 1), "osD^v"[index], color=_COLORS[index], markersize=6, label=label)
             panel.plot([window, window], [1e-9, min(unexplained, 1)], color=_COLORS[index], linewidth=0.6, zorder=0)
-        panel.set(yscale="log", ylim=(shown.min() / 2, 300), title=title, xticks=range(0, len(shown), 2))
+        panel.set(yscale="log", ylim=(shown.min() / 2, 2), title=title, xticks=range(0, len(shown), 2))
         panel.set(xlabel="tokens of context k", ylabel="unexplained fraction of variance")
-        panel.legend(loc="upper right")
+        panel.legend(loc="upper right", borderaxespad=0)
     return figure
 
 

@@ -119,9 +119,10 @@ def _grouped(values: Complex[np.ndarray, " value"]) -> tuple[Complex[np.ndarray,
 def decay_panel(
     axes: Axes, myopic_entropies: ArrayLike, entropy_rate: Number, moduli: ArrayLike = (), *, bits: bool = True
 ) -> None:
-    """h_L - h against L on a log scale, with lines that fall as |lambda|^L from the first point.
+    """h_L - h against L on a log scale, with lines that fall as |lambda|^L through the second half of the points.
 
-    Differences within rounding of zero are left out.
+    A line's height is such that the logarithms of these points lie about it with mean zero. Differences within rounding
+    of zero are left out.
 
     Args:
         axes: an empty axes.
@@ -146,8 +147,10 @@ def decay_panel(
         axes.text(0.5, 0.5, "$h_L = h$ from the first token", ha="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
         return
+    tail = read[len(read) // 2 :]
     for index, slope in enumerate(slopes):
-        line = gap[read[0]] * slope ** (np.arange(len(gap)) - read[0])
+        height = np.mean(np.log(gap[tail]) - tail * np.log(slope))
+        line = np.exp(height + np.arange(len(gap)) * np.log(slope))
         color, dash = (ORANGE, GREEN, PURPLE)[index % 3], ("--", ":", "-.")[index % 3]
         axes.plot(line, color=color, linestyle=dash, linewidth=1, label=f"|λ| = {slope:.4f}")
     axes.plot(read, gap[read], "o", color=BLUE, markersize=3, label="$h_L - h$")

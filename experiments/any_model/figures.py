@@ -26,8 +26,8 @@ def beliefs(results: Mapping[str, Any]) -> Figure:
     figure, axes = panels(1, 3, PAGE, PAGE / 3 + 0.1)
     shown = {
         "exact beliefs": (trained.beliefs, trained.beliefs),
-        "read off GPT-2": (trained.seen, trained.beliefs),
-        "read off an untrained GPT-2": (untrained.seen, untrained.beliefs),
+        "read off the first GPT-2": (trained.seen, trained.beliefs),
+        "read off it before training": (untrained.seen, untrained.beliefs),
     }
     for panel, (title, (points, exact)) in zip(axes, shown.items(), strict=True):
         simplex_scatter(panel, np.asarray(simplex_coordinates(points)), belief_colors(exact), size=3.0)

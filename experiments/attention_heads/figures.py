@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
+from scipy.optimize import linear_sum_assignment
 
 from beliefgeo.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, AnyArray, panels, styled
 from beliefgeo.reading import Seeds
@@ -91,27 +92,47 @@ def excess_by_heads(cases: Mapping[str, Excess], *, columns: int = 3) -> Figure:
 @styled
 def attention_patterns(
     cases: Mapping[str, tuple[Float[AnyArray, "seed head lag"], Mapping[str, Float[AnyArray, " lag"]]]],
-    *,
-    columns: int = 3,
 ) -> Figure:
-    """A panel for each case: attention of each head by lag, a line for each seed; the predicted patterns in grey."""
-    figure, shown = _grid(cases, columns, "lag (tokens)", "attention")
-    for panel, (measured, patterns) in shown:
-        measured = np.asarray(measured)
-        lags = np.arange(measured.shape[2])
-        for pattern, mark in zip(patterns.values(), _MARKS, strict=False):
-            kept = np.asarray(pattern) > 0
+    """A column a case, a row a predicted pattern: the attention of the head that is nearest to it, by lag.
+
+    The line is the mean of the seeds, the band their range; the predicted pattern is drawn as circles.
+    """
+    rows = max(len(patterns) for _, patterns in cases.values())
+    figure, axes = panels(rows, len(cases), PAGE, 0.7 + 1.15 * rows)
+    for column, (title, (measured, patterns)) in enumerate(cases.items()):
+        heads = nearest_heads(np.asarray(measured, float), np.array([*patterns.values()], float))
+        lags = np.arange(heads.shape[2])
+        for row, (name, pattern) in enumerate(patterns.items()):
+            panel, seeds, kept = axes[row * len(cases) + column], heads[:, row], np.asarray(pattern) > 0
+            panel.plot(lags, seeds.mean(0), "-", color=BLUE, linewidth=1)
+            panel.fill_between(lags, seeds.min(0), seeds.max(0), color=BLUE, alpha=0.2, linewidth=0)
             share = np.asarray(pattern)[kept] / np.sum(pattern)
-            panel.plot(lags[kept], share, mark, color=GREY, markersize=4.5, markerfacecolor="none", zorder=5)
-        for head in range(measured.shape[1]):
-            panel.plot(lags, measured[:, head].T, linestyle=_LINES[head], color=_COLORS[head], linewidth=0.8)
-        panel.set(xticks=lags[::2], ylim=(-0.02, 1.02))
-    most = max(np.shape(measured)[1] for measured, _ in cases.values())
-    lines = [figure.axes[0].plot([], [], linestyle=_LINES[head], color=_COLORS[head])[0] for head in range(most)]
-    ideal = figure.axes[0].plot([], [], "o", color=GREY, markersize=4.5, markerfacecolor="none")[0]
-    names = [f"head {head + 1}" for head in range(most)]
-    figure.legend([*lines, ideal], [*names, "predicted patterns"], loc="outside lower center", ncols=most + 1)
+            panel.plot(lags[kept], share, "o", color=ORANGE, markersize=4, markerfacecolor="none")
+            panel.text(0.97, 0.97, name, transform=panel.transAxes, ha="right", va="top", fontsize=7)
+            panel.set(xticks=lags[::2], ylim=(-0.04, 1.04), yticks=(0, 0.5, 1), title="" if row else title)
+            panel.set_ylabel("" if column else "attention")
+            panel.set_xlabel("lag (tokens)" if row == len(patterns) - 1 else "")
+        for row in range(len(patterns), rows):
+            axes[row * len(cases) + column].remove()
+    line, ideal = axes[0].lines[:2]
+    band = axes[0].collections[0]
+    names = ["head nearest to the pattern, mean of networks", "their range", "predicted pattern"]
+    figure.legend([line, band, ideal], names, loc="outside lower center", ncols=3)
     return figure
+
+
+def nearest_heads(
+    measured: Float[np.ndarray, "seed head lag"], patterns: Float[np.ndarray, "pattern lag"]
+) -> Float[np.ndarray, "seed pattern lag"]:
+    """The heads of each seed in the order of the patterns, assigned as by `mechanisms.attention.match_patterns`.
+
+    >>> heads = np.array([[[0.2, 0.0, 0.8], [0.1, 0.9, 0.0]]])
+    >>> nearest_heads(heads, np.array([[1.0, 0.5, 0.0], [1.0, 0.0, 0.25]]))[0, :, 1].tolist()
+    [0.9, 0.0]
+    """
+    unit = lambda rows: rows[:, 1:] / np.maximum(np.linalg.norm(rows[:, 1:], axis=1, keepdims=True), 1e-12)
+    chosen = [linear_sum_assignment(-unit(patterns) @ unit(heads).T)[1] for heads in measured]
+    return np.stack([heads[order] for heads, order in zip(measured, chosen, strict=True)])
 
 
 @styled
@@ -125,10 +146,10 @@ def factor_weights(cases: Mapping[str, Weights], *, columns: int = 3) -> Figure:
             panel.plot(lags, np.asarray(case.measured)[:, factor].T, "-", color=color, linewidth=0.8)
             panel.plot(lags, np.asarray(case.by_attention)[:, factor].T, ":", color=color, linewidth=0.8)
             panel.plot(lags, zeta**lags, _MARKS[factor], color=color, markersize=4, markerfacecolor="none")
-        panel.set(xticks=lags[::2])
+        panel.set(xticks=lags[::2], ylim=(-0.8, 1.2), yticks=(-0.5, 0, 0.5, 1))
     draw = lambda style, color: figure.axes[0].plot([], [], style, color=color, markersize=4, mfc="none")[0]
     lines = [draw("o", BLUE), draw("s", ORANGE), draw("-", GREY), draw(":", GREY)]
-    names = ["first factor, $\\zeta^{lag}$", "second factor, $\\zeta^{lag}$", "measured", "by mean attention"]
+    names = ["$\\zeta_1^{lag}$", "$\\zeta_2^{lag}$", "measured, a line a network", "by mean attention"]
     figure.legend(lines, names, loc="outside lower center", ncols=4)
     return figure
 
@@ -151,6 +172,9 @@ def learning_curves(
         panel.set(xscale="log", yscale="log")
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.yaxis.set_minor_formatter(NullFormatter())
+    means = [np.asarray(excess).mean(1) for counts in cases.values() for _, excess in counts.values()]
+    for panel in figure.axes:  # all panels have one scale
+        panel.set_ylim(np.concatenate(means).min() / 1.5, np.concatenate(means).max() * 1.5)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return figure
 

@@ -19,6 +19,8 @@ FOLLOWS = (
     ("least norm", "least norm", PURPLE, "s"),
     ("relabelled states", "relabelled", ORANGE, "D"),
 )
+_LAYERS = (SKY, BLUE, PURPLE, ORANGE)
+_SHARE = "a: share of the law\nthat follows b'"
 
 
 def draw(results: dict[str, Any]) -> dict[str, Figure]:
@@ -57,7 +59,7 @@ def by_layer(results: Mapping[str, Any]) -> Figure:
         panel.plot(x, largest, color="0.75", linestyle=":", label="largest of random directions")
         panel.axhline(1, color="0.85", linewidth=0.6, zorder=0)
         panel.axhline(0, color="0.85", linewidth=0.6, zorder=0)
-        panel.set(title=name, xticks=list(x), xticklabels=list(layers), ylabel="a: share of the law that follows b'")
+        panel.set(title=name, xticks=list(x), xticklabels=list(layers), ylabel=_SHARE)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
@@ -69,29 +71,32 @@ def by_components(results: Mapping[str, Any]) -> Figure:
     figure, axes = panels(1, len(results), PAGE, 2.4)
     for panel, (name, found) in zip(axes, results.items(), strict=True):
         layers = found["trained"]["layers"]
-        for (layer, one), color, marker in zip(layers.items(), (SKY, BLUE, PURPLE, ORANGE), "osD^", strict=False):
+        for (layer, one), color, marker in zip(layers.items(), _LAYERS, "osD^", strict=False):
             scores = one["by components"]
             _spread(panel, edits.COMPONENTS, [_at(score, "a") for score in scores], color, layer, marker)
         panel.set(title=name, xscale="log", xlabel="principal components that the edit may change")
-        panel.set(xticks=edits.COMPONENTS, xticklabels=map(str, edits.COMPONENTS), ylabel="a")
+        panel.set(xticks=edits.COMPONENTS, xticklabels=map(str, edits.COMPONENTS), ylabel=_SHARE, ylim=(None, 1.08))
         panel.minorticks_off()
-    axes[0].legend(loc="lower left")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 
 
 @styled
 def later(results: Mapping[str, Any]) -> Figure:
-    """What later positions make of an edit: of the last position alone, and of the whole past."""
-    figure, axes = panels(1, len(results), PAGE, 2.6)
+    """What later positions make of an edit, a column a process: of the last position alone, and of the whole past."""
+    figure, axes = panels(2, len(results), PAGE, 4.2)
     x = range(edits.AHEAD + 1)
-    for panel, (name, found) in zip(axes, results.items(), strict=True):
-        layers = found["trained"]["layers"]
-        for (layer, one), color in zip(layers.items(), (SKY, BLUE, PURPLE, ORANGE), strict=False):
-            for key, style, label in (("covariance-least", "-", "belief written"), ("whole past", "--", "whole past")):
-                values = one[key].a.values
-                panel.plot(x, values.mean(0), style, color=color, marker=".", label=f"{layer}, {label}")
-                panel.fill_between(x, values.min(0), values.max(0), color=color, alpha=0.15, linewidth=0)
-        panel.set(title=name, xlabel="tokens after the edited position", xticks=list(x), ylabel="a")
+    for column, (name, found) in enumerate(results.items()):
+        for row, (key, what) in enumerate(
+            (("covariance-least", "belief written"), ("whole past", "whole past patched"))
+        ):
+            panel = axes[row * len(results) + column]
+            for (layer, one), color, marker in zip(found["trained"]["layers"].items(), _LAYERS, "osD^", strict=False):
+                _spread(panel, x, one[key].a.values.T, color, layer, marker)
+            panel.set(title=f"{name}: {what}", xticks=list(x), ylim=(-0.15, 1.08))
+            panel.set_ylabel("" if column else _SHARE)
+            panel.set_xlabel("tokens after the edited position" if row else "")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
@@ -111,7 +116,7 @@ def kernel(layers: Mapping[str, Any]) -> Figure:
         _spread(left, x, moved, color, label, marker)
         _spread(right, x, follows, color, label, marker)
     left.set(ylabel="total variation", title="the next law moves", ylim=(0, None))
-    right.set(ylabel="a", title="the law two tokens on follows b'", ylim=(-0.35, 1.1))
+    right.set(ylabel=_SHARE, title="the law two tokens on follows b'", ylim=(-0.35, 1.1))
     for panel in (left, right):
         panel.set(xticks=list(x), xticklabels=list(layers))
     handles, labels = left.get_legend_handles_labels()

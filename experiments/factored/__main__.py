@@ -32,7 +32,7 @@ import jax.numpy as jnp
 import measures
 import numpy as np
 from factors import FactorName, factor_rank, process_of
-from published import CLAIMS, FIVE, kind_of
+from published import CLAIMS, FIVE, PUBLISHED, kind_of
 
 from beliefgeo import probes, reading, runs
 from beliefgeo.networks import TransformerConfig
@@ -108,7 +108,7 @@ def main(run: runs.Run, config: Config) -> dict:
         "entries": truth.factor,
         "counts": rows.counts,
     }
-    return {kind_of(config.factors, config.noise, config.chain): found}
+    return {(kind := kind_of(config.factors, config.noise, config.chain)): found | {"published": PUBLISHED[kind]}}
 
 
 def last_block(activations: dict[str, jax.Array]) -> dict[str, jax.Array]:

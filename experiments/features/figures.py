@@ -41,7 +41,7 @@ def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
 def latents(found: Mapping[str, Any]) -> Figure:
     """The latents of the first network that are active most often, in the triangle: dark where they are strong."""
     count = found["trained"]["drawn"]["codes"].values.shape[-1]
-    figure, axes = panels(2, count, PAGE, 2.9)
+    figure, axes = panels(2, count, PAGE, 3.1)
     for row, net in enumerate(published.NETWORKS):
         drawn, told = found[net]["drawn"], found[net]["latents"]
         points = simplex_coordinates(drawn["beliefs"].values[0])
@@ -54,11 +54,16 @@ def latents(found: Mapping[str, Any]) -> Figure:
             front = np.argsort(strength, kind="stable")
             simplex_scatter(panel, np.asarray(points)[front], colors[front], size=1.6)
             r2 = told.explained
-            panel.set_title(
-                f"belief {r2.belief.values[0][latent]:.2f}, token {r2.one_token.values[0][latent]:.2f}", fontsize=6
-            )
+            belief, token = r2.belief.values[0][latent], r2.one_token.values[0][latent]
+            panel.set_title(f"R² from belief {belief:.2f}\nfrom token {token:.2f}", fontsize=7)
         axes[row * count].annotate(
-            net, (-0.02, 0.5), xycoords="axes fraction", rotation=90, ha="right", va="center", fontsize=8
+            f"first network, {net}",
+            (-0.02, 0.5),
+            xycoords="axes fraction",
+            rotation=90,
+            ha="right",
+            va="center",
+            fontsize=7,
         )
     return figure
 
@@ -66,16 +71,9 @@ def latents(found: Mapping[str, Any]) -> Figure:
 @styled
 def explained(single: Mapping[str, Any]) -> Figure:
     """R2 of all latents given each thing, beside the controls, and of the beliefs from all latents."""
-    figure, axes = panels(1, len(single), PAGE if len(single) > 1 else PAGE / 1.5, 2.6)
-    names = [
-        "belief,\ncells",
-        "belief,\nlinear",
-        "3\ntokens",
-        "2\ntokens",
-        "1\ntoken",
-        "posi-\ntion",
-        "beliefs\nfrom latents",
-    ]
+    figure, axes = panels(len(single), 1, PAGE, 0.5 + 1.9 * len(single))
+    given = ["belief, in cells", "belief, linearly", "last 3 tokens", "last 2 tokens", "last token", "position"]
+    names = [*(f"latents from\n{one}" for one in given), "beliefs from\nlatents"]
     for panel, (name, found) in zip(axes, single.items(), strict=True):
         for index, (label, (color, of)) in enumerate(_SHOWN.items()):
             told = of(found)
@@ -85,8 +83,9 @@ def explained(single: Mapping[str, Any]) -> Figure:
             places = [*range(len(shown)), len(names) - 1]
             bars = [*(getattr(told.pooled, given) for given in shown), told.recovery]
             _bars(panel, np.array(places) + (index - 1.5) * 0.2, bars, color, label)
-        panel.set_xticks(range(len(names)), names, fontsize=5.5)
+        panel.set_xticks(range(len(names)), names)
         panel.axvline(len(names) - 1.5, color="0.8", linewidth=0.6)
+        panel.axhline(0, color="0.5", linewidth=0.6)
         panel.set(ylim=(-0.3, 1.15), ylabel="held-out R²", title=name)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -108,7 +107,8 @@ def factors(found: Mapping[str, Any]) -> Figure:
     for index, (label, (color, values)) in enumerate(every.items()):
         _bars(left, np.arange(len(tasks.FACTORS)) + (index - 2) * 0.16, values, color, label, 0.15)
     names = [factor.replace(" (", "\n(").replace("bloch_walk", "bloch") for factor in tasks.FACTORS]
-    left.set_xticks(range(len(names)), names, fontsize=6)
+    left.set_xticks(range(len(names)), names, fontsize=6.5)
+    left.axhline(0, color="0.5", linewidth=0.6)
     left.set(ylim=(-0.05, 1.05), ylabel="held-out R² of the belief", title="blind recovery of five factors")
     left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
     for net, color in (("trained", BLUE), ("untrained", GREY)):

@@ -48,7 +48,7 @@ def recovery_curves(
                 tokens, share, color=color, linestyle=line, marker=marker, markersize=size, markerfacecolor="none"
             )
             panel.fill_between(tokens, low, high, color=color, alpha=0.12, linewidth=0)
-        panel.set(xscale="log", ylim=(-0.05, 1.05), yticks=(0, 0.5, 1), title=process)
+        panel.set(xscale="log", ylim=(-0.1, 1.1), yticks=(0, 0.5, 1), title=process)
     for index, panel in enumerate(axes[: len(shares)]):
         panel.set_xlabel("tokens" if index + columns >= len(shares) else "")
         panel.set_ylabel("share recovered" if index % columns == 0 else "")

@@ -35,21 +35,23 @@ def pictures(results: dict[str, Any]) -> Iterator[tuple[str, Figure | FuncAnimat
     tokens, emergence, trained = np.array(results["tokens"]), results["emergence"], results["trained"]
     r2 = emergence["r2"].values[0]
     colors, truth = simplex.belief_colors(beliefs), simplex_coordinates(beliefs)
+    the = "network" if len(emergence["r2"].values) == 1 else "first network"
     title = lambda name, score: f"{name}\nR$^2$ = {abs(score):.4f}"
     yield (
         "geometry",
         simplex.simplex_panels(
             {
                 "exact beliefs\n": truth,
-                title("probe of the trained network", r2[-1]): simplex_coordinates(seen[-1]),
-                title("of an untrained network", r2[0]): simplex_coordinates(seen[0]),
-                title("of shuffled beliefs", float(results["shuffled words"].r2)): simplex_coordinates(shuffled),
+                title(f"probe, {the} trained", r2[-1]): simplex_coordinates(seen[-1]),
+                title("the same network untrained", r2[0]): simplex_coordinates(seen[0]),
+                title("shuffled beliefs", float(results["shuffled words"].r2)): simplex_coordinates(shuffled),
             },
             colors,
             counts,
+            corners=[f"state {state}" for state in range(beliefs.shape[1])],
         ),
     )
-    label = lambda shot: f"{tokens[shot]:,} tokens\nR$^2$ = {r2[shot]:.4f}"
+    label = lambda shot: f"{f'{tokens[shot]:,} tokens' if shot else 'untrained'}\nR$^2$ = {r2[shot]:.4f}"
     shown = np.unique(np.linspace(0, len(tokens) - 1, 8).round().astype(int))
     clouds = {label(shot): simplex_coordinates(seen[shot]) for shot in shown}
     yield "emergence", simplex.simplex_panels(clouds, colors, counts)

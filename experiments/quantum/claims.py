@@ -1,6 +1,6 @@
 """The claims about each network on each process."""
 
-from figures import MARKOV, MINIMAL, NETWORKS, PUBLISHED
+from figures import MARKOV, MINIMAL, NETWORKS, PUBLISHED, PUBLISHED_FOR
 
 from beliefgeo.runs import Claim
 
@@ -18,7 +18,7 @@ SCORES = [
 
 def published(process: str, network: str, score: str) -> str:
     """The published range, in words."""
-    if not score or network not in ("transformer", "lstm"):
+    if not score or network not in PUBLISHED_FOR:
         return ""
     return "> 80%" if score == "fall" else "{:.2f} to {:.2f}".format(*PUBLISHED[process][score])
 

@@ -5,17 +5,18 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Num
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullFormatter
 
-from beliefgeo.plots.simplex import density, plane_colors
+from beliefgeo.plots.simplex import cloud, plane_colors, square_around
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
 from beliefgeo.probes.geometry import principal_components, simplex_coordinates, simplex_vertices
 
 MINIMAL, MARKOV = "minimal generator", "Markov order 3"
 NETWORKS = ("transformer", "lstm", "gru", "rnn")
-# Cosine R2 over all networks, lowest and highest.
+# Cosine R2 of transformers and LSTMs, lowest and highest.
+PUBLISHED_FOR = ("transformer", "lstm")
 PUBLISHED = {
     "bloch_walk": {MINIMAL: (0.99, 1.0), MARKOV: (0.42, 0.56)},
     "frdn": {MINIMAL: (0.99, 1.0), MARKOV: (0.42, 0.56)},
@@ -59,8 +60,8 @@ def plane(name: str, found: dict[str, Any]) -> dict[str, Num[np.ndarray, "row 2"
     """
     first, *others = found["networks"]
     clouds = {"exact beliefs": found["clouds"]["exact beliefs"]}
-    clouds |= {kind: found["clouds"][f"trained {kind}"] for kind in (first, *others[:1])}
-    clouds[f"untrained {first}"] = found["clouds"][f"untrained {first}"]
+    clouds |= {f"{kind}, trained": found["clouds"][f"trained {kind}"] for kind in (first, *others[:1])}
+    clouds[f"{first}, untrained"] = found["clouds"][f"untrained {first}"]
     components = principal_components(clouds["exact beliefs"], found["probabilities"])
     views = {"mess3": simplex_coordinates, "bloch_walk": lambda beliefs: beliefs[:, 1:]}
     view = views.get(name, lambda beliefs: components(beliefs)[:, :2])
@@ -75,8 +76,7 @@ def belief_rows(
 ) -> Figure:
     """A row of panels for each process: the exact beliefs first, then what probes see; a prefix has one colour.
 
-    All panels of a row have the same limits: the limits of the outline, or else of the exact beliefs without the least
-    likely half per cent on each side. Points beyond them are left out.
+    All panels of a row have the same limits, those of `square_around` the outline and all clouds of the row.
 
     Args:
         clouds: process -> title -> points of the same rows, the exact points first.
@@ -89,46 +89,18 @@ def belief_rows(
         row = axes[index * columns : (index + 1) * columns]
         exact = np.asarray(next(iter(views.values())), float)
         colors, edge = plane_colors(exact, weights[process]), outlines.get(process)
-        likely = _likely(exact, weights[process]) if edge is None else np.asarray(edge, float)
+        across, along = square_around(exact if edge is None else edge, views.values())
         for panel, (title, points) in zip(row, views.items(), strict=False):
-            _window(panel, likely)
+            panel.set(xlim=across, ylim=along, aspect="equal", xticks=[], yticks=[])
+            panel.spines[:].set(visible=True, color="0.85", linewidth=0.5)
             if edge is not None:
-                panel.plot(*likely.T, color="0.75", linewidth=0.6, zorder=0)
-            _draw_cloud(panel, np.asarray(points, float), colors, weights[process])
-            panel.set_title(" ".join(map(_short, title.split())), linespacing=1.25)
+                panel.plot(*np.asarray(edge, float).T, color="0.75", linewidth=0.6, zorder=0)
+            cloud(panel, points, colors, weights[process])
+            panel.set_title(_named(title), linespacing=1.25)
         for empty in row[len(views) :]:
             empty.remove()
         row[0].set_ylabel(process, fontsize=9)
     return figure
-
-
-def _likely(points: Float[np.ndarray, "row 2"], weights: Num[AnyArray, " row"]) -> Float[np.ndarray, "2 2"]:
-    """The lower left and upper right corners of the points without the outermost half per cent of each axis."""
-    shares = np.asarray(weights, float) / np.sum(weights)
-    order = points.argsort(0)
-    below = shares[order].cumsum(0)
-    quantile = lambda axis, level: points[order[:, axis], axis][min((below[:, axis] < level).sum(), len(points) - 1)]
-    return np.array([[quantile(axis, level) for axis in (0, 1)] for level in (0.005, 0.995)])
-
-
-def _window(axes: Axes, points: Float[np.ndarray, "corner 2"]) -> None:
-    """Set square limits around the points, and an empty frame."""
-    low, high = points.min(0), points.max(0)
-    reach = 0.56 * max((high - low).max(), 1e-9)
-    (x, y) = (low + high) / 2
-    axes.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach), aspect="equal", xticks=[], yticks=[])
-    axes.spines[:].set(visible=True, color="0.85", linewidth=0.5)
-
-
-def _draw_cloud(
-    axes: Axes, points: Float[np.ndarray, "row 2"], colors: Float[np.ndarray, "row 3"], weights: Num[AnyArray, " row"]
-) -> None:
-    """Draw few points as dots, the likeliest on top, and many points as their density."""
-    if len(points) > 2000:
-        density(axes, points, colors, weights)
-    else:
-        order = np.argsort(np.asarray(weights), kind="stable")
-        axes.scatter(*points[order].T, s=5, c=colors[order], linewidths=0, rasterized=True)
 
 
 @styled
@@ -137,24 +109,29 @@ def score_dots(
     published: Mapping[str, Mapping[str, tuple[float, float]]],
     label: str,
 ) -> Figure:
-    """A panel for each process, a column of dots for each network: a score's mean over seeds; grey: published ranges.
+    """A panel for each process, a column of dots for each network: a score's mean over seeds, and its published range.
 
-    Untrained networks are hollow.
+    Untrained networks are hollow. A range stands behind the networks for which it was published.
 
     Args:
         found: process -> network -> target of the probe -> "trained" and "untrained" -> the score of each seed.
         published: process -> target -> lowest and highest published value; these targets are drawn.
         label: of the vertical axis.
     """
-    figure, axes = panels(1, len(found), PAGE, 2.5)
+    figure, axes = panels(1, len(found), PAGE, 2.7)
     drawn = {}
     for panel, (process, networks) in zip(axes, found.items(), strict=True):
-        for low, high in published[process].values():
-            panel.axhspan(low - 0.006, high + 0.006, color="0.87", linewidth=0)
-        dots = [(target, net) for net in ("trained", "untrained") for target in published[process]]
+        known = [place for place, name in enumerate(networks) if name in PUBLISHED_FOR]
+        for (target, (low, high)), (color, *_) in zip(published[process].items(), _LOOKS, strict=False):
+            for place in known:
+                box = Rectangle(
+                    (place - 0.45, low - 0.006), 0.9, high - low + 0.012, color=color, alpha=0.2, linewidth=0
+                )
+                drawn[f"{target}, published"] = panel.add_patch(box)
+        dots = [(target, net) for target in published[process] for net in ("trained", "untrained")]
         for index, (target, net) in enumerate(dots):
-            color, marker, _ = _LOOKS[index]
-            places = np.arange(len(networks)) + 0.14 * (index - (len(dots) - 1) / 2)
+            color, marker, _ = _LOOKS[index // 2]
+            places = np.arange(len(networks)) + 0.17 * (index - (len(dots) - 1) / 2)
             seeds = [np.asarray(targets[target][net], float) for targets in networks.values()]
             (drawn[target if net == "trained" else f"{target}, untrained"],) = panel.plot(
                 places,
@@ -171,12 +148,18 @@ def score_dots(
         panel.set_ylabel(label if panel is axes[0] else "")
         if panel is not axes[0]:
             panel.set_yticklabels([])
-    figure.legend(drawn.values(), drawn, loc="outside upper center", ncols=len(drawn), columnspacing=1.2)
+    names = sorted(drawn, key=lambda name: name.endswith("published"))
+    figure.legend([drawn[name] for name in names], names, loc="outside lower center", ncols=max(1, len(names) // 2))
     return figure
 
 
 def _short(name: str) -> str:
     return name.upper() if name in ("lstm", "gru", "rnn") else name
+
+
+def _named(title: str) -> str:
+    kind, *rest = title.split(", ")
+    return ", ".join([_short(kind), *rest])
 
 
 @styled
@@ -202,9 +185,9 @@ def fall_curves(
                 shares, values.mean(0), color=color, linestyle=line, marker=marker, markersize=2.5, linewidth=1.0
             )
             panel.fill_between(shares, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
-        panel.axvspan(0, share, color="0.93", linewidth=0, zorder=0)
+        drawn[f"the first {share:.0%}"] = panel.axvspan(0, share, color="0.9", linewidth=0, zorder=0)
         panel.set(yscale="log", title=process, xlabel="share of training", xlim=(-0.03, 1.03), xticks=(0, 0.5, 1))
         panel.yaxis.set_minor_formatter(NullFormatter())
         panel.set_ylabel(label if panel is axes[0] else "")
-    figure.legend(drawn.values(), drawn, loc="outside upper center", ncols=len(drawn), handlelength=3)
+    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=len(drawn), handlelength=2.4)
     return figure

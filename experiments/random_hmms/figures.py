@@ -7,10 +7,14 @@ import numpy as np
 from jaxtyping import Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
 from beliefgeo.plots.simplex import belief_colors, simplex_scatter
-from beliefgeo.plots.style import COLUMN, GREY, PAGE, AnyArray, panels, styled
+from beliefgeo.plots.style import BLUE, COLUMN, GREY, ORANGE, PAGE, SKY, AnyArray, panels, styled
 from beliefgeo.probes.geometry import simplex_coordinates
+
+# The colours of the verdicts, from finitely many beliefs to a full simplex.
+_VERDICTS = ("0.82", SKY, BLUE, ORANGE)
 
 
 def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
@@ -25,9 +29,8 @@ def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
         rows = lambda name: [[found.get((name, s, v), np.nan) for v in vocab_sizes] for s in n_states]
         return {name: np.array(rows(name)) for name in families}
 
-    quantities = {f"share {name}": table(lambda cell, v=name: cell.shares[v].share) for name in cells[0].shares}
-    quantities["mean dimension"] = table(lambda cell: cell.dimension)
-    shown = {"shares": heat_maps(n_states, vocab_sizes, quantities)}
+    shares = {name: table(lambda cell, v=name: cell.shares[v].share) for name in cells[0].shares}
+    shown = {"shares": share_panels(n_states, vocab_sizes, shares, table(lambda cell: cell.dimension))}
     if checks:
         formula, sampled = (np.array([getattr(one, name) for one in checks]) for name in ("formula", "sampled"))
         shown["check"] = dimension_check(formula, sampled)
@@ -45,44 +48,61 @@ def choose(clouds: Sequence[tuple[Any, np.ndarray]]) -> list[tuple[str, np.ndarr
 
 
 @styled
-def heat_maps(
+def share_panels(
     n_states: Sequence[int],
     vocab_sizes: Sequence[int],
-    quantities: Mapping[str, Mapping[str, Num[AnyArray, "size vocab"]]],
+    shares: Mapping[str, Mapping[str, Num[AnyArray, "size vocab"]]],
+    dimensions: Mapping[str, Num[AnyArray, "size vocab"]],
 ) -> Figure:
-    """A row of panels for each quantity, a panel for each family; cells show numbers, and larger numbers are darker.
+    """A column of panels for each family: above, the shares of the verdicts; below, the mean dimension.
+
+    A bar is one number of states and of tokens; its colours are the verdicts.
 
     Args:
-        n_states: the number of states of each row of a panel, from below.
-        vocab_sizes: the number of tokens of each column.
-        quantities: quantity -> family -> values, NaN where there are none.
+        n_states: the numbers of states, from below.
+        vocab_sizes: the numbers of tokens, from the left.
+        shares: verdict -> family -> shares, NaN where there are none.
+        dimensions: family -> mean dimension, NaN where there is none.
     """
-    columns = max(map(len, quantities.values()))
-    figure, axes = panels(len(quantities), columns, PAGE, 0.3 + 1.75 * len(quantities))
-    for row, (quantity, families) in enumerate(quantities.items()):
-        most = max(1.0, np.nanmax(list(families.values())))
-        for column, (family, values) in enumerate(families.items()):
-            panel = axes[row * columns + column]
-            _heat_map(panel, np.asarray(values, float), most)
-            panel.set_title(family.replace(", ", ",\n") if row == 0 else "", linespacing=1.25)
-            panel.set_xticks(range(len(vocab_sizes)), map(str, vocab_sizes))
-            panel.set_yticks(range(len(n_states)), map(str, n_states))
-            panel.set_xlabel("tokens" if row == len(quantities) - 1 else "")
-            panel.set_ylabel(f"{quantity}\n\nstates" if column == 0 else "")
+    figure, axes = panels(2, len(dimensions), PAGE, 4.4)
+    places = np.arange(len(vocab_sizes))
+    shades = [str(shade) for shade in np.linspace(0.75, 0.0, len(n_states))]
+    top = 1.1 * max(1.0, np.nanmax([*dimensions.values()]))
+    for above, below, (family, means) in zip(axes, axes[len(dimensions) :], dimensions.items(), strict=False):
+        _share_bars(above, [np.asarray(of[family], float) for of in shares.values()])
+        above.set_yticks(range(len(n_states)), map(str, n_states))
+        for shade, states, values in zip(shades, n_states, np.asarray(means, float), strict=True):
+            below.plot(places, values, "o-", color=shade, markersize=3, linewidth=1, label=f"{states} states")
+        below.set(ylim=(-0.03 * top, top), xlabel="tokens")
+        below.tick_params(labelleft=below is axes[len(dimensions)])
+        above.set_title(family.replace(", ", ",\n"), linespacing=1.25)
+        for axis in (above, below):
+            axis.set_xticks(places, map(str, vocab_sizes))
+            axis.set_xlim(-0.55, len(places) - 0.45)
+    axes[0].set_ylabel("states")
+    axes[len(dimensions)].set_ylabel("mean dimension")
+    verdicts = [Patch(color=color) for color in _VERDICTS[: len(shares)]]
+    lines, names = axes[len(dimensions)].get_legend_handles_labels()
+    figure.legend(verdicts, [*shares], loc="outside upper center", ncols=len(shares))
+    figure.legend(lines, names, loc="outside lower center", ncols=len(names))
     return figure
 
 
-def _heat_map(axes: Axes, values: Num[np.ndarray, "size vocab"], most: float) -> None:
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=most, origin="lower", aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        text = "" if np.isnan(value) else f"{value:.2f}"
-        color = "white" if value > 0.6 * most else "black"
-        axes.text(column, row, text, ha="center", va="center", size=7, color=color)
+def _share_bars(axes: Axes, shares: Sequence[Num[np.ndarray, "size vocab"]]) -> None:
+    """A bar in each cell, divided by the shares."""
+    left = np.zeros(shares[0].shape)
+    (rows, columns), wide = np.indices(left.shape), 0.86
+    for color, share in zip(_VERDICTS, shares, strict=False):
+        widths = wide * np.nan_to_num(share)
+        axes.barh(rows.ravel(), widths.ravel(), 0.7, (columns + left - wide / 2).ravel(), color=color, linewidth=0)
+        left += widths
+    axes.spines[:].set(visible=False)
+    axes.tick_params(length=0)
 
 
 @styled
 def belief_gallery(clouds: Sequence[tuple[str, Num[AnyArray, "row 3"]]]) -> Figure:
-    """Beliefs of 3-state processes, (title, beliefs), coloured by themselves: above all, below a magnified part."""
+    """Beliefs of 3-state processes, (title, beliefs), coloured by themselves: above all, below the framed part."""
     figure, axes = panels(2, len(clouds), PAGE, 2 * PAGE / len(clouds) + 0.6)
     for (title, beliefs), whole, part in zip(clouds, axes, axes[len(clouds) :], strict=False):
         points, colors = np.asarray(simplex_coordinates(beliefs), float), belief_colors(beliefs)
@@ -92,8 +112,10 @@ def belief_gallery(clouds: Sequence[tuple[str, Num[AnyArray, "row 3"]]]) -> Figu
         near = (abs(points - points[0]) < reach).all(1)
         part.scatter(*points[near].T, s=0.4, c=colors[near], linewidths=0, rasterized=True)
         (x, y) = points[0]
-        part.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach), aspect="equal")
-        part.set_axis_off()
+        part.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach), aspect="equal", xticks=[], yticks=[])
+        part.spines[:].set(visible=True, color="0.6", linewidth=0.6)
+        frame = {"facecolor": "none", "edgecolor": "0.4", "linewidth": 0.6}
+        whole.add_patch(Rectangle((x - reach, y - reach), 2 * reach, 2 * reach, **frame))
         part.set_title(f"{1.12 / (2 * reach):.2g} times larger")  # 1.12: the width of the view above
     return figure
 
@@ -103,8 +125,9 @@ def dimension_check(formula: Num[AnyArray, " process"], sampled: Num[AnyArray, "
     """The information dimension of sampled beliefs against the dimension by the Lyapunov formula, with y = x."""
     figure, (axes,) = panels(1, 1, COLUMN, COLUMN)
     top = 1.05 * max(np.max(formula), np.max(sampled))
-    axes.plot([0, top], [0, top], color=GREY, linewidth=0.8, linestyle=":")
-    axes.plot(formula, sampled, "o", markersize=3, markerfacecolor="none")
+    axes.plot([0, top], [0, top], color=GREY, linewidth=0.8, linestyle=":", label="equal")
+    axes.plot(formula, sampled, "o", color=BLUE, markersize=3, markerfacecolor="none", label="a process")
     axes.set(xlabel="dimension by Lyapunov exponents", ylabel="information dimension of sampled beliefs")
     axes.set(xlim=(0, top), ylim=(0, top), aspect="equal")
+    axes.legend(loc="upper left")
     return figure

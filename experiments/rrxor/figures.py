@@ -7,15 +7,23 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, AnyArray, panels, styled
+from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, AnyArray, panels, styled
 from beliefgeo.probes import principal_components
 from beliefgeo.reading import Seeds
 
 # Name of a panel -> label of a curve -> site -> the score of each seed.
 Scores = Mapping[str, Mapping[str, Mapping[str, Num[np.ndarray, " seed"]]]]
 
-_LOOKS = ((BLUE, "o"), (GREY, "s"), (GREEN, "^"), (PURPLE, "v"))
+# Grey is for controls.
+_LOOKS = {
+    "untrained": (GREY, "s"),
+    "unseen": (GREEN, "^"),
+    "equal belief": (GREEN, "^"),
+    "128-wide": (GREEN, "^"),
+}
+_OTHER = (BLUE, "o")
 
 # From the published figure, for the trained network of this size: the error of the probe of each site, and of all.
 PUBLISHED = ("128-wide", "trained")
@@ -57,7 +65,7 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
         for truth, cloud in truths.items()
     }
     flat = principal_components(clouds.beliefs, clouds.counts)
-    beliefs = {"exact beliefs": clouds.beliefs} | {f"probe of the {net} network": seen[net] for net in NETS}
+    beliefs = {"exact beliefs": clouds.beliefs} | {f"probe, first network, {net}": seen[net] for net in NETS}
     tests = {size: found["trained"].unseen for size, found in networks.items()}
     gaps = {size: (np.array(found["tokens"]), found["gap while training"].values) for size, found in networks.items()}
     return {
@@ -139,13 +147,20 @@ def by_site(
                     list(points), list(points.values()), "D", color=ORANGE, markersize=4, mfc="none", label="published"
                 )
             axis.set(title=title, yscale="log" if row in log else "linear")
-        axes[row * columns].set_ylabel(label)
-        axes[row * columns].legend(loc="best")
+        own = axes[row * columns : (row + 1) * columns]
+        low, high = min(axis.get_ylim()[0] for axis in own), max(axis.get_ylim()[1] for axis in own)
+        for axis in own:  # one scale for a row
+            axis.set_ylim(low, high)
+            axis.yaxis.set_minor_formatter(NullFormatter())
+        own[0].set_ylabel(label)
+        # The panel with the most to explain has the legend.
+        max(own, key=lambda axis: len(axis.get_legend_handles_labels()[0])).legend(loc="best")
     return figure
 
 
 def _draw_curves(axis: Axes, curves: Mapping[str, Mapping[str, Num[np.ndarray, " seed"]]]) -> None:
-    for (color, marker), (name, sites) in zip(_LOOKS, curves.items(), strict=False):
+    for name, sites in curves.items():
+        color, marker = _LOOKS.get(name, _OTHER)
         means = [seeds.mean() for seeds in sites.values()]
         axis.plot(list(sites), means, color=color, marker=marker, markersize=4, linewidth=1, label=name)
         for place, seeds in enumerate(sites.values()):
@@ -169,6 +184,9 @@ def distance_panels(
     for axis, (title, (left, right)), (x, y) in zip(axes, clouds.items(), labels, strict=True):
         axis.hexbin(_distances(left), _distances(right), gridsize=40, bins="log", cmap="Greys", linewidths=0.1)
         axis.set(title=title, xlabel=x, ylabel=y)
+    top = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:  # one scale for distances of probed beliefs
+        axis.set_ylim(-0.05 * top, top)
     return figure
 
 
@@ -196,7 +214,8 @@ def learning_curves(
         ylabel: the quantity.
     """
     figure, (axis,) = panels(1, 1, PAGE / 2, 2.4)
-    for (color, marker), (name, (tokens, values)) in zip(_LOOKS, curves.items(), strict=False):
+    for name, (tokens, values) in curves.items():
+        color, marker = _LOOKS.get(name, _OTHER)
         for index, seed in enumerate(values[:, tokens > 0]):
             axis.plot(tokens[tokens > 0], seed, color=color, marker=marker, markersize=3, label=None if index else name)
     axis.set(xscale="log", yscale="log", xlabel="training tokens", ylabel=ylabel)
@@ -212,8 +231,12 @@ def colored_clouds(
     figure, axes = panels(1, len(clouds), PAGE, 2.6)
     drawn = None
     for axis, (title, points) in zip(axes, clouds.items(), strict=True):
-        drawn = axis.scatter(*np.asarray(points)[:, :2].T, c=values, s=5, cmap="viridis", linewidths=0, alpha=0.8)
+        flat = np.asarray(points)[:, :2]
+        # Fewer places have larger dots.
+        size = np.clip(3000 / len(np.unique(flat.round(6), axis=0)), 5, 25)
+        drawn = axis.scatter(*flat.T, c=values, s=size, cmap="viridis", linewidths=0, alpha=0.8)
         axis.set(title=title, aspect="equal", xticks=[], yticks=[])
+        axis.spines[:].set(visible=True, color="0.85", linewidth=0.5)
     every = np.concatenate([np.asarray(points)[:, :2] for points in clouds.values()])
     low, high = every.min(0), every.max(0)
     margin = 0.05 * (high - low)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from beliefgeo.plots import curves, information
 from beliefgeo.plots.style import GREEN, PAGE, panels, styled
@@ -18,17 +19,30 @@ def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
 
 @styled
 def spectra(results: Mapping[str, Any]) -> Figure:
-    """A row for each process: the eigenvalues, and h_L - h, exact and of the network."""
-    figure, axes = panels(len(results), 2, PAGE, 2.6 * len(results))
-    for (name, found), left, right in zip(results.items(), axes[::2], axes[1::2], strict=True):
-        modulus, rate, excess = found["slowest modulus"], found["entropy rate"], found["trained"].excess.mean
-        information.spectrum_panel(left, found["eigenvalues"] @ [1, 1j])
+    """A column for each process: the eigenvalues, and below h_L - h, exact and of the networks.
+
+    The dashed line falls as the slowest mode, through the second half of the exact points.
+    """
+    figure, axes = panels(2, len(results), PAGE, 4.2) if len(results) > 1 else panels(1, 2, PAGE, 2.9)
+    drawn = {}
+    for (name, found), above, below in zip(results.items(), axes, axes[len(results) :], strict=False):
+        modulus, rate, networks = found["slowest modulus"], found["entropy rate"], found["trained"].excess.values
+        information.spectrum_panel(above, found["eigenvalues"] @ [1, 1j])
         moduli = [modulus] if modulus > 0 else []
-        information.decay_panel(right, found["exact"]["excess"] + rate, rate, moduli, bits=False)
-        right.plot(excess, "x-", color=GREEN, markersize=4, linewidth=0.6, label="loss of the network - h")
-        right.set(ylim=(excess.min() / 3, 3 * excess.max()), title=f"{name}: loss above the entropy rate")
-        right.legend(loc="upper right")
-        left.set_title(f"{name}: eigenvalues")
+        information.decay_panel(below, found["exact"]["excess"] + rate, rate, moduli, bits=False)
+        below.get_legend().remove()
+        *slope, exact = below.lines
+        several = f"loss of {'the network' if len(networks) == 1 else f'{len(networks)} networks'} \u2212 h"
+        network, *_ = below.plot(networks.T, "x-", color=GREEN, markersize=4, linewidth=0.6, label=several)
+        drawn |= dict.fromkeys(["slowest mode, |λ|$^L$"], *slope) if slope else {}
+        drawn |= {"exact, $h_L - h$": exact, several: network}
+        below.set_ylim(min(networks.min(), exact.get_ydata().min()) / 3, 3 * networks.max())
+        below.yaxis.set_minor_formatter(NullFormatter())
+        below.set(title=f"slowest mode |λ| = {modulus:.4f}" if moduli else "only modes 0", ylabel="")
+        above.set(title=name, ylabel="")
+    axes[0].set_ylabel("Im λ")
+    axes[len(results)].set_ylabel("above the entropy rate h (nats)")
+    figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=3)
     return figure
 
 

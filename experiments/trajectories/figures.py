@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 
-from beliefgeo.plots.simplex import belief_colors, simplex_density, simplex_movie
+from beliefgeo.plots.simplex import belief_colors, simplex_density, simplex_movie, square_around
 from beliefgeo.plots.style import ORANGE, PAGE, panels, styled
 from beliefgeo.probes import simplex_coordinates
 
@@ -60,6 +60,7 @@ def false_targets(results: dict[str, Any]) -> Figure:
     """Above the targets, below what the probe of each sees, coloured by the true belief; R2 is held out."""
     figure, axes = panels(2, len(clouds.TARGETS), PAGE, PAGE / 2 + 0.5)
     colors = belief_colors(results["beliefs"])
+    limits = square_around(simplex_coordinates(np.eye(3)), results["clouds"].values())
     for column, name in enumerate(clouds.TARGETS):
         score = results["trained"]["r2"][name].mean
         untrained = results["untrained"]["r2"][name].mean
@@ -67,6 +68,7 @@ def false_targets(results: dict[str, Any]) -> Figure:
             (("exact", f"target: {name}"), ("probed", f"probed: R$^2$ {score:.3f}\n(untrained {untrained:.3f})"))
         ):
             panel = axes[row * len(clouds.TARGETS) + column]
-            simplex_density(panel, results["clouds"][f"{name}, {side}"], colors, results["counts"])
+            shown = results["clouds"][f"{name}, {side}"]
+            simplex_density(panel, shown, colors, results["counts"], limits=limits)
             panel.set_title(title)
     return figure

@@ -37,17 +37,21 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
 
 
 def beliefs(results: dict[str, Any]) -> Figure:
-    """Exact beliefs beside what probes see: trained, untrained, shuffled."""
-    clouds, trained = results["clouds"], results["trained"]
+    """Exact beliefs, numbered as in the presentation, beside what probes see in the first network and in controls."""
+    clouds, trained, presentation = results["clouds"], results["trained"], results["exact"].presentation
     title = lambda name, r2: f"{name}\nR$^2$ = {abs(r2.values[0]):.4f}"
     panels = {
-        "exact beliefs\n": clouds.beliefs,
-        title("probe of the trained network", trained["r2"][LAST]): clouds.trained,
-        title("of an untrained network", results["untrained"]["r2"][LAST]): clouds.untrained,
-        title("of shuffled beliefs", trained["shuffled"]): clouds.shuffled,
+        "exact: seven beliefs\n": clouds.beliefs,
+        title("probe, first trained network", trained["r2"][LAST]): clouds.trained,
+        title("the same network untrained", results["untrained"]["r2"][LAST]): clouds.untrained,
+        title("shuffled beliefs", trained["shuffled"]): clouds.shuffled,
     }
-    points = {name: simplex_coordinates(cloud) for name, cloud in panels.items()}
-    return simplex.simplex_panels(points, simplex.belief_colors(clouds.beliefs), clouds.counts)
+    points = {name: np.asarray(simplex_coordinates(cloud)) for name, cloud in panels.items()}
+    corners = [f"state {state}" for state in range(clouds.beliefs.shape[1])]
+    figure = simplex.simplex_panels(points, simplex.belief_colors(clouds.beliefs), clouds.counts, corners=corners)
+    for number, place in enumerate(np.asarray(simplex_coordinates(presentation.beliefs))):
+        figure.axes[0].annotate(str(number), place, (5, 5), textcoords="offset points", size=7)
+    return figure
 
 
 def loss(results: dict[str, Any]) -> Figure:
@@ -58,4 +62,5 @@ def loss(results: dict[str, Any]) -> Figure:
     panels = {"loss (nats)": losses, "loss above the optimum (nats)": gaps}
     figure = curves.per_position(np.arange(len(optimum)), panels)
     figure.axes[0].set(yscale="linear", ylim=(0, None))
+    figure.axes[0].lines[0].set(linewidth=5, alpha=0.35, marker="")  # so that the trained networks on it are seen
     return figure

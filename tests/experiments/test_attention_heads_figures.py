@@ -20,16 +20,20 @@ def test_excess_is_drawn_in_ten_thousandths_with_its_interval():
     np.testing.assert_allclose(bars.get_segments()[0][:, 1], [4 - 12.706, 4 + 12.706], rtol=1e-4)
 
 
-def test_patterns_have_a_line_for_each_head_and_seed():
-    measured = np.arange(12.0).reshape(2, 2, 3) / 12  # [seed, head, lag]
+def test_each_pattern_has_the_head_that_is_nearest_to_it():
+    measured = np.array([[[0.2, 0.0, 0.8], [0.1, 0.9, 0.0]], [[0.3, 0.7, 0.0], [0.0, 0.2, 0.8]]])  # [seed, head, lag]
     patterns = {"even": np.array([2.0, 0, 1]), "odd": np.array([0, 1.0, 0])}
-    figure = heads.attention_patterns({"a": (measured, patterns)})
-    lines = [np.asarray(line.get_ydata(), float) for line in figure.axes[0].lines]
-    np.testing.assert_allclose(lines[0], [2 / 3, 1 / 3])  # a share of one; the zeros are left out
-    np.testing.assert_allclose(lines[1], [1])
-    np.testing.assert_allclose(lines[2:6], [measured[0, 0], measured[1, 0], measured[0, 1], measured[1, 1]])
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["head 1", "head 2", "predicted patterns"]
+    figure = heads.attention_patterns({"a": (measured, patterns), "b": (measured, {"odd": patterns["odd"]})})
+    even, single, odd = figure.axes  # a row a pattern; the second case has one
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", ""]
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["even", "odd", "odd"]
+    line, ideal = (np.asarray(one.get_ydata(), float) for one in even.lines)
+    np.testing.assert_allclose(line, [0.1, 0.1, 0.8])  # the heads change places between the seeds
+    np.testing.assert_allclose(ideal, [2 / 3, 1 / 3])  # a share of one; the zeros are left out
+    np.testing.assert_allclose(odd.lines[0].get_ydata(), [0.2, 0.8, 0.0])
+    np.testing.assert_allclose(single.lines[0].get_ydata(), odd.lines[0].get_ydata())
+    band = even.collections[0].get_paths()[0].vertices
+    assert {(1.0, 0.0), (1.0, 0.2)} <= {tuple(place) for place in band.round(9).tolist()}
 
 
 def test_weights_beside_the_powers_of_zeta():

@@ -30,31 +30,32 @@ def test_a_row_a_process_and_all_of_it_at_one_scale():
     np.testing.assert_allclose(spread(exact), 2 * spread(probe), rtol=0.1)
 
 
-def test_unlikely_beliefs_do_not_set_the_limits():
-    points = np.concatenate([np.tile(POINTS, (600, 1)), [[100.0, 0.0]]])
-    figure = figures.belief_rows({"moon": {"exact": points}}, {"moon": np.append(np.ones(2400), 1e-3)}, {})
-    assert figure.axes[0].get_xlim() == pytest.approx((-1.12, 1.12))
-    assert figure.axes[0].images  # so many are drawn as a density
+def test_no_cloud_is_cut_and_few_places_are_dots():
+    figure = figures.belief_rows({"moon": {"exact": POINTS, "probe": 1.5 * POINTS}}, {"moon": EQUAL}, {})
+    for axes in figure.axes:
+        assert axes.get_xlim() == pytest.approx((-1.68, 1.68), rel=0.01)
+        assert len(axes.collections[0].get_offsets()) == 4 and not axes.images
 
 
-def test_dots_stand_at_the_mean_of_the_seeds_on_the_published_band():
+def test_dots_stand_at_the_mean_of_the_seeds_on_the_published_range_of_their_network():
     targets = {
         "minimal": {"trained": np.array([0.9, 1.0]), "untrained": np.array([0.3])},
         "shuffled": {"trained": np.zeros(1)},
     }
     level = {"minimal": {"trained": np.array([0.8]), "untrained": np.array([0.8])}}
-    found = {"frdn": {"transformer": targets, "lstm": level}}
+    found = {"frdn": {"transformer": targets, "rnn": level}}
     figure = figures.score_dots(found, {"frdn": {"minimal": (0.42, 0.56)}}, "R2")
     (axes,) = figure.axes
     minimal, untrained = axes.lines
     np.testing.assert_allclose(minimal.get_ydata(), [0.95, 0.8])
     np.testing.assert_allclose(untrained.get_ydata(), [0.3, 0.8])
     assert minimal.get_markerfacecolor() != "white" == untrained.get_markerfacecolor()
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["transformer", "LSTM"]
-    band = axes.patches[0].get_extents().transformed(axes.transData.inverted())
-    assert band.y0 < 0.42 < 0.56 < band.y1 and band.height < 0.2
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["transformer", "RNN"]
+    (band,) = axes.patches  # nothing was published of the RNN
+    assert (band.get_x(), band.get_width()) == (-0.45, 0.9)
+    assert band.get_y() < 0.42 < 0.56 < band.get_y() + band.get_height() < 0.6
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["minimal", "minimal, untrained"]
+    assert [text.get_text() for text in legend.get_texts()] == ["minimal", "minimal, untrained", "minimal, published"]
 
 
 def test_curves_begin_at_the_untrained_network_and_the_first_part_is_shaded():
@@ -66,4 +67,4 @@ def test_curves_begin_at_the_untrained_network_and_the_first_part_is_shaded():
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1.0, 0.2, 0.1])
     shaded = axes.patches[0].get_extents().transformed(axes.transData.inverted())
     assert (shaded.x0, shaded.x1) == pytest.approx((0, 0.2))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GRU"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GRU", "the first 20%"]

@@ -53,15 +53,19 @@ def test_sparse_processes_keep_their_edges_and_meet_again(edges):
         assert (np.linalg.matrix_power(np.eye(4) + transitions.sum(0), 4) > 0).all()
 
 
-def test_heat_maps_show_their_numbers_and_leave_what_is_missing_blank():
-    values = {"a": np.array([[0.0, 0.25], [np.nan, 1.0]]), "b": np.full((2, 2), 0.5)}
-    figure = plots.heat_maps(
-        (2, 3), (2, 5), {"share": values, "dimension": {name: 2 * one for name, one in values.items()}}
-    )
-    shown = [[text.get_text() for text in axes.texts] for axes in figure.axes]
-    assert shown == [["0.00", "0.25", "", "1.00"], ["0.50"] * 4, ["0.00", "0.50", "", "2.00"], ["1.00"] * 4]
-    assert [axes.images[0].get_clim() for axes in figure.axes] == [(0, 1), (0, 1), (0, 2), (0, 2)]
-    assert [label.get_text() for label in figure.axes[2].get_xticklabels()] == ["2", "5"]
+def test_bars_are_divided_by_the_shares_and_what_is_missing_stays_blank():
+    finite = {"a": np.array([[0.0, 0.25], [np.nan, 1.0]]), "b": np.full((2, 2), 0.5)}
+    shares = {"finite": finite, "fractal": {name: 1 - one for name, one in finite.items()}}
+    figure = plots.share_panels((2, 3), (2, 5), shares, {name: 2 * one for name, one in finite.items()})
+    above, _, below, other = figure.axes
+    widths = np.array([bar.get_width() for bar in above.patches]).reshape(2, 4) / 0.86  # [verdict, size x vocab]
+    np.testing.assert_allclose(widths, [[0, 0.25, 0, 1], [1, 0.75, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(above.patches[5].get_x(), 1 + (0.25 - 0.5) * 0.86)  # where the first share ends
+    np.testing.assert_allclose([line.get_ydata() for line in other.lines], np.ones((2, 2)))
+    np.testing.assert_array_equal(below.lines[1].get_ydata(), [np.nan, 2])
+    assert [label.get_text() for label in below.get_xticklabels()] == ["2", "5"]
+    texts = [[text.get_text() for text in legend.get_texts()] for legend in figure.legends]
+    assert texts == [["finite", "fractal"], ["2 states", "3 states"]]
 
 
 def test_a_gallery_shows_each_cloud_in_the_simplex_and_a_part_of_it_magnified():

@@ -97,7 +97,9 @@ def test_decay_falls_with_the_largest_eigenvalue(bits):
     line, points = axes.lines
     np.testing.assert_allclose(points.get_ydata(), (myopic - rate) / scale)
     np.testing.assert_allclose(np.diff(np.log(line.get_ydata())), np.log(0.5) / 2)
-    assert line.get_ydata()[0] == points.get_ydata()[0]
+    # The line goes through the tail: about it the second half of the points has mean 0, on the logarithmic axis.
+    apart = np.log(points.get_ydata() / line.get_ydata()[: len(points.get_ydata())])
+    assert abs(apart[len(apart) // 2 :].mean()) < 1e-9
     # The process decays at the very rate of the line: two tokens halve the gap, up to the faster mode.
     np.testing.assert_allclose(points.get_ydata()[12::2] / points.get_ydata()[10:-2:2], 0.5, atol=0.01)
 

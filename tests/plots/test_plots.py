@@ -48,6 +48,25 @@ def test_panels_show_every_cloud():
     assert ((255 - image).sum(-1) > 60).mean() > 0.01
 
 
+def test_no_cloud_is_cut_where_it_stays_near_the_triangle():
+    figure = simplex.simplex_panels({"truth": POINTS, "probe": 1.4 * np.asarray(POINTS)}, COLORS, corners="abc")
+    limits = {(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}
+    ((left, right), (bottom, top)) = limits.pop()
+    assert not limits  # one scale
+    inside = (1.4 * np.asarray(POINTS) > [left, bottom]) & (1.4 * np.asarray(POINTS) < [right, top])
+    assert inside.all(1).mean() > 0.995
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a", "b", "c"] and not figure.axes[1].texts
+
+
+def test_points_in_few_places_are_a_dot_a_place_and_the_heaviest_is_on_top():
+    figure, (axes,) = panels(1, 1, 2.0, 2.0)
+    points = np.array([[0.0, 0.0], [0.1, 0.1], [0.1, 0.1], [0.3, 0.2]])
+    simplex.simplex_density(axes, points, np.eye(3)[[0, 1, 1, 2]], np.array([5.0, 1, 1, 1]))
+    (dots,) = axes.collections
+    np.testing.assert_allclose(dots.get_offsets(), [[0.3, 0.2], [0.1, 0.1], [0.0, 0.0]])
+    np.testing.assert_allclose(dots.get_facecolors()[:, :3], np.eye(3)[[2, 1, 0]])
+
+
 def test_points_outside_the_picture_are_left_out():
     figure, (axes,) = panels(1, 1, 2.0, 2.0)
     simplex.simplex_density(axes, np.array([[50.0, 0.0], [0.0, 0.0]]), np.eye(3)[:2])
