@@ -170,7 +170,7 @@ def simplex_panels(
         simplex_density(panel, points, colors, weights, limits=limits)
         panel.set_title(title, linespacing=1.25)
     for name, place in zip(corners, _CORNERS, strict=False):
-        away = (0, 7) if place[1] > 0 else (0, -8)
+        away = (0, 9) if place[1] > 0 else (0, -9)
         axes[0].annotate(name, place, away, textcoords="offset points", ha="center", va="center", size=6, color="0.4")
     for empty in axes[len(clouds) :]:
         empty.remove()

@@ -38,10 +38,10 @@ def spectra(results: Mapping[str, Any]) -> Figure:
         drawn |= {"exact, $h_L - h$": exact, several: network}
         below.set_ylim(min(networks.min(), exact.get_ydata().min()) / 3, 3 * networks.max())
         below.yaxis.set_minor_formatter(NullFormatter())
-        below.set(title=f"slowest mode |λ| = {modulus:.4f}" if moduli else "only modes 0", ylabel="")
+        below.set(title=f"slowest mode |λ| = {modulus:.4f}" if moduli else "all modes 0", ylabel="")
         above.set(title=name, ylabel="")
     axes[0].set_ylabel("Im λ")
-    axes[len(results)].set_ylabel("above the entropy rate h (nats)")
+    axes[len(results)].set_ylabel("above the entropy\nrate h (nats)")
     figure.legend(drawn.values(), drawn, loc="outside lower center", ncols=3)
     return figure
 

@@ -50,7 +50,7 @@ def beliefs(results: dict[str, Any]) -> Figure:
     corners = [f"state {state}" for state in range(clouds.beliefs.shape[1])]
     figure = simplex.simplex_panels(points, simplex.belief_colors(clouds.beliefs), clouds.counts, corners=corners)
     for number, place in enumerate(np.asarray(simplex_coordinates(presentation.beliefs))):
-        figure.axes[0].annotate(str(number), place, (5, 5), textcoords="offset points", size=7)
+        figure.axes[0].annotate(str(number), place, (4, 0.5), textcoords="offset points", va="bottom", size=7)
     return figure
 
 
