@@ -49,7 +49,7 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
     return {
         "beliefs": belief_rows({name: plane(name, found) for name, found in results.items()}, weights, OUTLINES),
         "scores": score_dots(scored, published, "cosine R$^2$ (published scoring)"),
-        "emergence": fall_curves(falls, "RMSE of the probed beliefs", share=0.2),
+        "emergence": fall_curves(falls, "RMSE of the probed beliefs", share=0.2, published="> 80% of the fall"),
     }
 
 
@@ -168,6 +168,7 @@ def fall_curves(
     label: str,
     *,
     share: float,
+    published: str,
 ) -> Figure:
     """A panel for each process, a curve for each network: a quantity against the share of training, from 0 to the end.
 
@@ -175,6 +176,7 @@ def fall_curves(
         curves: process -> network -> training tokens, and the quantity; seeds are drawn as mean and range.
         label: the label of the vertical axis.
         share: the share of the training that is shaded.
+        published: what was published of that share.
     """
     figure, axes = panels(1, len(curves), PAGE, 2.3)
     drawn = {}
@@ -185,7 +187,9 @@ def fall_curves(
                 shares, values.mean(0), color=color, linestyle=line, marker=marker, markersize=2.5, linewidth=1.0
             )
             panel.fill_between(shares, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
-        drawn[f"the first {share:.0%}"] = panel.axvspan(0, share, color="0.9", linewidth=0, zorder=0)
+        drawn[f"the first {share:.0%} (published: {published})"] = panel.axvspan(
+            0, share, color="0.9", linewidth=0, zorder=0
+        )
         panel.set(yscale="log", title=process, xlabel="share of training", xlim=(-0.03, 1.03), xticks=(0, 0.5, 1))
         panel.yaxis.set_minor_formatter(NullFormatter())
         panel.set_ylabel(label if panel is axes[0] else "")

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, AnyArray, panels, styled
 from beliefgeo.probes import principal_components
@@ -151,7 +151,10 @@ def by_site(
         low, high = min(axis.get_ylim()[0] for axis in own), max(axis.get_ylim()[1] for axis in own)
         for axis in own:  # one scale for a row
             axis.set_ylim(low, high)
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            if row in log:
+                axis.yaxis.set(
+                    major_locator=LogLocator(subs=(1, 3)), major_formatter="{x:g}", minor_formatter=NullFormatter()
+                )
         own[0].set_ylabel(label)
         # The panel with the most to explain has the legend.
         max(own, key=lambda axis: len(axis.get_legend_handles_labels()[0])).legend(loc="best")

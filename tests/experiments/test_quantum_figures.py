@@ -61,10 +61,10 @@ def test_dots_stand_at_the_mean_of_the_seeds_on_the_published_range_of_their_net
 def test_curves_begin_at_the_untrained_network_and_the_first_part_is_shaded():
     tokens = np.array([0, 1_000_000, 10_000_000])
     values = np.array([[1.0, 0.3, 0.1], [1.0, 0.1, 0.1]])
-    figure = figures.fall_curves({"moon": {"gru": (tokens, values)}}, "RMSE", share=0.2)
+    figure = figures.fall_curves({"moon": {"gru": (tokens, values)}}, "RMSE", share=0.2, published="all")
     (axes,) = figure.axes
     np.testing.assert_allclose(axes.lines[0].get_xdata(), [0, 0.1, 1])
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1.0, 0.2, 0.1])
     shaded = axes.patches[0].get_extents().transformed(axes.transData.inverted())
     assert (shaded.x0, shaded.x1) == pytest.approx((0, 0.2))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GRU", "the first 20%"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GRU", "the first 20% (published: all)"]
