@@ -109,12 +109,15 @@ def read_as(gaps):
 FOUND = {"excess": [0.5, 0.2, 0.1], "networks": {name: read_as(gaps) for name, gaps in GAPS.items()}}
 
 
-def test_excess_is_the_gap_above_the_exact_one():
-    (axis,) = FIGURES.excess_panels({"coins": FOUND}).axes
-    lines = {line.get_label(): line.get_ydata() for line in axis.lines}
-    np.testing.assert_allclose(lines["exact"], [0.5, 0.2, 0.1])
-    np.testing.assert_allclose(lines["transformer"], [0.7, 0.22, 0.11])
-    assert axis.get_title() == "coins" and axis.get_xscale() == "log"
+def test_excess_is_the_gap_above_the_exact_one_and_its_ratio_stands_below():
+    figure = FIGURES.excess_panels({"coins": FOUND})
+    above, below = figure.axes
+    exact, transformer, _ = (line.get_ydata() for line in above.lines)
+    np.testing.assert_allclose(exact, [0.5, 0.2, 0.1])
+    np.testing.assert_allclose(transformer, [0.7, 0.22, 0.11])
+    np.testing.assert_allclose(below.lines[1].get_ydata(), [1.4, 1.1, 1.1])
+    assert above.get_title() == "coins" and (above.get_xscale(), above.get_yscale()) == ("linear", "log")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["exact", "transformer", "GRU"]
 
 
 def test_every_seed_has_its_gap():
