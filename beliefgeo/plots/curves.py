@@ -53,11 +53,15 @@ def per_position(
     tokens_read: Num[AnyArray, " position"],
     panels_of: Mapping[str, Mapping[str, Num[AnyArray, "seed position"]]],
 ) -> Figure:
-    """A panel for each quantity (its y label), a curve for each network or control, against tokens read."""
+    """A panel for each quantity (its y label), a curve for each network or control, against tokens read.
+
+    A network has one colour in all panels.
+    """
+    names = list(dict.fromkeys(name for curves in panels_of.values() for name in curves))
     figure, axes = panels(1, len(panels_of), PAGE, 2.4)
     for panel, (label, curves) in zip(axes, panels_of.items(), strict=True):
-        for index, (name, values) in enumerate(curves.items()):
-            _curve(panel, tokens_read, values, index, name, marker="o")
+        for name, values in curves.items():
+            _curve(panel, tokens_read, values, names.index(name), name, marker="o")
         panel.set(yscale="log", xlabel="tokens read", ylabel=label, xticks=np.asarray(tokens_read)[::2])
         panel.yaxis.set_minor_formatter(NullFormatter())
         _legend_above(panel, len(curves))

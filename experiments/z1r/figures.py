@@ -62,5 +62,6 @@ def loss(results: dict[str, Any]) -> Figure:
     panels = {"loss (nats)": losses, "loss above the optimum (nats)": gaps}
     figure = curves.per_position(np.arange(len(optimum)), panels)
     figure.axes[0].set(yscale="linear", ylim=(0, None))
-    figure.axes[0].lines[0].set(linewidth=5, alpha=0.35, marker="")  # so that the trained networks on it are seen
+    for optimal in (figure.axes[0].lines[0], figure.axes[0].get_legend().legend_handles[0]):
+        optimal.set(linewidth=5, alpha=0.35, marker="")  # so that the trained networks on it are seen
     return figure
