@@ -86,8 +86,8 @@ def sites(results: Mapping[str, Any]) -> Figure:
                 x = np.linspace(0, 1, len(parts))
                 values = np.stack([one.unseen.values for one in parts.values()])
                 middle, low, high = (np.maximum(of(1), _FLOOR) for of in (values.mean, values.min, values.max))
-                fill = {"markerfacecolor": color if net == "trained" else "white"}
-                panel.plot(x, middle, style, color=color, markersize=3, label=f"{_NAMES[kind]}, {net}", **fill)
+                fill = color if net == "trained" else "white"
+                panel.plot(x, middle, style, color=color, markersize=3, label=f"{_NAMES[kind]}, {net}", mfc=fill)
                 if net == "trained":
                     panel.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
         panel.set(title=name, ylim=(_FLOOR - 0.02, 1.05), xticks=[0, 1], xticklabels=["embed", "final"])

@@ -30,13 +30,14 @@ def spectra(results: Mapping[str, Any]) -> Figure:
         information.spectrum_panel(above, found["eigenvalues"] @ [1, 1j])
         moduli = [modulus] if modulus > 0 else []
         information.decay_panel(below, found["exact"]["excess"] + rate, rate, moduli, bits=False)
-        below.get_legend().remove()
+        if legend := below.get_legend():  # one for all panels is below them
+            legend.remove()
         *slope, exact = below.lines
         several = f"loss of {'the network' if len(networks) == 1 else f'{len(networks)} networks'} \u2212 h"
         network, *_ = below.plot(networks.T, "x-", color=GREEN, markersize=4, linewidth=0.6, label=several)
         drawn |= dict.fromkeys(["slowest mode, |λ|$^L$"], *slope) if slope else {}
         drawn |= {"exact, $h_L - h$": exact, several: network}
-        below.set_ylim(min(networks.min(), exact.get_ydata().min()) / 3, 3 * networks.max())
+        below.set_ylim(min(networks.min(), np.min(exact.get_ydata())) / 3, 3 * networks.max())
         below.yaxis.set_minor_formatter(NullFormatter())
         below.set(title=f"slowest mode |λ| = {modulus:.4f}" if moduli else "all modes 0", ylabel="")
         above.set(title=name, ylabel="")

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from beliefgeo.plots import curves, information, simplex, spaces
+from beliefgeo.plots.style import styled
 from beliefgeo.probes import simplex_coordinates
 
 LAST, BOTH = "last block", "all blocks"
@@ -54,6 +55,7 @@ def beliefs(results: dict[str, Any]) -> Figure:
     return figure
 
 
+@styled
 def loss(results: dict[str, Any]) -> Figure:
     """Loss, and loss above the optimum, after each number of tokens."""
     optimum = results["optimum"]
@@ -62,6 +64,7 @@ def loss(results: dict[str, Any]) -> Figure:
     panels = {"loss (nats)": losses, "loss above the optimum (nats)": gaps}
     figure = curves.per_position(np.arange(len(optimum)), panels)
     figure.axes[0].set(yscale="linear", ylim=(0, None))
-    for optimal in (figure.axes[0].lines[0], figure.axes[0].get_legend().legend_handles[0]):
-        optimal.set(linewidth=5, alpha=0.35, marker="")  # so that the trained networks on it are seen
+    optimal = figure.axes[0].lines[0]
+    optimal.set(linewidth=5, alpha=0.35, marker="")  # so that the trained networks on it are seen
+    figure.axes[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return figure
