@@ -74,7 +74,7 @@ def square_around(
     shown = np.concatenate(held)
     middle, reach = (shown.max(0) + shown.min(0)) / 2, 0.56 * np.ptp(shown, axis=0).max() or 0.5
     if outline is not None:
-        alone = 0.56 * np.ptp(np.asarray(outline, float), axis=0).max()
+        alone = 0.56 * np.ptp(np.asarray(outline, float), axis=0).max() or 0.5
         reach = min(reach, most * alone)
     return np.stack([middle - reach, middle + reach], 1)
 
