@@ -17,6 +17,7 @@ from beliefgeo.reading.read import read_words as read_words
 from beliefgeo.reading.resumed import resume as resume
 from beliefgeo.reading.rows import Rows as Rows
 from beliefgeo.reading.rows import beliefs_after as beliefs_after
+from beliefgeo.reading.rows import count as count
 from beliefgeo.reading.rows import rows as rows
 from beliefgeo.reading.rows import rows_of as rows_of
 from beliefgeo.reading.rows import suffix_beliefs as suffix_beliefs

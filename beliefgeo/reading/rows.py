@@ -98,12 +98,18 @@ def rows(
     length = context - (bos is not None)
     if context < 1:
         raise ValueError(f"rows needs a context of 1 or more; got {context}")
-    if most is None or _count(process, length) <= most:
+    if most is None or count(process, length) <= most:
         return rows_of(process, words(process, length), bos=bos)
     return rows_of(process, sampled_words(key, process, most, length), bos=bos)._replace(sampled=True)
 
 
-def _count(process: Observer, length: int) -> int:
+def count(process: Observer, length: int) -> int:
+    """The number of words of this length, or at least no less: a generalised process may forbid some of them.
+
+    >>> from beliefgeo.processes.classical import golden_mean
+    >>> count(golden_mean(), 3)
+    5
+    """
     if isinstance(process, Process) and not process.generalised:
         return count_words(process, length)
     return vocabulary(process) ** length

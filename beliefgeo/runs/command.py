@@ -1,4 +1,4 @@
-"""`beliefgeo run my_process.json` trains a network on your process and makes its scorecard and figures; and sweeps."""
+"""`beliefgeo run my_process.json` trains a network on your process, scores and draws it; `sweep`; `explore`."""
 
 import sys
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import tyro
 
 from beliefgeo import probes, reading
 from beliefgeo.learning.budget import Budget
@@ -18,15 +19,19 @@ from beliefgeo.processes.loaded import load_process
 from beliefgeo.processes.process import vocabulary
 from beliefgeo.reading import Seeds
 from beliefgeo.runs.claims import Claim, tell
+from beliefgeo.runs.explore import Options, explore
 from beliefgeo.runs.run import Run
 from beliefgeo.runs.start import print_claims, start
 
 _USAGE = """beliefgeo run PROCESS [--network transformer] [--width 32] [--steps 3000] ...
 beliefgeo sweep PROCESS --width 16 32 --learning-rate 1e-3 2e-3 ...
+beliefgeo explore RUN [--seed 0] [--words 66000] [--title ...] [--out page.html]
 
 PROCESS is a file of process.save: my_process.json or my_process.npz. `beliefgeo run PROCESS --help` lists all fields.
 run trains networks on it, scores them with all controls and draws; the same command later continues, or draws again.
 sweep does so for every combination of the values that are listed, and prints one table.
+explore writes one HTML file of a trained network beside the exact beliefs, to open in a browser without a server. RUN
+is the folder of a network, or the folder that an experiment or `beliefgeo run` printed last.
 """
 
 CLAIMS = [
@@ -182,12 +187,14 @@ def command(args: Sequence[str] | None = None) -> None:
         SystemExit: an unknown command, no process, or a mistake in a field.
     """
     words = list(sys.argv[1:] if args is None else args)
-    if words[:1] not in (["run"], ["sweep"]) or len(words) < 2 or words[1].startswith("-"):
+    if words[:1] not in (["run"], ["sweep"], ["explore"]) or len(words) < 2 or words[1].startswith("-"):
         asked_for_help = words[:1] in ([], ["-h"], ["--help"])
         raise SystemExit(_USAGE if asked_for_help else f"error: got {' '.join(words) or 'nothing'}; usage:\n{_USAGE}")
     what, process, *fields = words
     if what == "run":
         _run(process, fields)
+    elif what == "explore":
+        _explore(process, fields)
     else:
         sweep(process, fields)
 
@@ -197,6 +204,17 @@ def _run(process: str, fields: Sequence[str]) -> Results:
     said = " ".join(["beliefgeo run", process, *fields])
     presets = {"default": Config(process)}
     return start(main, presets, claims=CLAIMS, draw=draw, args=fields, name=name, said=said)
+
+
+def _explore(run: str, fields: Sequence[str]) -> None:
+    options = tyro.cli(
+        Options, args=fields, prog="beliefgeo explore RUN", description="Write one HTML file of a network."
+    )
+    try:
+        written = explore(run, options)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    print(f"{written}: {written.stat().st_size / 1e6:.1f} MB, to open in a browser", flush=True)
 
 
 def sweep(process: str, fields: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 folder/
   config.json      the configuration
+  processes/       the processes that are learnt, by number
   checkpoints/     the latest two states, and log-spaced snapshots for studying emergence
   history.jsonl    loss and excess of every chunk of steps
   lock             held by the process that trains

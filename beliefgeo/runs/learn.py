@@ -1,6 +1,7 @@
 """Networks learn a process: data, optimiser and folder in one call; the same call later continues or only loads."""
 
 import ast
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +21,9 @@ from beliefgeo.learning.training import training
 from beliefgeo.networks.network import Network, predicted_tokens
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
-from beliefgeo.processes.process import Observer, vocabulary
+from beliefgeo.processes.process import Observer, Process, vocabulary
 from beliefgeo.reading.each import Checkpoint
-from beliefgeo.runs import resumable
+from beliefgeo.runs import hosts, resumable
 from beliefgeo.runs.folder import differences, digest, open_run, read_config
 from beliefgeo.runs.identity import identity
 from beliefgeo.runs.load import History, history
@@ -156,6 +157,7 @@ def learn_several(
     where = Path(folder) if folder else _home(Path(root), record, budget.steps)
     _require_continued(where, record, budget)
     folder = open_run(where, record)
+    hosts.by_first(lambda: _save_processes(folder, processes))
     made = optimizer[1] if optimizer else optimizer_of(budget)
     trainer = training(built, made, draw, steps=budget.chunk, numbered=True)
     reused = resumable.reached(folder) == budget.steps
@@ -180,6 +182,17 @@ def learn_several(
         )
         for index, checkpoints in enumerate(by_process)
     ]
+
+
+def _save_processes(folder: Path, processes: Sequence[Observer]) -> None:
+    """Write processes/0.json, ... for `beliefgeo explore`; a process that cannot be written is given there instead."""
+    for index, process in enumerate(processes):
+        path = folder / f"processes/{index}.json"
+        if isinstance(process, Process) and not path.exists():
+            with contextlib.suppress(TypeError, OSError):  # names that JSON cannot hold; a folder that is only read
+                path.parent.mkdir(exist_ok=True)
+                process.save(incomplete := path.with_name(f"partial {index}.json"))
+                incomplete.replace(path)
 
 
 def _home(root: Path, record: dict[str, Any], steps: int) -> Path:

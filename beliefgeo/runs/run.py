@@ -15,6 +15,9 @@ from beliefgeo.runs.learn import AnyNetwork, Learned, NamedOptimizer, learn_seve
 from beliefgeo.runs.progress import Log
 from beliefgeo.runs.timing import stage
 
+# A training of fewer steps is a smoke run, whose network is not worth a page.
+_WORTH_A_PAGE = 700
+
 
 @dataclass
 class Run:
@@ -29,12 +32,14 @@ class Run:
         seed: From which every key follows.
         seconds: The seconds of each stage, without compilation.
         networks: For each folder of networks that the run asked for, whether they had been trained before.
+        shown: Process, networks, context and BOS of the first training that is worth a page.
     """
 
     root: Path
     seed: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     networks: dict[str, bool] = field(default_factory=dict)
+    shown: "tuple[Observer, Learned, int, bool] | None" = None
 
     def key(self, name: str) -> PRNGKeyArray:
         """The key for one use: the same in every call, and never a key of training."""
@@ -74,6 +79,8 @@ class Run:
         folder, reused = str(every[0].folder), every[0].reused
         print(f"{folder}: {'trained before' if reused else 'trained now'}", flush=True)
         self.networks[folder] = reused
+        if self.shown is None and budget.steps >= _WORTH_A_PAGE:
+            self.shown = (processes[0], every[0], context, bos)
         return every
 
     @contextmanager

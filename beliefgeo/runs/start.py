@@ -18,10 +18,15 @@ from rich.table import Table
 from beliefgeo.runs import hosts
 from beliefgeo.runs.claims import Claim, tell, write_claims, write_table
 from beliefgeo.runs.devices import cache_compilation, one_device_per_core
+from beliefgeo.runs.explore import write_page
 from beliefgeo.runs.folder import open_run, run_folder
 from beliefgeo.runs.outputs import commit, device, save_figure, save_movie, versions, write_json, write_results
 from beliefgeo.runs.run import Run
+from beliefgeo.runs.scene import scene_of
 from beliefgeo.runs.timing import compiled_seconds
+
+# The page of a run shows so many words at most, in seconds; that of `beliefgeo explore` more.
+_WORDS = 7_000
 
 Config = TypeVar("Config")
 Results = TypeVar("Results")
@@ -112,21 +117,35 @@ def _conduct(
     open_run(folder, config)
     with run.stage("draw"):
         pictures = [_save(folder, name, picture) for name, picture in (draw(results) if draw else {}).items()]
+    write_results(folder, results)
+    with run.stage("explore"):
+        page = _explore(folder, claim, run)
     lines = tell(claims, results)
     made = {"command": said, "commit": commit(Path(main.__code__.co_filename).parent), "device": device()}
-    # Measuring is everything that was neither training, drawing nor compiling.
+    # Measuring is everything that was neither training, drawing, exploring nor compiling.
     seconds = run.seconds | {"compile": compiled_seconds() - compiled}
     seconds = {"measure": time.perf_counter() - began - sum(seconds.values()), **seconds}
-    write_results(folder, results)
     write_json(folder / "run.json", {"networks": run.networks, "seconds": seconds, "versions": versions(), **made})
     if lines:
         write_claims(folder / "claims.json", lines, made)
         print_claims(said, lines)
     spent = " + ".join(f"{name} {value:.0f}" for name, value in seconds.items())
-    print(
-        f"{folder}: results.json{', figures' if pictures else ''}; {spent} = {sum(seconds.values()):.0f} s", flush=True
-    )
+    left = f"results.json{', figures' if pictures else ''}{', explorer.html' if page else ''}"
+    print(f"{folder}: {left}; {spent} = {sum(seconds.values()):.0f} s", flush=True)
     return results
+
+
+def _explore(folder: Path, claim: str, run: Run) -> Path | None:
+    """Leave the page of the run's first networks. A page that cannot be made is told, and the run goes on."""
+    if run.shown is None or jax.process_count() > 1:
+        return None
+    process, learned, context, bos = run.shown
+    try:
+        scene = scene_of(run.key("explorer"), process, learned.checkpoints, context, bos=bos, words=_WORDS, title=claim)
+        return write_page(folder / "explorer.html", scene)
+    except Exception as error:
+        print(f"no explorer.html: {error}", flush=True)
+        return None
 
 
 def _save(folder: Path, name: str, picture: Any) -> Path:
