@@ -144,7 +144,8 @@ def wait_for_training(out, programs):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("lost", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
 def test_where_one_of_two_is_killed_the_other_ends(lost, tmp_path):
     programs = start_two(tmp_path, "--steps", "1000000")
     wait_for_training(tmp_path, programs)
@@ -157,6 +158,7 @@ def test_where_one_of_two_is_killed_the_other_ends(lost, tmp_path):
     programs[lost].communicate()
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_one_stops_both_and_saves(tmp_path):
     programs = start_two(tmp_path, "--steps", "1000000")
     wait_for_training(tmp_path, programs)

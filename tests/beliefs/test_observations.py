@@ -51,7 +51,10 @@ def test_a_sum_over_all_that_was_not_observed(x64):
     np.testing.assert_allclose(seen, np.log(total), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name not in ("bloch_walk", "rrxor") else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
+)
 def test_sequences_of_different_lengths(name):
     process = ALL[name]()
     tokens = np.asarray(jax.vmap(bg.sample, (0, None, None))(jax.random.split(KEY, 4), process, 8).tokens)

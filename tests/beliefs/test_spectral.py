@@ -79,7 +79,8 @@ def test_twenty_seeds(name):
     assert found.count(dimension) >= 19
 
 
-@pytest.mark.parametrize("name", ["bloch_walk", pytest.param("frdn", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bloch_walk", "frdn"])
 def test_word_probabilities_within_sampling_error(name):
     build, length, dimension = CASES[name]
     tokens = draw(build(), 1_000_000)

@@ -74,8 +74,8 @@ def test_pictures(measured):
     beliefs, discovered = drawn.values()
     assert [panel.get_title() for panel in beliefs.axes] == [
         "exact beliefs",
-        "read off GPT-2",
-        "read off an untrained GPT-2",
+        "read off the first GPT-2",
+        "read off it before training",
     ]
     # Two networks of two kinds: a curve each, and a ring around the dimension that was chosen.
     assert len(discovered.axes[0].lines) == 8

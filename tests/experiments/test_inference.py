@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 import beliefgeo as bg
 from tests.experiments.command import module, refusal, start
@@ -11,6 +12,7 @@ from tests.experiments.command import module, refusal, start
 FIGURES, MEASURES = module("inference", "figures"), module("inference", "measures")
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path):
     sizes = ["--most", "10000", "--sizes", "2", "--seeds", "3"]
     done = start("inference", "quick", *sizes, "--out", str(tmp_path))

@@ -44,6 +44,7 @@ def compare(name):
     return state, metrics, alone, expected
 
 
+@pytest.mark.slow
 def test_on_one_device_each_seed_is_bit_for_bit_what_it_is_alone():
     if jax.device_count() > 1:
         pytest.skip("several devices sum in another order")

@@ -57,6 +57,7 @@ def test_one_advance_twice_is_one_of_twice_the_length():
     chex.assert_trees_all_equal(advance(advance(start)[0])[0], jax.jit(long.advance)(start)[0])
 
 
+@pytest.mark.slow
 def test_seeds_by_vmap_are_the_seeds_alone():
     init, advance = training(NETWORK, optax.sgd(0.1), draw, steps=3)
     keys = jax.random.split(jax.random.key(1), 2)

@@ -113,6 +113,7 @@ def test_eager_jit_vmap_and_gradients(x64):
     np.testing.assert_allclose(jax.grad(loss)(0.3), numeric, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_float32_batches_and_gradients():
     """More rows than are summed at a time; float64, in which float32 rows are summed, must survive vmap and grad."""
     x, y, w = (jnp.asarray(a, jnp.float32) for a in regression(5000))

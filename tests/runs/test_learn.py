@@ -234,7 +234,12 @@ def test_networks_asked_for_twice_are_trained_once(tmp_path):
     assert call(bg.even()).reused and call(bg.even()).folder == first.folder
     others = [call(bg.golden_mean()), call(bg.even(), key=jax.random.key(1)), call(bg.even(), Budget(10, 16, chunk=10))]
     assert len({first.folder, *(other.folder for other in others)}) == 4 and not any(one.reused for one in others)
-    # Of a rate that stays, a longer training continues a shorter one; a shorter one afterwards is another.
+
+
+@pytest.mark.slow
+def test_of_a_rate_that_stays_a_longer_training_continues_a_shorter(tmp_path):
+    """A shorter one afterwards is another."""
+    call = lambda process, budget: learn(KEY, process, SMALL, budget, context=4, root=tmp_path)
     steady = lambda steps: call(bg.even(), Budget(steps, 16, chunk=10, optimizer="sgd"))
     ten, twenty, again = steady(10), steady(20), steady(10)
     assert ten.folder == twenty.folder != again.folder and again.trained.tokens == 10 * 16 * 4
