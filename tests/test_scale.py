@@ -115,6 +115,7 @@ def assert_same_run(folder, alone, devices):
     assert steps[0] == steps[1]
 
 
+@pytest.mark.slow
 def test_eight_devices(alone, tmp_path):
     finish(start(tmp_path, devices=8))
     assert_same_run(folder_of(tmp_path), alone, devices=8)

@@ -246,6 +246,7 @@ def test_of_a_rate_that_stays_a_longer_training_continues_a_shorter(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, ten.trained.params, again.trained.params)
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_the_rate_stays(tmp_path):
     """Twenty steps of Adam, then twenty more: bit for bit forty at once."""
     budget = lambda steps, name="adam": Budget(steps, 16, chunk=10, optimizer=name)
