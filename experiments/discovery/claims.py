@@ -1,11 +1,15 @@
 """The table of the claim: for every process and kind of network, what is read off it."""
 
+from typing import get_args
+
 from beliefgeo import runs
 from beliefgeo.runs.recipes import Name
 
 NAMES: tuple[Name, ...] = (
     "mess3", "golden_mean", "z1r", "rrxor", "bloch_walk", "even", "frdn", "strata", "random_hmm"
 )  # fmt: skip
+# Of any other process, asked for by name, the same is told.
+ALL = (*NAMES, *(name for name in get_args(Name) if name not in NAMES))
 SCORES = [
     ("dimension", "dimension", ".2f"),
     ("share of the divergence from independent tokens left by the last fivefold step", "unexplained", ".1e"),
@@ -36,7 +40,7 @@ CLAIMS = [
     ),
     *(
         line
-        for name in NAMES
+        for name in ALL
         for line in (
             runs.Claim(f"{name}, exact: dimension", f"{name}/exact/dimension", form=".0f"),
             *(

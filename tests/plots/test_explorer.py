@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,3 +118,14 @@ def test_coordinates_lead_back_to_beliefs(space):
     beliefs = beliefs if space.kind != "components" else beliefs * [1, 1, 0] + [0, 0, 0.5]
     back = np.column_stack([np.ones(4), space(beliefs)]) @ space.back
     np.testing.assert_allclose(back, beliefs, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["mess3", "rrxor", "bloch_walk"])
+def test_a_page_of_the_site_is_of_this_template(name):
+    """Each is the template with its data: whoever changes the template writes the pages again."""
+    home = Path(__file__).parents[2]
+    template = (home / "beliefgeo/plots/explorer.html").read_text(encoding="utf-8")
+    written = (home / f"docs/pages/explorer/{name}.html").read_text(encoding="utf-8")
+    pieces = re.split(r"\{\{[A-Z]+\}\}", template)
+    assert re.fullmatch(".*?".join(map(re.escape, pieces)), written, re.DOTALL)
+    assert len(pieces) == 6 and len(written) > 2 * len(template)
