@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 import beliefgeo as bg
 
@@ -45,3 +46,9 @@ GENERALISED = {
     "quantum_rrxor": lambda: bg.quantum_rrxor(0.3, 1.1),
 }
 ALL = CLASSICAL | GENERALISED
+
+
+def some_slow(cases, slow):
+    """The cases of a parametrized test, of which those in `slow` run with `-m slow` only: the others stand for them."""
+    values = lambda case: case if isinstance(case, tuple) else (case,)
+    return [pytest.param(*values(case), marks=pytest.mark.slow) if case in slow else case for case in cases]

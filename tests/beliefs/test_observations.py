@@ -9,7 +9,7 @@ import pytest
 
 import beliefgeo as bg
 from tests import oracle
-from tests.cases import ALL, signed_golden_mean
+from tests.cases import ALL, signed_golden_mean, some_slow
 
 KEY = jax.random.key(43)
 NAMES = ["mess3", "rrxor", "days_of_week", "bloch_walk", "signed_golden_mean"]
@@ -24,7 +24,7 @@ def observed_belief(process, word):
     return vector / mass, mass
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some_slow(NAMES, ("rrxor", "bloch_walk")))
 def test_tokens_that_were_not_observed(name, x64):
     process = ALL[name]()
     tokens = np.asarray(bg.sample(KEY, process, 9).tokens)
@@ -51,10 +51,7 @@ def test_a_sum_over_all_that_was_not_observed(x64):
     np.testing.assert_allclose(seen, np.log(total), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name not in ("bloch_walk", "rrxor") else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
-)
+@pytest.mark.parametrize("name", some_slow(NAMES, ("mess3", "rrxor", "bloch_walk")))
 def test_sequences_of_different_lengths(name):
     process = ALL[name]()
     tokens = np.asarray(jax.vmap(bg.sample, (0, None, None))(jax.random.split(KEY, 4), process, 8).tokens)

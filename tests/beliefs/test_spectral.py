@@ -7,6 +7,7 @@ import beliefgeo as bg
 from beliefgeo.beliefs.spectral import spectral_learn
 from beliefgeo.processes.quantum import bloch_walk, frdn
 from tests import oracle
+from tests.cases import some_slow
 
 # Process, lengths of histories and futures, linear dimension.
 CASES = {
@@ -46,7 +47,7 @@ def errors_of_words(build, length, tokens, rank):
     return word_probabilities(spectral_learn(tokens, length, length).process, 6) - exact, errors
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", some_slow(CASES, ("rrxor", "even", "bloch_walk")))
 def test_a_million_tokens(name):
     build, length, dimension = CASES[name]
     tokens, process = draw(build(), 1_000_000), build()

@@ -12,6 +12,7 @@ import pytest
 import beliefgeo as bg
 from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
+from tests.cases import some_slow
 
 NETWORK = Transformer(
     TransformerConfig(vocab_size=2, context=5, layers=1, width=16, heads=1, head_width=4, mlp_width=16)
@@ -68,7 +69,7 @@ def test_seeds_by_vmap_are_the_seeds_alone():
 
 
 @pytest.mark.parametrize("weights", [None, (0.5, 0.1, 0.1, 0.1, 0.05, 0.1, 0.05)])
-@pytest.mark.parametrize("microbatch", [1, 3, 7, 100])
+@pytest.mark.parametrize("microbatch", some_slow([1, 3, 7, 100], (1, 7)))
 def test_a_batch_read_in_pieces_is_the_batch(microbatch, weights):
     """Also where the pieces do not divide its seven sequences."""
     seven = lambda key, source: draw(key, source, batch=7)._replace(weights=weights and jnp.array(weights))

@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 
 import beliefgeo as bg
 from beliefgeo.probes.nested import cross_validate_probe, cross_validated_r2
+from tests.cases import some_slow
 
 RNG = np.random.default_rng(0)
 
@@ -15,8 +18,10 @@ def regression(rows=240, features=6, targets=2, noise=2.0):
     return x, y, RNG.uniform(0.1, 3, rows)
 
 
-@pytest.mark.parametrize("offset", [True, False])
-@pytest.mark.parametrize("features", [6, 60])  # fewer and more than the rows of a fold
+@pytest.mark.parametrize(
+    ("offset", "features"),  # fewer features than the rows of a fold, and more
+    some_slow(itertools.product((True, False), (6, 60)), [(True, 6), (False, 60)]),
+)
 def test_cross_validation_against_explicit_loops(x64, offset, features):
     x, y, w = regression(features=features)
     folds, rconds = (np.arange(240) ** 2 % 7 + np.arange(240)) % 5 - 1, (1e-3, 0.2, 0.6, 2.0)

@@ -7,6 +7,7 @@ import pytest
 
 from beliefgeo.probes.least_squares import Probe, score_statistic, solve_probe
 from beliefgeo.probes.statistic import ProbeStatistic, merge_statistics, probe_statistic
+from tests.cases import some_slow
 
 RNG = np.random.default_rng(0)
 PRECISIONS = pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -78,7 +79,7 @@ def value(statistic: ProbeStatistic, offset=True):
     return score_statistic(worse, statistic).mse + score_statistic(probe, statistic).r2 + jnp.sin(probe.kernel).sum()
 
 
-@pytest.mark.parametrize("offset", [True, False])
+@pytest.mark.parametrize("offset", some_slow([True, False], (False,)))
 def test_derivatives_by_rows_and_weights_are_those_of_finite_differences(x64, offset):
     x = jnp.asarray(RNG.normal(size=(60, 4)) @ RNG.normal(size=(4, 4)) + 1)
     y, w = x[:, :2] + RNG.normal(size=(60, 2)), jnp.asarray(RNG.uniform(0.5, 2, 60))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
-from tests.cases import CLASSICAL
+from tests.cases import CLASSICAL, some_slow
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
@@ -185,7 +185,7 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", some_slow(PARAMETERS, ("coin", "z1r", "even", "golden_mean", "composite_mess3")))
 def test_parameters_are_differentiable_under_jit(name, x64):
     build, values = PARAMETERS[name]
     entropy = lambda values: bg.block_entropies(build(*values), 4)[-1]
