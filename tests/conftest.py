@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import tempfile
@@ -19,6 +20,9 @@ import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Tracing makes many small objects that live on: to look for cycles among them a thousand times takes 4% of the time.
+gc.set_threshold(200_000, 20, 100)
 
 # Cases of each generated test. Thorough makes 10,000 in all: HYPOTHESIS_PROFILE=thorough pytest tests/test_generated.py
 hypothesis.settings.register_profile("quick", max_examples=14, derandomize=True, deadline=None)
