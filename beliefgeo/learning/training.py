@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -84,6 +85,7 @@ def training(
     steps: int,
     microbatch: int | None = None,
     numbered: bool = False,
+    start: Callable[[Any], Any] | None = None,
 ) -> Training:
     """Next-token training of a network on data drawn inside the step.
 
@@ -99,6 +101,8 @@ def training(
             sequences fit into the cache (32 sequences of ten tokens).
         numbered: call `draw(key, source, step)` instead, with one key for all steps, for data that are divided among
             the steps, as with `sample_quasirandom`.
+        start: (source) -> the params to begin with, None in place of those that `network.init` draws (see `parts`).
+            Default: all are drawn.
 
     Raises:
         ValueError: a microbatch below 1.
@@ -121,6 +125,7 @@ def training(
         params_key, data_key = jax.random.split(key)
         drawn = jax.eval_shape(draw_step, data_key, source, jnp.int32(0)).tokens  # only the shape: nothing is drawn
         params = network.init(params_key, jnp.zeros(drawn.shape[1] - 1, drawn.dtype))
+        params = eqx.combine(start(source), params) if start else params
         return TrainState(params, optimizer.init(params), jnp.int32(0), data_key, source)
 
     def loss(params: Any, tokens: Array, weights: Array, laws: Array | None) -> Float[Array, ""]:

@@ -17,6 +17,7 @@ import beliefgeo
 from beliefgeo.learning.budget import Budget
 from beliefgeo.learning.data import batches
 from beliefgeo.learning.optimizers import follows_steps, optimizer_of
+from beliefgeo.learning.parts import require_start
 from beliefgeo.learning.training import training
 from beliefgeo.networks.network import Network, predicted_tokens
 from beliefgeo.networks.recurrent import Recurrent, RecurrentConfig
@@ -80,6 +81,7 @@ def learn(
     context: int,
     bos: bool = False,
     optimizer: NamedOptimizer | None = None,
+    start: Any = None,
     folder: str | Path | None = None,
     root: str | Path = NETWORKS,
     log: Log | None = None,
@@ -97,6 +99,8 @@ def learn(
             and predicts 2..context + 1; with a BOS it reads the BOS and 1..context - 1, and predicts 1..context.
         bos: whether to prepend the token V, one beyond the vocabulary of the process.
         optimizer: (name, any optax transformation), instead of the budget's; the record keeps the name.
+        start: the params that the networks begin with, `[seed, ...]`, such as those of a training before; None in place
+            of params that are drawn (see `learning.without`). Default: all are drawn.
         folder: a folder for this training alone. Default: a folder in `root` named by a digest of all of the above and
             of the code that trains, so that callers that ask for the same networks train them once.
         root: the folder of these folders.
@@ -104,11 +108,13 @@ def learn(
             trackio; metrics are numbers by name (see `progress.logged`). What was trained before is not logged again.
 
     Raises:
-        ValueError: the folder holds another training; the vocabularies of network and process differ; no such budget.
+        ValueError: the folder holds another training; the vocabularies of network and process differ; no such budget;
+            a start of other shapes than the network's params.
         TypeError: a process whose content cannot be recorded; a network without `init` and `apply`.
     """
     options = {"context": context, "bos": bos, "optimizer": optimizer, "folder": folder, "root": root, "log": log}
-    (learned,) = learn_several(key, [process], network, budget, **options)
+    starts = None if start is None else [start]
+    (learned,) = learn_several(key, [process], network, budget, starts=starts, **options)
     return learned
 
 
@@ -121,11 +127,14 @@ def learn_several(
     context: int,
     bos: bool = False,
     optimizer: NamedOptimizer | None = None,
+    starts: Sequence[Any] | None = None,
     folder: str | Path | None = None,
     root: str | Path = NETWORKS,
     log: Log | None = None,
 ) -> list[Learned]:
     """`learn` for several processes of one shape in one program; each process has `budget.seeds` networks of its own.
+
+    The starts are those of each process; all have None in the same places.
 
     Raises:
         ValueError: as `learn`; or no processes, or processes of different shapes.
@@ -141,6 +150,13 @@ def learn_several(
     abstract = jax.eval_shape(built.init, key, read)
     if (predicted := predicted_tokens(built, abstract, read)) != (needed := vocabulary(processes[0]) + bos):
         raise ValueError(f"vocab_size must be {needed}, the tokens{' and BOS' * bos} of the process; got {predicted}")
+    start = begin = None
+    if starts is not None:
+        for given in starts:
+            require_start(given, abstract, budget.seeds)
+        start = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *starts)
+        sources, begin, of_process = (sources, start), lambda source: source[1], draw
+        draw = lambda key, source, step: of_process(key, source[0], step)
     per_step = context * one.shape[0]
     plan = resumable.Plan(budget.steps, budget.chunk, per_step, budget.snapshots, lanes)
     record = {
@@ -152,6 +168,8 @@ def learn_several(
         "seeds": lanes,
         "key": identity(key),
     }
+    if start is not None:
+        record["start"] = identity(start)
     if optimizer or not follows_steps(budget):  # more steps may continue this training
         record["budget"] |= {"steps": "any", "snapshots": "any"}
     where = Path(folder) if folder else _home(Path(root), record, budget.steps)
@@ -159,7 +177,7 @@ def learn_several(
     folder = open_run(where, record)
     hosts.by_first(lambda: _save_processes(folder, processes))
     made = optimizer[1] if optimizer else optimizer_of(budget)
-    trainer = training(built, made, draw, steps=budget.chunk, numbered=True)
+    trainer = training(built, made, draw, steps=budget.chunk, numbered=True, start=begin)
     reused = resumable.reached(folder) == budget.steps
     resumable.train(folder, trainer, key, plan, sources, log=log)
     snapshots = resumable.snapshots(folder, trainer, key, plan, sources)

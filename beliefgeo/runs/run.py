@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jax
 from jaxtyping import PRNGKeyArray
@@ -54,11 +55,13 @@ class Run:
         context: int,
         bos: bool = False,
         optimizer: NamedOptimizer | None = None,
+        start: Any = None,
         log: Log | None = None,
     ) -> Learned:
         """`runs.learn` in this run's folder of networks: it only loads what was trained before, for any claim."""
         options = {"context": context, "bos": bos, "optimizer": optimizer, "log": log}
-        return self.learn_several([process], network, budget, **options)[0]
+        starts = None if start is None else [start]
+        return self.learn_several([process], network, budget, starts=starts, **options)[0]
 
     def learn_several(
         self,
@@ -69,12 +72,13 @@ class Run:
         context: int,
         bos: bool = False,
         optimizer: NamedOptimizer | None = None,
+        starts: Sequence[Any] | None = None,
         log: Log | None = None,
     ) -> list[Learned]:
         """`runs.learn_several` in this run's folder of networks."""
         key, root = jax.random.key(self.seed), self.root / "networks"
         with self.stage("train"):
-            options = {"context": context, "bos": bos, "optimizer": optimizer, "log": log}
+            options = {"context": context, "bos": bos, "optimizer": optimizer, "starts": starts, "log": log}
             every = learn_several(key, processes, network, budget, **options, root=root)
         folder, reused = str(every[0].folder), every[0].reused
         print(f"{folder}: {'trained before' if reused else 'trained now'}", flush=True)
