@@ -19,7 +19,7 @@ def sources(run: runs.Run, config: Any) -> dict[Name, runs.Learned]:
     """Networks of all processes that the targets need."""
     # Other seeds than the targets': tables of two vocabularies that are drawn by one key have rows in common.
     before, found = replace(run, seed=run.seed + 1), {}
-    budget = runs.Budget(config.source_steps, 64, 3e-3, "muon", data="laws", snapshots=1, seeds=config.seeds)
+    budget = runs.Budget(config.source_steps, 32, config.rate, "muon", data="laws", snapshots=1, seeds=config.seeds)
     for names in alike(dict.fromkeys([*config.processes, *(ANOTHER[name] for name in config.processes)])):
         processes = [PROCESSES[name] for name in names]
         network = replace(config.network, vocab_size=processes[0].vocab_size)
@@ -36,9 +36,9 @@ def teachers(learned: dict[Name, runs.Learned], name: Name) -> dict[str, Checkpo
 
 def targets(run: runs.Run, config: Any, learned: dict[Name, runs.Learned]) -> dict[Name, dict[str, runs.Learned]]:
     """Networks of the targets of all processes: tables alone on frozen blocks of three kinds, or everything."""
-    budget = runs.Budget(config.steps, 64, config.rate, "adam", chunk=20, snapshots=24, seeds=config.seeds)
-    frozen = replace(budget, learning_rate=config.tables)
-    tables, found = ("adam, tables only", train_only(optimizer_of(frozen), TABLES)), {}
+    budget = runs.Budget(config.steps, 32, config.rate, "muon", data="laws", chunk=50, snapshots=16, seeds=config.seeds)
+    frozen, found = replace(budget, learning_rate=config.tables), {}
+    tables = (f"muon for {config.steps} steps, tables only", train_only(optimizer_of(frozen), TABLES))
     for names in alike(config.processes):
         processes = [split(PROCESSES[name]).process for name in names]
         network = replace(config.network, vocab_size=processes[0].vocab_size)

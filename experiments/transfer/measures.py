@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from vocabularies import Split, translate
 
 import beliefgeo as bg
 from beliefgeo import probes, reading
+from beliefgeo.networks import Network
 from beliefgeo.probes.held_out import by_folds
 from beliefgeo.reading import Checkpoint, Reading, Rows, Seeds
 
@@ -57,7 +59,7 @@ def told(needed: Float[np.ndarray, " seed"]) -> str:
 
 
 class Ratio(NamedTuple):
-    """How many times as many tokens other networks need as networks with blocks of the same structure."""
+    """How many times as many tokens, or nats, other networks need as networks with blocks of the same structure."""
 
     ratio: float
     """The geometric mean over seeds."""
@@ -120,6 +122,11 @@ def merged(params: Any, image: Int[np.ndarray, " token"]) -> float:
     return float(distances[same & ~np.eye(len(image), dtype=bool)].mean() / distances[~same].mean())
 
 
+def copied(network: Network, params: Any, words: Rows, target: Split) -> float:
+    """The gap of a network of the target whose tables are copied from the source: what frozen blocks can reach."""
+    return gap(reading.read(network, translate(params, target), words, lambda _: {}), words)
+
+
 def learning(checkpoints: Sequence[Checkpoint], rows: Rows) -> Seeds:
     """The gap of each seed at each moment of its training."""
     return reading.each(checkpoints, rows, lambda network: gap(network, rows), lambda _: {})
@@ -128,7 +135,9 @@ def learning(checkpoints: Sequence[Checkpoint], rows: Rows) -> Seeds:
 def geometry(
     key: PRNGKeyArray, sources: Mapping[str, Checkpoint], targets: Mapping[str, Checkpoint], rows: Rows, words: Rows
 ) -> dict[str, Any]:
-    """For each kind of target, R2 of one map from each kind of source, and of the source's probe of beliefs.
+    """For each kind of target, R2 of one map from the source, and of the source's probe of beliefs.
+
+    For targets trained from scratch also of maps from the controls.
 
     Args:
         key: draws the shuffle.
@@ -144,15 +153,15 @@ def geometry(
     held[SHUFFLED] = [
         probes.shuffle_beliefs(one, kept, rows.length) for one, kept in zip(keys, held["same"], strict=True)
     ]
+    of_pairs = lambda measure, some, others: Seeds(np.array([measure(*two) for two in zip(some, others, strict=True)]))
+    on_rows = lambda measure: lambda one, two: measure(one, two, rows)
     found = {}
     for kind, net in targets.items():
         wanted = [one.features["layers"] for one in reading.readings(net, words, layers)]
+        compared = held if kind == "scratch" else {"same": held["same"]}
         found[kind] = {
-            "map": {
-                name: Seeds(np.array([map_r2(one, two, rows) for one, two in zip(given, wanted, strict=True)]))
-                for name, given in held.items()
-            },
-            "probe": Seeds(np.array([probe_r2(one, two, rows) for one, two in zip(held["same"], wanted, strict=True)])),
+            "map": {name: of_pairs(on_rows(map_r2), given, wanted) for name, given in compared.items()},
+            "probe": of_pairs(on_rows(probe_r2), held["same"], wanted),
             "own probe": Seeds(np.array([probes.held_out(one, rows, rows.probabilities).r2 for one in wanted])),
         }
     return found

@@ -13,8 +13,9 @@ from beliefgeo import runs
 from beliefgeo.reading import Seeds
 
 STARTS = ("same", "another", "random", "scratch")
-# Tokens of neighbouring moments at which the gap is measured differ by about this factor: less is not resolved.
-FACTOR = 1.2
+# By which a ratio of tokens, or of final gaps, must exceed 1, at the lower end of its interval. Tokens of neighbouring
+# moments at which the gap is measured differ by about this factor: less is not resolved.
+FACTOR = 1.25
 # R2 by which the map from the source must beat the maps from both controls.
 MARGIN = 0.05
 
@@ -30,12 +31,13 @@ class Verdict(NamedTuple):
     """Whether one map takes the source to a target trained from scratch better than it takes the controls there."""
 
 
-def judge(ratios: Mapping[str, Any], geometry: Mapping[str, Any]) -> Verdict:
-    """The verdicts, from ratios of tokens and R2 of maps."""
+def judge(ratios: Mapping[str, Any], final: Mapping[str, Any], geometry: Mapping[str, Any]) -> Verdict:
+    """The verdicts, from ratios of tokens, ratios of final gaps, and R2 of maps."""
     beats = {kind: one.low >= FACTOR for kind, one in ratios.items()}
     lost = {kind: one.high <= 1 / FACTOR for kind, one in ratios.items()}
+    lower = all(final[kind].low >= FACTOR for kind in ("another", "random"))
     if np.isnan(ratios["another"].ratio):
-        saving = "no transfer: the gap is not reached"
+        saving = f"no transfer: 1e-3 is not reached{', but the gap is lower than of both controls' * lower}"
     elif beats["another"] and beats["random"]:
         saving = "transfer"
     elif beats["random"]:
@@ -76,9 +78,14 @@ CLAIMS = [
         *(runs.Claim(f"{name}: tokens of {text} / of the same", f"{name}/ratios/{kind}") for kind, text in _OF.items()),
         *(runs.Claim(f"{name}: tokens to 1e-3, {text}", f"{name}/needed/{kind}") for kind, text in _KINDS.items()),
         runs.Claim(f"{name}: gap of the sources (nats)", f"{name}/source gap", form=".1e"),
+        runs.Claim(f"{name}: gap with tables copied from the source (nats)", f"{name}/copied", form=".1e"),
         *(
             runs.Claim(f"{name}: final gap, {text} (nats)", f"{name}/final/{kind}", form=".1e")
             for kind, text in _KINDS.items()
+        ),
+        *(
+            runs.Claim(f"{name}: final gap of {text} / of the same", f"{name}/final ratios/{kind}")
+            for kind, text in _OF.items()
         ),
         runs.Claim(f"{name}: verdict on geometry", f"{name}/verdict/geometry"),
         *(

@@ -1,6 +1,6 @@
 """Processes of one hidden structure in two vocabularies, and the words that correspond."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,25 +10,25 @@ from jaxtyping import Float, Int, PRNGKeyArray
 import beliefgeo as bg
 from beliefgeo.reading import Rows
 
-# Of 5 states and 3 tokens, concentration .1: the first three keys of random HMMs of which an observer who remembers the
-# last four tokens alone loses more than 1e-3 nats, so that a gap of 1e-3 takes more than a window.
-_random_hmm = lambda key: bg.random_hmm(jax.random.key(key), 5, 3, 0.1)
-Name = Literal["rrxor", "z1r", "hmm 1", "hmm 3", "hmm 4", "mess3"]
+# Of 4 states and 3 tokens, concentration .1: of keys 0 to 3 those of which an observer who remembers the last three
+# tokens alone loses more than 2e-3 nats, so that a gap of 1e-3 takes more than a window.
+_random_hmm = lambda key: bg.random_hmm(jax.random.key(key), 4, 3, 0.1)
+Name = Literal["rrxor", "z1r", "hmm 0", "hmm 1", "hmm 3", "mess3"]
 PROCESSES: dict[Name, bg.Process] = {
     "rrxor": bg.rrxor(),
     "z1r": bg.z1r(),
+    "hmm 0": _random_hmm(0),
     "hmm 1": _random_hmm(1),
     "hmm 3": _random_hmm(3),
-    "hmm 4": _random_hmm(4),
     "mess3": bg.mess3(),
 }
 # Of as many tokens, so that its network reads the same words.
 ANOTHER: dict[Name, Name] = {
     "rrxor": "z1r",
     "z1r": "rrxor",
+    "hmm 0": "hmm 1",
     "hmm 1": "hmm 3",
-    "hmm 3": "hmm 4",
-    "hmm 4": "hmm 1",
+    "hmm 3": "hmm 0",
     "mess3": "hmm 1",
 }
 
@@ -65,3 +65,17 @@ def translated(key: PRNGKeyArray, rows: Rows, target: Split) -> Rows:
     log_shares = jnp.log(jnp.where(target.image[:, None] == np.arange(rows.laws.shape[1]), target.shares[:, None], 0))
     words = jax.random.categorical(key, log_shares.T[rows.tokens])
     return rows._replace(tokens=np.asarray(words), laws=rows.laws[:, target.image] * target.shares)
+
+
+def translate(params: Any, target: Split) -> Any:
+    """The params of a network of the source with tables of the target copied from its own: as good a network.
+
+    Tokens of one image have its embedding, and its logit plus the logarithm of their share.
+    """
+    held = params["params"]
+    unembed = {
+        "kernel": held["unembed"]["kernel"][:, target.image],
+        "bias": held["unembed"]["bias"][target.image] + jnp.log(target.shares),
+    }
+    embed = {"embedding": held["embed"]["embedding"][target.image]}
+    return {"params": {**held, "embed": embed, "unembed": unembed}}

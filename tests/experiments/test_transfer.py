@@ -1,6 +1,8 @@
 """Transfer between vocabularies: the measures where the answer is known, and the claim as a user starts it."""
 
 import json
+import sys
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +11,16 @@ import pytest
 
 import beliefgeo as bg
 from beliefgeo import probes, reading
+from beliefgeo.networks import TransformerConfig
+from beliefgeo.networks.transformer import Transformer
 from beliefgeo.reading import Seeds
 from tests import oracle
 from tests.experiments.command import CAPTURED, module, refusal, start
-from tests.learning.test_parts import Tiny
 
-vocabularies, measures = module("transfer", "vocabularies"), module("transfer", "measures")
-
-
-@pytest.fixture(scope="module")
-def verdicts():
-    """It finds the module of the processes as the claim does: in its own folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(__import__("sys").modules, "vocabularies", vocabularies)
-        return module("transfer", "verdicts")
+vocabularies = module("transfer", "vocabularies")
+with pytest.MonkeyPatch.context() as patch:  # they find it as in the claim: in their own folder
+    patch.setitem(sys.modules, "vocabularies", vocabularies)
+    measures, verdicts = module("transfer", "measures"), module("transfer", "verdicts")
 
 
 def test_a_split_process_by_hand():
@@ -49,30 +47,25 @@ def test_corresponding_words():
         np.testing.assert_allclose(words.laws[row], belief @ np.asarray(target.process.transitions).sum(2).T, atol=1e-6)
 
 
-def test_a_network_translated_by_hand_is_the_source():
-    """Equal gap, maps and probes that lose nothing, tokens of one image at one place."""
+def test_a_network_with_copied_tables_is_the_source():
+    """Equal gap, activations and maps; tokens of one image at one place."""
     source, target = bg.rrxor(), vocabularies.split(bg.rrxor())
     rows = reading.rows(jax.random.key(0), source, 6)
     words = vocabularies.translated(jax.random.key(1), rows, target)
-    params = Tiny(2).init(jax.random.key(2), None)
-    # The share of a token is a factor that does not depend on the past: a fifth unit of constant 1 adds its logarithm.
-    wide = {
-        "embed": jnp.pad(params["embed"][target.image], ((0, 0), (0, 1))),
-        "block": {"kernel": jnp.pad(params["block"]["kernel"], ((0, 1), (0, 1))), "bias": jnp.zeros(5).at[4].set(20.0)},
-        "unembed": jnp.concatenate([params["unembed"][:, target.image], jnp.log(target.shares)[None]], 0),
-    }
-    nets = {"own": (Tiny(2), params, rows), "translated": (Tiny(4, 5), wide, words)}
-    read = {name: reading.read(net, given, of, measures.layers) for name, (net, given, of) in nets.items()}
-    gaps = [measures.gap(read[name], of) for name, (_, _, of) in nets.items()]
-    assert gaps[0] == pytest.approx(gaps[1], abs=1e-6) and gaps[0] > 0.05
-    own, other = read["own"].features["layers"], read["translated"].features["layers"][:, :4]
-    np.testing.assert_allclose(own, other, atol=1e-5)
+    sizes = TransformerConfig(2, 6, 1, 8, 1, 4, 8)
+    params = jax.jit(Transformer(sizes).init)(jax.random.key(2), jnp.zeros(6, int))
+    wide = Transformer(replace(sizes, vocab_size=4))
+    own = reading.read(Transformer(sizes), params, rows, measures.layers)
+    other = reading.read(wide, vocabularies.translate(params, target), words, measures.layers).features["layers"]
+    gap = measures.copied(wide, params, words, target)
+    assert gap == pytest.approx(measures.gap(own, rows), abs=1e-6) and gap > 0.05
+    np.testing.assert_allclose(own := own.features["layers"], other, atol=1e-5)
     assert measures.map_r2(own, -other, rows) > 1 - 1e-5
     moved = probes.shuffle_beliefs(jax.random.key(3), own, rows.length)
-    assert measures.map_r2(moved, other, rows) < 0.3
+    assert measures.map_r2(moved, other, rows) < 0.5
     # Turned round, the geometry is still one map away, but the probe of the source does not find it.
     assert measures.probe_r2(own, other, rows) > 0.02 and measures.probe_r2(own, -other, rows) < 0
-    assert measures.merged({"params": {"embed": {"embedding": wide["embed"]}}}, target.image) == 0
+    assert measures.merged(vocabularies.translate(params, target), target.image) == 0
 
 
 def test_merged_by_hand():
@@ -102,19 +95,22 @@ def test_ratios_by_hand():
     )
 
 
-def test_verdicts(verdicts):
+def test_verdicts():
     ratio = lambda low, high: measures.Ratio(np.sqrt(low * high), low, high, 0)
     maps = lambda *r2: {
         "map": {name: Seeds(np.full(3, one)) for name, one in zip(("same", "another", "random"), r2, strict=True)}
     }
     near, far = {"scratch": maps(0.9, 0.8, 0.5)}, {"scratch": maps(0.9, 0.88, 0.5)}
-    judged = verdicts.judge({"another": ratio(1.5, 3), "random": ratio(2, 4), "scratch": ratio(0.5, 0.8)}, near)
+    of = lambda *ends: dict(zip(("another", "random", "scratch"), (ratio(*two) for two in ends), strict=True))
+    equal = of((1, 1), (1, 1), (1, 1))
+    judged = verdicts.judge(of((1.5, 3), (2, 4), (0.5, 0.7)), equal, near)
     assert judged == ("transfer", "more tokens", "one map")
-    judged = verdicts.judge({"another": ratio(1.1, 3), "random": ratio(2, 4), "scratch": ratio(0.9, 2)}, far)
+    judged = verdicts.judge(of((1.1, 3), (2, 4), (0.9, 2)), equal, far)
     assert judged[0].endswith("another process's blocks serve as well")
     assert judged[1:] == ("undecided", "no better than a control")
-    none = measures.Ratio(np.nan, np.nan, np.nan, 0)
-    assert verdicts.judge(dict.fromkeys(("another", "random", "scratch"), none), near).saving.startswith("no transfer")
+    none = dict.fromkeys(equal, measures.Ratio(np.nan, np.nan, np.nan, 0))
+    assert verdicts.judge(none, equal, near).saving == "no transfer: 1e-3 is not reached"
+    assert verdicts.judge(none, of((1.5, 3), (2, 4), (0.1, 0.2)), near).saving.endswith("lower than of both controls")
 
 
 @pytest.mark.parametrize(
