@@ -1,4 +1,4 @@
-"""How fast targets learn from four starts, how many times as many tokens they need, and whose geometry they have."""
+"""How fast targets learn from four starts, how near the optimum they come, and whose geometry they have."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,13 +27,13 @@ _SOURCES = {
 
 
 def draw(results: dict[str, Any]) -> dict[str, Figure]:
-    """Draw learning curves, ratios of tokens, and R2 of maps and probes."""
+    """Draw learning curves, ratios of final gaps, and R2 of maps and probes."""
     return {"learning": learning(results), "ratios": ratios(results), "geometry": geometry(results)}
 
 
 @styled
 def learning(results: Mapping[str, Any]) -> Figure:
-    """The gap against training tokens, a panel a process: the geometric mean of the seeds, and their range."""
+    """The gap against training tokens, a panel a process: every seed; and the gap with tables copied from the source."""
     columns = min(3, len(results))
     rows = -(-len(results) // columns)
     figure, axes = panels(rows, columns, PAGE, 0.5 + 1.9 * rows)
@@ -42,9 +42,11 @@ def learning(results: Mapping[str, Any]) -> Figure:
     for panel, (name, found) in zip(axes, results.items(), strict=False):
         later = np.asarray(found["tokens"])[1:]
         for kind, (label, color, _) in _KINDS.items():
-            gaps = found["curves"][kind].values[:, 1:]
-            panel.plot(later, np.exp(np.log(gaps).mean(0)), color=color, label=label)
-            panel.fill_between(later, gaps.min(0), gaps.max(0), color=color, alpha=0.2, linewidth=0)
+            for seed, gaps in enumerate(found["curves"][kind].values[:, 1:]):
+                panel.plot(later, gaps, color=color, linewidth=0.8, label=None if seed else label)
+        panel.axhline(
+            found["copied"].mean, color=BLUE, linewidth=0.9, linestyle="--", label="tables copied from the source"
+        )
         panel.axhline(LEVEL, color="0.6", linewidth=0.7, linestyle=":", zorder=0)
         panel.set(title=name, xscale="log", yscale="log")
     for panel in axes[: len(results)][::columns]:
@@ -57,25 +59,19 @@ def learning(results: Mapping[str, Any]) -> Figure:
 
 @styled
 def ratios(results: Mapping[str, Any]) -> Figure:
-    """Tokens to the gap, in units of those with blocks of the same structure; an arrow where it is not reached."""
+    """The gap at the end of training, in units of that with blocks of the same structure."""
     figure, (panel,) = panels(1, 1, PAGE, 0.9 + 0.4 * len(results))
     kinds = [kind for kind in _KINDS if kind != "same"]
     for index, found in enumerate(results.values()):
         for shift, kind in zip((-0.22, 0, 0.22), kinds, strict=True):
-            (label, color, marker), one = _KINDS[kind], found["ratios"][kind]
-            if np.isnan(one.ratio):
-                continue
+            (label, color, marker), one = _KINDS[kind], found["final ratios"][kind]
             y, name = index + shift, label if index == 0 else None
-            panel.plot([one.low, one.ratio if one.unreached else one.high], [y, y], color=color, linewidth=1)
+            panel.plot([one.low, one.high], [y, y], color=color, linewidth=1)
             panel.plot(one.ratio, y, marker=marker, color=color, markersize=4, linestyle="", label=name)
-            if one.unreached:
-                panel.annotate(
-                    "", (one.ratio * 1.5, y), (one.ratio, y), arrowprops={"arrowstyle": "->", "color": color}
-                )
     panel.axvline(1, color="0.85", linewidth=0.6, zorder=0)
     panel.axvline(FACTOR, color="0.6", linewidth=0.7, linestyle=":", zorder=0)
     panel.set(xscale="log", yticks=range(len(results)), yticklabels=list(results))
-    panel.set_xlabel("tokens to 1e-3 nats, over those with frozen blocks of the same structure")
+    panel.set_xlabel("gap at the end, over that with frozen blocks of the same structure")
     panel.invert_yaxis()
     _legend(figure, panel, 3)
     return figure
