@@ -33,7 +33,7 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
 
 @styled
 def learning(results: Mapping[str, Any]) -> Figure:
-    """The gap against training tokens, a panel a process: every seed; and the gap with tables copied from the source."""
+    """The gap against training tokens, a panel a process: all seeds; and the gap with tables that are copied."""
     columns = min(3, len(results))
     rows = -(-len(results) // columns)
     figure, axes = panels(rows, columns, PAGE, 0.5 + 1.9 * rows)
