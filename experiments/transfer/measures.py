@@ -25,6 +25,11 @@ def layers(activations: Mapping[str, Array]) -> dict[str, Array]:
     return {"layers": jnp.concatenate([*activations["resid_post"]], -1)}
 
 
+def nothing(_: Mapping[str, Array]) -> dict[str, Array]:
+    """No activations; a function with a name, so that reading is compiled once."""
+    return {}
+
+
 def gap(network: Reading, rows: Rows) -> float:
     """The loss above the optimum, from exact laws."""
     return float(reading.loss_gap(rows, network.log_laws).mean())
@@ -124,12 +129,12 @@ def merged(params: Any, image: Int[np.ndarray, " token"]) -> float:
 
 def copied(network: Network, params: Any, words: Rows, target: Split) -> float:
     """The gap of a network of the target whose tables are copied from the source: what frozen blocks can reach."""
-    return gap(reading.read(network, translate(params, target), words, lambda _: {}), words)
+    return gap(reading.read(network, translate(params, target), words, nothing), words)
 
 
 def learning(checkpoints: Sequence[Checkpoint], rows: Rows) -> Seeds:
     """The gap of each seed at each moment of its training."""
-    return reading.each(checkpoints, rows, lambda network: gap(network, rows), lambda _: {})
+    return reading.each(checkpoints, rows, lambda network: gap(network, rows), nothing)
 
 
 def geometry(
