@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from measures import LEVEL, SHUFFLED
 from verdicts import FACTOR
 
@@ -49,6 +50,7 @@ def learning(results: Mapping[str, Any]) -> Figure:
         )
         panel.axhline(LEVEL, color="0.6", linewidth=0.7, linestyle=":", zorder=0)
         panel.set(title=name, xscale="log", yscale="log")
+        panel.xaxis.set_minor_formatter(NullFormatter())
     for panel in axes[: len(results)][::columns]:
         panel.set_ylabel("loss above the optimum (nats)")
     for panel in axes[max(0, len(results) - columns) : len(results)]:
@@ -70,9 +72,8 @@ def ratios(results: Mapping[str, Any]) -> Figure:
             panel.plot(one.ratio, y, marker=marker, color=color, markersize=4, linestyle="", label=name)
     panel.axvline(1, color="0.85", linewidth=0.6, zorder=0)
     panel.axvline(FACTOR, color="0.6", linewidth=0.7, linestyle=":", zorder=0)
-    panel.set(xscale="log", yticks=range(len(results)), yticklabels=list(results))
+    panel.set(xscale="log", yticks=range(len(results)), yticklabels=list(results), ylim=(len(results) - 0.5, -0.5))
     panel.set_xlabel("gap at the end, over that with frozen blocks of the same structure")
-    panel.invert_yaxis()
     _legend(figure, panel, 3)
     return figure
 
@@ -80,21 +81,20 @@ def ratios(results: Mapping[str, Any]) -> Figure:
 @styled
 def geometry(results: Mapping[str, Any]) -> Figure:
     """R2 of one map into targets trained from scratch; and of the source's probe, as it is, in each kind of target."""
-    figure, (left, right) = panels(1, 2, PAGE, 0.9 + 0.36 * len(results))
+    figure, (left, right) = panels(1, 2, PAGE, 1.1 + 0.4 * len(results))
     for index, found in enumerate(results.values()):
         for kind, look in _SOURCES.items():
             _dot(left, found["geometry"]["scratch"]["map"][kind], index, look, index == 0)
         for kind, look in _KINDS.items():
             _dot(right, found["geometry"][kind]["probe"], index, look, index == 0)
     left.set_xlabel("R$^2$ of one map into a target from scratch")
-    right.set_xlabel("R$^2$ of the source's probe of beliefs in the target")
+    right.set_xlabel("R$^2$ of the source's probe of beliefs in the target, from -1")
     for panel in (left, right):
         panel.axvline(1, color="0.85", linewidth=0.6, zorder=0)
-        panel.set(yticks=range(len(results)), yticklabels=list(results))
-        panel.invert_yaxis()
+        panel.set(yticks=range(len(results)), yticklabels=list(results), ylim=(len(results) - 0.5, -0.5))
         panel.legend(loc="lower center", bbox_to_anchor=(0.45, 1), ncols=1)
-    right.set_xlim(-1.05, 1.05)
-    left.set_xlim(-0.1, 1.05)
+    right.set_xlim(-1.1, 1.05)
+    left.set_xlim(-0.3, 1.05)
     return figure
 
 
