@@ -84,7 +84,7 @@ def main(run: runs.Run, config: Config) -> dict:
         "verdict": verdict(found),
         "paths": others,
         "clouds": {name: study.cloud(study.states(*one)) for name, one in shown.items()},
-        "fractal": by_hand.mixtures(process, bg.words(process, 8).beliefs[:, -1]),
+        "fractal": by_hand.mixtures(process, bg.word_tree(process, 8).beliefs[:, -1]),
     }
 
 

@@ -6,6 +6,7 @@ differentiated: no adversary is needed to learn it.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -170,13 +171,15 @@ def adversarial(task: Task, critic: Critic, penalty: float) -> Training:
         noise_key, draws = jax.random.split(key)
         return jax.vmap(word, (None, 0, 0))(params, task.draw(noise_key), jax.random.split(draws, task.paths))
 
+    score: Callable[..., Array] = critic.apply  # pyright: ignore[reportAssignmentType]
+
     def of_critic(params: Any, drawn: Array) -> Float[Array, ""]:
-        scores, slopes = jax.vmap(jax.value_and_grad(lambda one: critic.apply(params, one)))(true)  # pyright: ignore
+        scores, slopes = jax.vmap(jax.value_and_grad(partial(score, params)))(true)
         told = jax.nn.softplus(-scores) + penalty / 2 * (slopes**2).sum((1, 2))
-        return task.probabilities @ told + jax.nn.softplus(jax.vmap(critic.apply, (None, 0))(params, drawn)).mean()
+        return task.probabilities @ told + jax.nn.softplus(jax.vmap(score, (None, 0))(params, drawn)).mean()
 
     def of_generator(params: Any, against: Any, key: PRNGKeyArray) -> Float[Array, ""]:
-        return jax.nn.softplus(-jax.vmap(critic.apply, (None, 0))(against, words(params, key))).mean()
+        return jax.nn.softplus(-jax.vmap(score, (None, 0))(against, words(params, key))).mean()
 
     def update(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
         first, second = jax.random.split(jax.random.fold_in(state.key, state.step))

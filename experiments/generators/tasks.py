@@ -48,7 +48,8 @@ def words(config: "Config") -> tuple[bg.Process, Task]:
     for name in ("width", "noise", "paths"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} must be 1 or more; got {getattr(config, name)}")
-    if config.evaluation < 1 or config.evaluation % (together := measures.GROUPS * measures.AT_ONCE):
+    together = measures.GROUPS * measures.AT_ONCE
+    if config.evaluation < 1 or config.evaluation % together:
         raise ValueError(
             f"evaluation must be a multiple of {together} noise paths; got {config.evaluation}: try {together}"
         )
@@ -90,4 +91,4 @@ def learn(run: runs.Run, kind: str, task: Task, config: "Config", start: list[An
         shots = [params["generator"] for params in shots]
     seeds = range(config.seeds)
     untrained, trained = ([jax.tree.map(lambda leaf, seed=seed: leaf[seed], one) for seed in seeds] for one in shots)
-    return Shots(task.generator.apply, untrained, trained)
+    return Shots(task.generator.apply, untrained, trained)  # pyright: ignore[reportArgumentType]
