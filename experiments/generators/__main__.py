@@ -36,11 +36,11 @@ class Config:
     """The width of the hidden state."""
     noise: int = 2
     """The number of Gaussian numbers read before each token."""
-    paths: int = 256
+    paths: int = 128
     """The number of noise paths of a step."""
-    fewer: tuple[int, ...] = (16, 64)
+    fewer: tuple[int, ...] = (8, 32)
     """Fewer noise paths, to see what their number changes."""
-    more: tuple[int, ...] = (1024,)
+    more: tuple[int, ...] = (512,)
     """More noise paths, of generators without feedback."""
     steps: int = 600
     """The number of steps of maximum likelihood."""

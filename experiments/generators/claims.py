@@ -29,10 +29,10 @@ CLAIMS = [
             ("hidden states shuffled: KL", "value/shuffled_divergence", ".3f"),
             ("hidden states shuffled: excess knowledge", "value/shuffled_excess", ".3f"),
             ("three points explain of hidden states", "points/hidden", ".3f"),
-            ("the same, shuffled", "points/shuffled", ".3f"),
+            ("three points explain of shuffled hidden states", "points/shuffled", ".3f"),
             ("three points explain of laws", "points/laws", ".3f"),
             ("R2 of the observer's belief", "probe/belief", ".3f"),
-            ("the same, shuffled beliefs", "probe/shuffled", ".3f"),
+            ("R2 of shuffled beliefs", "probe/shuffled", ".3f"),
         )
         for name, path in EVERY.items()
     ),
@@ -40,7 +40,7 @@ CLAIMS = [
         Claim(f"{kind}, {count} noise paths a step: {label}", f"paths/{kind}/{count}/{part}", form=".4f")
         for kind in KINDS[:2]
         for label, part in (("excess knowledge", "excess"), ("KL", "divergence"))
-        for count in (16, 64, 256, 1024)
+        for count in (8, 32, 128, 512)
     ),
 ]
 

@@ -35,7 +35,7 @@ def states(results: Mapping[str, Any]) -> Figure:
         upper.scatter(*fractal.T, s=0.3, c="0.8", linewidths=0, rasterized=True)
         simplex_scatter(upper, inside[name], belief_colors(one["mixtures"]), size=_size(inside[name]))
         upper.set(xlim=limits[0], ylim=limits[1])
-        upper.set_title(f"{name}\n{_told(results, name)}")
+        upper.set_title(f"{name}\n{_told(results, name)}", fontsize=7.5)
         plane = one["plane"]
         lower.scatter(*plane.T, s=_size(plane), c=belief_colors(one["mixtures"]), linewidths=0, rasterized=True)
         across, along = square_around(None, [plane])
@@ -52,7 +52,7 @@ def _size(points: np.ndarray) -> float:
 
 def _told(results: Mapping[str, Any], name: str) -> str:
     value = results[name]["value"].excess if name in HAND else results[name]["trained"]["value"].excess.values[0]
-    return f"excess knowledge {abs(value):.3f}" if abs(value) < 5e-4 else f"excess knowledge {value:.3f}"
+    return f"excess {abs(value) if abs(value) < 5e-4 else value:.3f} nats"
 
 
 @styled

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -63,11 +64,11 @@ class Generator(nn.Module):
 
 def without_tokens(params: Any, noise: int) -> Any:
     """Parameters whose tokens have no effect yet: the weights of the inputs after the noise are 0."""
-    cell = params["params"]["GRUCell_0"]
-    inputs = {
-        name: {**cell[name], "kernel": cell[name]["kernel"].at[..., noise:, :].set(0)} for name in ("ir", "iz", "in")
-    }
-    return {"params": {**params["params"], "GRUCell_0": {**cell, **inputs}}}
+    cell = dict(params["params"]["GRUCell_0"])
+    for name in ("ir", "iz", "in"):
+        kernel = cell[name]["kernel"]
+        cell[name] = {**cell[name], "kernel": kernel * (np.arange(kernel.shape[-2]) < noise)[:, None]}
+    return {"params": {**params["params"], "GRUCell_0": cell}}
 
 
 def word_log_probabilities(log_laws: tuple[Float[Array, "prefix vocab"], ...]) -> Float[Array, " word"]:
@@ -149,14 +150,16 @@ def adversarial(task: Task, critic: Critic, penalty: float) -> Training:
     schedule = lambda peak: optax.warmup_cosine_decay_schedule(0, peak, task.steps // 20, task.steps)
     optimizer = optax.adam(schedule(task.rate), b1=0.5)
     vocab_size = task.generator.vocab_size
-    places = jnp.arange(len(task.probabilities))[:, None] // vocab_size ** jnp.arange(task.length)[::-1][None]
-    true = jax.nn.one_hot(places % vocab_size, vocab_size)
+
+    def every_word() -> Float[Array, "word time vocab"]:
+        places = jnp.arange(len(task.probabilities))[:, None] // vocab_size ** jnp.arange(task.length)[::-1][None]
+        return jax.nn.one_hot(places % vocab_size, vocab_size)
 
     def init(key: PRNGKeyArray, source: Any = None) -> TrainState:
         generator_key, critic_key, data_key = jax.random.split(key, 3)
         params = {
             "generator": task.generator.init(generator_key, jnp.zeros((task.length, task.noise))),
-            "critic": critic.init(critic_key, true[0]),
+            "critic": critic.init(critic_key, every_word()[0]),
         }
         moments = {name: optimizer.init(one) for name, one in params.items()}
         return TrainState(params, moments, jnp.int32(0), data_key, source)
@@ -174,7 +177,7 @@ def adversarial(task: Task, critic: Critic, penalty: float) -> Training:
     score: Callable[..., Array] = critic.apply  # pyright: ignore[reportAssignmentType]
 
     def of_critic(params: Any, drawn: Array) -> Float[Array, ""]:
-        scores, slopes = jax.vmap(jax.value_and_grad(partial(score, params)))(true)
+        scores, slopes = jax.vmap(jax.value_and_grad(partial(score, params)))(every_word())
         told = jax.nn.softplus(-scores) + penalty / 2 * (slopes**2).sum((1, 2))
         return task.probabilities @ told + jax.nn.softplus(jax.vmap(score, (None, 0))(params, drawn)).mean()
 

@@ -8,6 +8,7 @@ import generator
 import jax
 import jax.numpy as jnp
 import measures
+import numpy as np
 from generator import Critic, Generator, Task
 
 import beliefgeo as bg
@@ -71,7 +72,7 @@ def learn(run: runs.Run, kind: str, task: Task, config: "Config", start: list[An
     training = generator.likelihood(task) if critic is None else generator.adversarial(task, critic, PENALTY)
     key, sources = jax.random.key(run.seed), None
     if start is not None:
-        sources = jax.tree.map(lambda *each: jnp.stack(each), *start)
+        sources = jax.tree.map(lambda *each: np.stack(each), *start)  # arrays of NumPy lie on no device yet
         sources = generator.without_tokens(sources, task.noise)
     record = {name: repr(value) for name, value in task._replace(probabilities=None)._asdict().items()}
     record |= {
