@@ -14,7 +14,7 @@ from beliefgeo.probes import simplex_coordinates
 from beliefgeo.probes.geometry import simplex_vertices
 
 _COLORS = dict(zip((*HAND, *KINDS, SECOND), (GREY, "0.0", BLUE, ORANGE, PURPLE, GREEN), strict=True))
-_SHOWN = (HAND[1], HAND[0], *KINDS)
+_SHOWN = (HAND[1], HAND[0], *KINDS, SECOND)
 
 
 def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
@@ -35,7 +35,8 @@ def states(results: Mapping[str, Any]) -> Figure:
         upper.scatter(*fractal.T, s=0.3, c="0.8", linewidths=0, rasterized=True)
         simplex_scatter(upper, inside[name], belief_colors(one["mixtures"]), size=_size(inside[name]))
         upper.set(xlim=limits[0], ylim=limits[1])
-        upper.set_title(f"{name}\n{_told(results, name)}", fontsize=7.5)
+        title = name.replace("feedback, after", "feedback, after\n") if name == SECOND else name
+        upper.set_title(f"{title}\n{_told(results, name)}", fontsize=7.5)
         plane = one["plane"]
         lower.scatter(*plane.T, s=_size(plane), c=belief_colors(one["mixtures"]), linewidths=0, rasterized=True)
         across, along = square_around(None, [plane])
@@ -47,7 +48,7 @@ def states(results: Mapping[str, Any]) -> Figure:
 
 def _size(points: np.ndarray) -> float:
     """Large dots where there are few places."""
-    return 14.0 if len(np.unique(points.round(3), axis=0)) < 200 else 1.0
+    return 7.0 if len(np.unique(points.round(3), axis=0)) < 200 else 1.0
 
 
 def _told(results: Mapping[str, Any], name: str) -> str:
@@ -64,6 +65,7 @@ def knowledge(results: Mapping[str, Any]) -> Figure:
         told = results[name]["value"].positions if name in HAND else results[name]["trained"]["value"].positions.mean
         style = "--" if name in HAND else "-"
         middle.plot(range(1, len(told) + 1), told, style, color=_COLORS[name], marker="o", markersize=2.5, label=name)
+    middle.set_xticks(range(1, len(told) + 1))
     middle.set(xlabel="position in the word", ylabel="excess knowledge (nats)", title="by position", ylim=(-0.05, None))
     floor = results["exact"]["floor without feedback"]
     for kind, each in results["paths"].items():

@@ -3,6 +3,7 @@
 import itertools
 import json
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 import beliefgeo as bg
+from beliefgeo.reading import Seeds
 from tests.experiments.command import CAPTURED, EXPERIMENTS, refusal, start
 
-MODULES = ("generator", "knowledge", "by_hand", "measures")
+MODULES = ("generator", "knowledge", "by_hand", "measures", "claims")
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,20 @@ def test_near_three_points(parts):
     square = np.repeat([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], 5, 0)
     assert near(square) == pytest.approx(1 - 0.5 * 0.25 / 0.5)
     assert np.isnan(near(np.ones((6, 2))))
+
+
+def test_the_verdict_asks_the_whole_interval(parts):
+    def found(noise, feedback, learnt=0.01):
+        divergence = Seeds(np.full(len(noise), learnt))
+        value = lambda excess: {"trained": {"value": SimpleNamespace(excess=Seeds(excess), divergence=divergence)}}
+        return {"noise only": value(np.array(noise)), "feedback": value(np.array(feedback))}
+
+    verdict = parts["claims"].verdict
+    assert verdict(found([0.30, 0.31], [0.03, 0.031])) == {"noise only": "holds", "feedback": "holds"}
+    # The means pass, but Student's interval of two seeds is wide.
+    assert verdict(found([0.27, 0.31], [0.01, 0.06])) == {"noise only": "fails", "feedback": "fails"}
+    assert verdict(found([0.30, 0.31], [0.03, 0.031], learnt=0.5))["feedback"] == "not learnt: KL 0.500"
+    assert verdict(found([0.30], [0.03]))["noise only"] == "one seed has no interval"
 
 
 @pytest.mark.parametrize(
