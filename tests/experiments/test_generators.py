@@ -140,10 +140,10 @@ def test_the_verdict_asks_the_whole_interval(parts):
         return {"noise only": value(np.array(noise)), "feedback": value(np.array(feedback))}
 
     verdict = parts["claims"].verdict
-    assert verdict(found([0.30, 0.31], [0.03, 0.031])) == {"noise only": "holds", "feedback": "holds"}
+    assert verdict(found([0.305, 0.306], [0.03, 0.031])) == {"noise only": "holds", "feedback": "holds"}
     # The means pass, but Student's interval of two seeds is wide.
     assert verdict(found([0.27, 0.31], [0.01, 0.06])) == {"noise only": "fails", "feedback": "fails"}
-    assert verdict(found([0.30, 0.31], [0.03, 0.031], learnt=0.5))["feedback"] == "not learnt: KL 0.500"
+    assert verdict(found([0.305, 0.306], [0.03, 0.031], learnt=0.5))["feedback"] == "not learnt: KL 0.500"
     assert verdict(found([0.30], [0.03]))["noise only"] == "one seed has no interval"
 
 
