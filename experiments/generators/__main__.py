@@ -38,8 +38,10 @@ class Config:
     """The number of Gaussian numbers read before each token."""
     paths: int = 128
     """The number of noise paths of a step."""
-    other_paths: tuple[int, ...] = (8, 32, 512)
-    """Other numbers of noise paths, to see what they change."""
+    fewer: tuple[int, ...] = (8, 32)
+    """Fewer noise paths, to see what their number changes."""
+    more: tuple[int, ...] = (512,)
+    """More noise paths, of generators without feedback."""
     steps: int = 600
     """The number of steps of maximum likelihood."""
     adversarial_steps: int = 3000
@@ -52,7 +54,7 @@ class Config:
     """The seed of the whole run."""
 
 
-QUICK = Config(4, paths=16, other_paths=(8,), steps=100, adversarial_steps=100, seeds=1, evaluation=1024)
+QUICK = Config(4, paths=16, fewer=(8,), more=(), steps=100, adversarial_steps=100, seeds=1, evaluation=1024)
 PRESETS = {"quick": QUICK, "default": Config()}
 
 
@@ -70,9 +72,9 @@ def main(run: runs.Run, config: Config) -> dict:
         measured = {net: [study.measure(shots.unroll, one) for one in each] for net, each in nets.items()}
         found[kind] = {net: over_seeds(each) for net, each in measured.items()}
     others = {}
-    for kind in KINDS[:2]:
+    for kind, numbers in zip(KINDS, (config.fewer + config.more, config.fewer), strict=False):
         each = {config.paths: found[kind]["trained"]["value"]}
-        for count in config.other_paths:
+        for count in numbers:
             shots = tasks.learn(run, kind, task._replace(paths=count), config)
             each[count] = over_seeds([study.know(shots.unroll, one)["value"] for one in shots.trained])
         others[kind] = {str(count): each[count] for count in sorted(each)}
