@@ -6,9 +6,9 @@ Published, after 4 billion drawn tokens: R2 between the cosines of probed and of
 minimal generator, every process, transformer and LSTM; for an order-3 Markov approximation .5 to .88 (mess3), .42 to
 .56 (quantum), .36 (moon). The error of the probe falls by more than 80% within the first fifth of training.
 Expected from `default --seeds 2`, which gives the committed numbers, after 5M tokens with exact-law targets: 96.5% to
-100% of the gain in loss; cosine R2 of the minimal generator .978 to 1.00, except the transformer on bloch_walk (.93,
-.97; three times the steps: .99) and frdn (1.00, .93). Markov-3 is lower in transformers, and on bloch_walk in all.
-68 minutes on half a core.
+100% of the gain in loss; cosine R2 of the minimal generator .977 to 1.00, except the transformer on bloch_walk (.93,
+.97; three times the steps: .99) and frdn (.99, .78). Markov-3 is lower in transformers, and on bloch_walk in all.
+88 minutes on half a core.
 The map from belief to next-token law has rank 3 of 3 for bloch_walk, moon and mess3: there the belief is an affine
 image of the law, and no probe can tell the two apart. For frdn it has rank 2 of 4: the belief holds more than the law.
 
