@@ -5,7 +5,7 @@ positions read that (breadcrumbs). Myopic training tells them apart: the loss at
 positions compute. Three trainings of the same networks: ordinary; myopic, where the maps from other positions'
 residuals to keys and values still learn; strict, where these maps learn from attention to oneself alone, which may harm
 networks whether or not they prepare.
-Processes: RRXOR and Mess3; a tally, whose last token is the number of equal pairs among the symbols before it, while
+Processes: RRXOR and Mess3; a tally, whose last token is the number of equal pairs among the bits before it, while
 no token before depends on which pairs are equal, so that it pays to prepare; and a tally with tips, where the token
 after a pair leans on whether the pair was equal, so that positions need for themselves what the end needs.
 Source: Wu, Morris, Levine 2404.00859, on language and synthetic data; exact losses and both tallies are ours.
@@ -17,24 +17,22 @@ Expected from `default`: to be measured.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import figures
 import measures
-from tally import tally
+import tasks
 
-import beliefgeo as bg
 from beliefgeo import reading, runs
 from beliefgeo.networks import TransformerConfig
 
-Name = Literal["tally", "tipped tally", "rrxor", "mess3"]
 Kind = Literal["ordinary", "myopic", "strict"]
 DETACHED = {"ordinary": None, "myopic": "residual", "strict": "keys and values"}
 NETS = (*get_args(Kind), "untrained")
 SCORES = {"the beliefs": "beliefs", "what the law cannot see": "unseen", "whether a pair is equal": "equal"}
 CLAIMS = [
     claim
-    for name in get_args(Name)
+    for name in get_args(tasks.Name)
     for claim in (
         runs.Claim(f"{name}: verdict", f"{name}/verdict"),
         runs.Claim(f"{name}: what the context teaches (nats)", f"{name}/taught"),
@@ -57,7 +55,7 @@ CLAIMS = [
 class Config:
     """The processes, and how networks learn them."""
 
-    processes: tuple[Name, ...] = get_args(Name)
+    processes: tuple[tasks.Name, ...] = get_args(tasks.Name)
     """What networks learn."""
     kinds: tuple[Kind, ...] = get_args(Kind)
     """How they are trained; a verdict compares the first two."""
@@ -67,9 +65,9 @@ class Config:
     """The number of training steps, a multiple of 100; default: enough for each process."""
     seeds: int = 5
     """The number of networks of each kind."""
-    pairs: int = 3
+    pairs: int = 6
     """The number of pairs of a tally."""
-    tip: float = 0.4
+    tip: float = 0.25
     """What the token after a pair of the tipped tally tells about the pair, 0 to 1/2."""
     seed: int = 0
     """The seed of the whole run."""
@@ -78,41 +76,18 @@ class Config:
 PRESETS = {"quick": Config(("tipped tally",), ("ordinary", "myopic"), steps=200, seeds=1, pairs=2), "default": Config()}
 
 
-class Task(NamedTuple):
-    """A process, the tokens that networks read of it, their number of layers, and how long they learn."""
-
-    process: bg.Process
-    context: int
-    layers: int
-    steps: int
-    batch: int
-    rate: float
-    weight_decay: float | None = None
-
-
-def task_of(name: Name, config: Config) -> Task:
-    """What networks learn, and how."""
-    if name == "rrxor":
-        return Task(bg.rrxor(), 12, 3, 1500, 16, 5e-3, 1.0)
-    if name == "mess3":
-        return Task(bg.mess3(), 7, 3, 800, 16, 5e-3)
-    process = tally(config.pairs, tip=config.tip if name == "tipped tally" else 0.0)
-    return Task(process, 2 * config.pairs + 1, 2, 1000, 64, 3e-3)
-
-
 def main(run: runs.Run, config: Config) -> dict:
     """Process, learn in three ways, rows, read, measure, judge."""
     found = {}
     for name in config.processes:
-        task = task_of(name, config)
+        task = tasks.task_of(name, config.pairs, config.tip)
         rows = reading.rows(run.key("words"), task.process, task.context)
         study = measures.Study(rows, run.key("shuffle"), config.pairs if "tally" in name else None)
-        steps = config.steps or task.steps
         options = {"weight_decay": task.weight_decay, "data": config.data, "seeds": config.seeds}
-        budget = runs.Budget(steps, task.batch, task.rate, "muon", **options)
+        budget = runs.Budget(config.steps or task.steps, task.batch, task.rate, "muon", **options)
         nets = {}
         for kind in config.kinds:
-            sizes = {"layers": task.layers, "width": 32, "heads": 4, "mlp_width": 128, "detached": DETACHED[kind]}
+            sizes = {"layers": task.layers, "width": 32, "heads": 2, "mlp_width": 128, "detached": DETACHED[kind]}
             network = TransformerConfig(task.process.vocab_size, task.context, **sizes)
             learned = run.learn(task.process, network, budget, context=task.context)
             nets[kind] = reading.each(learned.trained, rows, study.measure, measures.layers_of)
