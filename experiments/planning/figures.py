@@ -34,7 +34,7 @@ def losses(results: Mapping[str, Any]) -> Figure:
             panel.plot(x, values, marker, color=color, markersize=4, alpha=0.8, label=net if place == 0 else None)
     for level, text in ((1, "knows the position alone"), (measures.BREADCRUMBS, "counts as learnt")):
         panel.axhline(level, color="0.5", linewidth=0.7, linestyle=":")
-        panel.annotate(text, (len(results) - 0.45, level), (0, 2), textcoords="offset points", ha="right", fontsize=6)
+        panel.annotate(text, (len(results) - 1.3, level), (0, 2), textcoords="offset points", ha="center", fontsize=6)
     panel.set(yscale="log", xlim=(-0.5, len(results) - 0.45))
     panel.set_ylabel("loss above the optimum, as a share\nof what the context teaches")
     panel.set_xticks(range(len(results)), [_title(name, found) for name, found in results.items()])
