@@ -62,6 +62,7 @@ def test_residual_gradient_by_edits(params, gradients):
     assert largest_difference(wanted, gradients["ordinary"]) > 0.05
 
 
+@pytest.mark.slow
 def test_keys_and_values_gradient_by_parameters_of_each_position(params, gradients):
     """The gradient of the loss at t by the parameters that position t uses, if each position has its own.
 
