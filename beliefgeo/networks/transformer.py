@@ -32,6 +32,10 @@ class TransformerConfig:
         activation: The nonlinearity of the MLP.
         layer_norm: Whether the inputs of each attention, each MLP and the unembedding are normalised; else they are the
             residual.
+        detached: What the loss at a position does not train at the positions that it attends to, besides itself
+            (myopic training, Wu et al. 2404.00859); logits and activations are the same, only gradients differ. None:
+            it trains all. "residual": not what they compute, but how it reads this: the maps from their residuals to
+            keys and values. "keys and values": nor these maps, which then learn from attention to oneself alone.
     """
 
     vocab_size: int = 3
@@ -43,6 +47,7 @@ class TransformerConfig:
     mlp_width: int = 256
     activation: Literal["relu", "gelu"] = "relu"
     layer_norm: bool = True
+    detached: Literal["residual", "keys and values"] | None = None
 
 
 class Transformer(nn.Module):
@@ -109,7 +114,10 @@ class _Block(nn.Module):
     ) -> tuple[Float[Array, "time width"], Activations]:
         config = self.config
         residual = at("resid_pre", residual)
-        attended, pattern = _Attention(config, name="attention")(_norm(config, "attention_norm")(residual), at)
+        norm = _norm(config, "attention_norm")
+        normed = norm(residual)
+        others = norm(jax.lax.stop_gradient(residual)) if config.detached == "residual" else normed
+        attended, pattern = _Attention(config, name="attention")(normed, others, at)
         after = middle = at("resid_mid", residual + attended)
         if config.mlp_width:
             hidden = nn.Dense(config.mlp_width, name="mlp_in")(_norm(config, "mlp_norm")(middle))
@@ -128,12 +136,23 @@ class _Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, normed: Float[Array, "time width"], at: _AtSite
+        self, normed: Float[Array, "time width"], others: Float[Array, "time width"], at: _AtSite
     ) -> tuple[Float[Array, "time width"], Float[Array, "head time time"]]:
+        """What each position reads, and the pattern; others is the same array as normed, as other positions read it."""
         shape = (self.config.heads, self.config.head_width)
-        query, key, value = (nn.DenseGeneral(shape, name=name)(normed) for name in ("query", "key", "value"))
-        scores = jnp.einsum("thw,shw->hts", query, key) / jnp.sqrt(self.config.head_width)
-        causal = jnp.tril(jnp.ones(scores.shape[1:], bool))
-        pattern = at("attn_pattern", nn.softmax(jnp.where(causal[None], scores, -jnp.inf)))
-        mixed = jnp.einsum("hts,shw->thw", pattern, value)
+        to_query, to_key, to_value = (nn.DenseGeneral(shape, name=name) for name in ("query", "key", "value"))
+        query, key, value = to_query(normed), to_key(normed), to_value(normed)
+        read_key, read_value = (key, value) if others is normed else (to_key(others), to_value(others))
+        if self.config.detached == "keys and values":
+            read_key, read_value = jax.lax.stop_gradient((key, value))
+        scores = jnp.einsum("thw,shw->hts", query, read_key)
+        if self.config.detached:
+            # A position reads itself with all gradients: the difference is 0, its gradient is not.
+            own = jnp.einsum("thw,thw->ht", query, key - read_key)
+            scores = scores + jnp.eye(len(normed))[None] * own[:, :, None]
+        causal = jnp.tril(jnp.ones(scores.shape[1:], bool))[None]
+        pattern = at("attn_pattern", nn.softmax(jnp.where(causal, scores / jnp.sqrt(self.config.head_width), -jnp.inf)))
+        mixed = jnp.einsum("hts,shw->thw", pattern, read_value)
+        if self.config.detached:
+            mixed = mixed + jnp.einsum("htt->th", pattern)[:, :, None] * (value - read_value)
         return nn.DenseGeneral(self.config.width, axis=(-2, -1), name="output")(mixed), pattern
