@@ -45,6 +45,12 @@ class WordRateDistortion(NamedTuple):
         lines = (self.ceilings + wanted / self.trade_offs).min(-1, initial=self.total)
         return np.asarray(np.minimum(lines, wanted[..., 0]))
 
+    def needed(self, predictive: ArrayLike) -> Float[np.ndarray, "..."]:
+        """The rate below which no memory tells so much of the future: a lower bound, for at most `total`."""
+        wanted = np.asarray(predictive, np.float64)[..., None]
+        lines = (self.trade_offs * (wanted - self.ceilings)).max(-1, initial=0)
+        return np.asarray(np.maximum(lines, wanted[..., 0]))
+
 
 def word_rate_distortion(
     process: Observer,

@@ -49,11 +49,10 @@ def _cross(panel: Axes, point: dict[str, Any], total: float, color: str, label: 
 
 def _controls(panel: Axes, found: dict[str, Any], total: float) -> None:
     """Untrained networks, and laws of the wrong pasts; at the lower edge where they lie below it."""
-    for control, marker in (("untrained", "s"), ("shuffled", "x")):
+    for control, marker in (("untrained", "s"), ("wrong pasts", "x")):
         every = [one[control] for one in found["widths"].values()]
         heights = [max(one["told"].mean / total, -0.28) for one in every]
-        label = {"untrained": "untrained", "shuffled": "wrong pasts"}[control]
-        panel.plot([one["rate"].mean for one in every], heights, marker, color=GREY, markersize=3.5, label=label)
+        panel.plot([one["rate"].mean for one in every], heights, marker, color=GREY, markersize=3.5, label=control)
 
 
 @styled
@@ -84,10 +83,10 @@ def training(results: dict[str, Any]) -> Figure:
     for panel, (name, found) in zip(axes, results.items(), strict=True):
         for color, (width, one) in zip(COLORS, found["widths"].items(), strict=False):
             panel.plot(
-                one["tokens"], one["path"]["share"].mean, ".-", color=color, markersize=3, label=f"width {width}"
+                found["tokens"], one["path"]["share"].mean, ".-", color=color, markersize=3, label=f"width {width}"
             )
         panel.axhline(NEAR, color=GREY, linewidth=0.8, linestyle=":")
-        first = min(token for token in one["tokens"] if token)
+        first = min(token for token in found["tokens"] if token)
         panel.set_xscale("symlog", linthresh=first)
         panel.set(title=name, xlabel="training tokens", ylim=(-0.3, 1.04))
     axes[0].set_ylabel("share of what the curve allows")

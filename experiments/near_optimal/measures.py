@@ -58,13 +58,15 @@ class Exact(NamedTuple):
 class Point(NamedTuple):
     """Where laws lie, in nats: the memory that they need, and what they tell of the future.
 
-    `told` is by the expectations of these laws, `known` what a reader who knows the process could learn from the code.
+    `told` is by the expectations of these laws, `known` what a reader who knows the process could learn from the code;
+    `allowed` the most that any memory of this rate can tell, `needed` the least memory that can tell as much.
     """
 
     rate: Float[np.ndarray, "..."]
     told: Float[np.ndarray, "..."]
     known: Float[np.ndarray, "..."]
     allowed: Float[np.ndarray, "..."]
+    needed: Float[np.ndarray, "..."]
     share: Float[np.ndarray, "..."]
 
 
@@ -117,7 +119,7 @@ def points(truth: Exact, laws: Float[np.ndarray, "seed past future"], resolution
         rate, told, known = map(np.asarray, _points(*given, jnp.asarray(laws, jnp.float64)))
     allowed = truth.curve.allowed(rate)
     share = told / np.maximum(allowed, LEAST * truth.curve.total)
-    return Point(rate, told, known, allowed, share)
+    return Point(rate, told, known, allowed, truth.curve.needed(told), share)
 
 
 @jax.jit
@@ -133,6 +135,11 @@ def _points(weights: Array, truth: Array, beta: Array, laws: Array) -> tuple[Arr
         return code.rate, told, mutual_information(joint)
 
     return jax.lax.map(one, laws)
+
+
+def seeds(point: Point) -> dict[str, Seeds]:
+    """Each number of a point, of all seeds."""
+    return {name: Seeds(values) for name, values in point._asdict().items()}
 
 
 def verdict(shares: Seeds) -> str:

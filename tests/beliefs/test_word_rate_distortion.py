@@ -24,6 +24,7 @@ def test_z1r_is_a_straight_line():
     np.testing.assert_allclose(curve.total, np.log(3), atol=1e-6)
     np.testing.assert_allclose(curve.rates, np.log(3), atol=1e-6)
     np.testing.assert_allclose(curve.allowed([0.0, 0.5, 1.0, 2.0]), [0, 0.5, 1, np.log(3)], atol=1e-3)
+    np.testing.assert_allclose(curve.needed([-0.1, 0.0, 0.5, 1.0]), [0, 0, 0.5, 1], atol=2e-2)
     np.testing.assert_allclose(curve.reached([0.0, 0.5, 1.0, 2.0]), [0, 0.5, 1, np.log(3)], atol=1e-6)
 
 
@@ -49,6 +50,8 @@ def test_no_memory_passes_the_bound():
     curve = word_rate_distortion(process, betas, past_length=3, future_length=1)
     assert (curve.predictive <= curve.allowed(curve.rates) + 1e-12).all()
     np.testing.assert_allclose(curve.allowed(curve.rates), curve.predictive, atol=2e-3 * curve.total)
+    needed = curve.needed(curve.allowed([0.3, 0.9]))  # one is the inverse of the other
+    np.testing.assert_allclose(needed, [0.3, 0.9], atol=1e-6)
     weights, laws = pasts_and_futures(process, 3, 1)
     rng = np.random.default_rng(0)
     for sharp in (0.03, 0.3, 3.0):

@@ -1,0 +1,94 @@
+"""Where laws lie beside the curve: cases with known answers, and the experiment as a user runs it."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import beliefgeo as bg
+from beliefgeo.reading import Seeds
+from tests.experiments.command import CAPTURED, module, refusal, start
+
+measures = module("near_optimal", "measures")
+# After four tokens the phase of Z1R is known, and each phase is told by the next three tokens.
+TASK = measures.Task(bg.z1r, 4, 3, (2.0, 60.0, 3))
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return measures.exact(TASK, TASK.future)
+
+
+def phases(truth):
+    """The phase of each past, of equal laws."""
+    return np.unique(truth.laws.round(6), axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def merged(truth, first, second):
+    """The laws of who cannot tell two phases apart."""
+    phase = phases(truth)
+    groups = np.where(phase == second, first, phase)
+    mean = lambda group: (
+        truth.weights[groups == group] @ truth.laws[groups == group] / truth.weights[groups == group].sum()
+    )
+    return np.stack([mean(group) for group in groups])
+
+
+def test_laws_whose_place_is_known(truth):
+    """Exact laws; two phases merged; the mean law; laws of the next phase; half way to the mean law."""
+    phase, mean = phases(truth), np.tile(truth.weights @ truth.laws, (len(truth.laws), 1))
+    of_phase = np.stack([truth.laws[phase == one][0] for one in range(3)])
+    wrong = 0.999 * of_phase[(phase + 1) % 3] + 0.001 * mean
+    laws = np.stack([truth.laws, merged(truth, 0, 1), mean, wrong, (truth.laws + mean) / 2])
+    found = measures.points(truth, laws)
+    whole, two = np.log(3), np.log(3) - 2 / 3 * np.log(2)
+    np.testing.assert_allclose(found.rate, [whole, two, 0, whole, whole], atol=2e-3)
+    np.testing.assert_allclose(found.known, [whole, two, 0, whole, whole], atol=2e-3)
+    # A phase has two futures of chance 1/2, the mean law six of 1/6: half way expects 1/3, twice the mean. A wrong law
+    # tells less than nothing.
+    np.testing.assert_allclose(found.told[[0, 1, 2, 4]], [whole, two, 0, np.log(2)], atol=2e-3)
+    assert found.told[3] < -5
+    np.testing.assert_allclose(found.share[[0, 1, 2, 4]], [1, 1, 0, np.log(2) / np.log(3)], atol=2e-3)
+
+
+def test_no_laws_lie_above_the_curve(truth):
+    laws = np.random.default_rng(0).dirichlet(np.full(8, 0.5), (20, len(truth.weights)))
+    for resolution in measures.RESOLUTIONS:
+        found = measures.points(truth, laws, resolution)
+        assert (found.told <= found.known + 1e-9).all() and (found.known <= found.allowed + 1e-9).all()
+
+
+def test_wrong_pasts_and_the_next_token(truth):
+    laws = np.stack([truth.laws] * 2)
+    wrong = measures.shuffled(jax.random.key(0), laws)
+    assert sorted(map(tuple, wrong[0])) == sorted(map(tuple, laws[0])) and (wrong[0] != wrong[1]).any()
+    one = measures.next_token(laws, 2)[0]
+    np.testing.assert_allclose(one[:, 0], truth.laws[:, :4].sum(1))
+
+
+def test_verdicts():
+    assert measures.verdict(Seeds(np.array([0.96, 0.97, 0.965]))) == "near the curve"
+    assert measures.verdict(Seeds(np.array([0.9, 0.91, 0.9]))) == "below it"
+    assert measures.verdict(Seeds(np.array([0.9, 0.99, 0.96]))) == "undecided"
+
+
+def test_mistakes(tmp_path):
+    said = refusal("near_optimal", "quick", "--widths", "0", "4", "--out", str(tmp_path))
+    assert "error: widths must be different numbers, 1 or more; got (0, 4)" in said
+
+
+@pytest.mark.slow
+def test_the_claim(tmp_path):
+    done = start("near_optimal", "quick", "--out", str(tmp_path))
+    assert done.returncode == 0 and CAPTURED not in done.stderr, done.stderr
+    (folder,) = (tmp_path / "near_optimal").glob("quick-*")
+    assert {"curve.png", "shares.png", "training.png", "claims.json"} <= {path.name for path in folder.iterdir()}
+    found = json.loads((folder / "results.json").read_text())["z1r"]
+    assert found["total"] == pytest.approx(np.log(3), abs=1e-6)
+    assert found["exact laws"]["share"] == pytest.approx([1], abs=1e-3)
+    for one in found["widths"].values():
+        assert (
+            one["wrong pasts"]["share"]["mean"] < one["trained"]["share"]["mean"] + 0.2
+            and one["trained"]["share"]["mean"] <= 1
+        )
