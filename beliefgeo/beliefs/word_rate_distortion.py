@@ -12,7 +12,7 @@ from beliefgeo.beliefs.bottleneck import best_code
 from beliefgeo.beliefs.causal_states import precision, process_float64
 from beliefgeo.beliefs.ceilings import ceiling
 from beliefgeo.beliefs.merging import group_close
-from beliefgeo.beliefs.trees import check_tree, levels
+from beliefgeo.beliefs.trees import check_tree
 from beliefgeo.processes.process import Observer, Process
 
 
@@ -95,7 +95,7 @@ def word_rate_distortion(
         raise ValueError(f"trade_offs must be positive numbers [trade]; got {trade_offs}")
     weights, laws = pasts_and_futures(process, past_length, future_length, told=told)
     wide = process_float64("word_rate_distortion", process)
-    corners = _joint(wide, jnp.eye(wide.n_states), 0, future_length)[:, 0]
+    corners = _joint(wide, np.eye(wide.n_states), 0, future_length)[:, 0]
     first = group_close(laws, precision(process))
     kept, which = np.unique(first, return_inverse=True)
     weights, laws = np.bincount(which.reshape(-1), weights), laws[kept]
@@ -148,12 +148,12 @@ def pasts_and_futures(
     return weights[allowed] / weights.sum(), joint[allowed] / weights[allowed, None]
 
 
-def _joint(process: Process, starts: ArrayLike, past: int, future: int) -> Float[np.ndarray, "start past future"]:
+def _joint(process: Process, starts: np.ndarray, past: int, future: int) -> Float[np.ndarray, "start past future"]:
     """The probability of each past and future from each start."""
-    words = lambda start: levels(Process(process.transitions, start, process.readout, False), past + future)[-1][1]
-    with jax.enable_x64(True):
-        found = jax.jit(jax.vmap(words))(jnp.asarray(starts, jnp.float64))
-    return np.asarray(found).reshape(len(found), process.vocab_size**past, -1)
+    transitions, states = np.asarray(process.transitions), starts[:, None]
+    for _ in range(past + future):
+        states = np.einsum("nwi,xij->nwxj", states, transitions).reshape(len(starts), -1, process.n_states)
+    return states.sum(-1).reshape(len(starts), process.vocab_size**past, -1)
 
 
 @jax.jit(static_argnums=3)

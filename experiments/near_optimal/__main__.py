@@ -4,7 +4,8 @@ A memory of rate I[past; memory] can tell no more of the future than the curve a
 0708.1580; Marzen & Crutchfield 1412.2859). Transformers of width 2 to 16, at every moment of training, are set beside
 the exact curve. What is measured is their law, not their activations: the memory of a network is the best code of its
 own laws, at a resolution that is the same for all networks of a process. So no point can lie above the curve, and the
-exact laws lie on it. Source: the curve is theirs; we know of no test of networks; the definition is ours.
+exact laws lie on it. Sources: Marzen & Crutchfield 1910.07663 and Dong et al. 1910.09578 set recurrent networks beside
+such curves; the measure of laws in place of activations, and the bound that makes the curve exact, are ours.
 
     python experiments/near_optimal                     the default preset
     python experiments/near_optimal quick               a smoke run, under a minute

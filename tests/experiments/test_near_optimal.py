@@ -1,16 +1,20 @@
 """Where laws lie beside the curve: cases with known answers, and the experiment as a user runs it."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import beliefgeo as bg
+from beliefgeo.networks import Transformer, TransformerConfig
 from beliefgeo.reading import Seeds
-from tests.experiments.command import CAPTURED, module, refusal, start
+from tests.experiments.command import CAPTURED, module, start
 
-measures = module("near_optimal", "measures")
+measures, widths = module("near_optimal", "measures"), module("near_optimal", "widths")
 # After four tokens the phase of Z1R is known, and each phase is told by the next three tokens.
 TASK = measures.Task(bg.z1r, 4, 3, (2.0, 60.0, 3))
 
@@ -53,7 +57,7 @@ def test_laws_whose_place_is_known(truth):
 
 
 def test_no_laws_lie_above_the_curve(truth):
-    laws = np.random.default_rng(0).dirichlet(np.full(8, 0.5), (20, len(truth.weights)))
+    laws = np.random.default_rng(0).dirichlet(np.full(8, 0.5), (5, len(truth.weights)))
     for resolution in measures.RESOLUTIONS:
         found = measures.points(truth, laws, resolution)
         assert (found.told <= found.known + 1e-9).all() and (found.known <= found.allowed + 1e-9).all()
@@ -73,9 +77,36 @@ def test_verdicts():
     assert measures.verdict(Seeds(np.array([0.9, 0.99, 0.96]))) == "undecided"
 
 
-def test_mistakes(tmp_path):
-    said = refusal("near_optimal", "quick", "--widths", "0", "4", "--out", str(tmp_path))
-    assert "error: widths must be different numbers, 1 or more; got (0, 4)" in said
+def test_mistakes():
+    with pytest.raises(ValueError, match="widths must be different numbers, 1 or more; got .0, 4."):
+        widths.check((0, 4), TransformerConfig(layer_norm=False))
+    with pytest.raises(ValueError, match="a narrow stream needs a network without LayerNorm"):
+        widths.check((2, 4), TransformerConfig())
+
+
+def test_a_narrow_stream_is_the_network_of_that_width():
+    """The same params, cut to the numbers that are used, give the same logits."""
+    config = TransformerConfig(2, 4, 1, 6, head_width=4, mlp_width=5, layer_norm=False)
+    network, tokens, used = widths.Narrow(config), jnp.array([0, 1, 1]), np.arange(6) < 2
+    params = jax.jit(network.init)(jax.random.key(0), tokens)
+    apply = jax.jit(network.apply)
+    narrow, _ = apply(params | {"used": jnp.asarray(used, jnp.float32)}, tokens)
+    whole = jax.tree_util.tree_map_with_path(partial(cut, 2), params["params"])
+    expected, _ = jax.jit(Transformer(replace(config, width=2)).apply)({"params": whole}, tokens)
+    np.testing.assert_allclose(narrow, expected, atol=1e-6)
+    assert not np.allclose(narrow, apply(params, tokens)[0], atol=1e-2)
+
+
+def cut(width, path, array):
+    """The first numbers of the stream, on the axis where an array reads or writes it."""
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    if "embed" in name.split("/")[0] and "unembed" not in name or "positions" in name:
+        return array[:, :width]
+    if "kernel" in name and ("output" in name or "mlp_out" in name):
+        return array[..., :width]
+    if "bias" in name and ("output" in name or "mlp_out" in name):
+        return array[:width]
+    return array[:width] if "kernel" in name else array
 
 
 @pytest.mark.slow
