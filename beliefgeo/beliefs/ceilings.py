@@ -90,7 +90,7 @@ def _bounds(
     relative = (cells - centre[:, None]) @ corners / np.where(expected > 0, expected, 1)[:, None]
     slopes = relative @ laws.T  # minus the change of KL from the centre to a corner, along the tangent
     at_corners = at_centre[:, None] + beta * slopes
-    return logsumexp(at_corners, axis=2).max(1), logsumexp(at_centre, axis=1)
+    return np.asarray(logsumexp(at_corners, axis=2)).max(1), np.asarray(logsumexp(at_centre, axis=1))
 
 
 def _divergences(laws: np.ndarray, negative_entropies: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -36,8 +36,8 @@ class WordRateDistortion(NamedTuple):
     def reached(self, rates: ArrayLike) -> Float[np.ndarray, "..."]:
         """The predictive information of the codes found at these rates, mixing two where needed: a lower bound."""
         order = np.argsort(self.rates)
-        known = (np.append(0, one[order]) for one in (self.rates, self.predictive))
-        return np.asarray(np.interp(np.asarray(rates), *known))
+        rates_known, known = np.append(0, self.rates[order]), np.append(0, self.predictive[order])
+        return np.asarray(np.interp(np.asarray(rates), rates_known, known))
 
     def allowed(self, rates: ArrayLike) -> Float[np.ndarray, "..."]:
         """The most that any memory of these rates can tell of the future: an upper bound."""
