@@ -61,7 +61,7 @@ class Config:
     """The widths of the residual stream."""
     network: TransformerConfig = TransformerConfig(layers=2, mlp_width=32, layer_norm=False)
     """Its other sizes; vocab_size, context and width follow."""
-    budget: runs.Budget = runs.Budget(4000, 16, 1e-2, "muon", data="laws", chunk=200, snapshots=9, seeds=5)
+    budget: runs.Budget = runs.Budget(4000, 16, 1e-2, "muon", data="laws", chunk=100, snapshots=10, seeds=5)
     """How long to train, and how."""
     seed: int = 0
     """The seed of the whole run."""
