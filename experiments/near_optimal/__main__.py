@@ -20,35 +20,11 @@ import figures
 import measures
 import numpy as np
 import widths
+from claims import CLAIMS, WIDTHS
 
 from beliefgeo import runs
 from beliefgeo.networks import TransformerConfig
 from beliefgeo.reading import Seeds
-
-WIDTHS = (2, 3, 4, 8, 16)
-CLAIMS = [
-    claim
-    for name in measures.TASKS
-    for claim in (
-        runs.Claim(f"{name}: what the past tells (nats)", f"{name}/total", form=".4f"),
-        runs.Claim(f"{name}: share of the exact laws", f"{name}/exact laws/share", form=".3f"),
-        *(
-            runs.Claim(f"{name}, width {width}: {label}", f"{name}/widths/{width}/{path}", form=form)
-            for width in WIDTHS
-            for label, path, form in (
-                ("memory (nats)", "trained/rate", ".3f"),
-                ("told of the future (nats)", "trained/told", ".4f"),
-                ("least memory that can tell as much (nats)", "trained/needed", ".3f"),
-                ("share of what the curve allows", "trained/share", ".3f"),
-                ("verdict", "verdict", ""),
-                ("share, coarse", "coarse/share", ".3f"),
-                ("share, next token alone", "next token/share", ".3f"),
-                ("share, untrained", "untrained/share", ".3f"),
-                ("share, laws after the wrong pasts", "wrong pasts/share", ".3f"),
-            )
-        ),
-    )
-]
 
 
 @dataclass(frozen=True)
@@ -105,7 +81,8 @@ def beside_the_curve(run: runs.Run, name: measures.Name, config: Config) -> dict
         "curve, next token": alone.curve,
         "resolutions": truth.resolutions,
         "exact laws": measures.points(truth, truth.laws[None]),
-        "curve at the rate of a sampled prediction": truth.curve.allowed(truth.curve.total),
+        "slack": float((truth.curve.allowed(truth.curve.rates) - truth.curve.predictive).max() / truth.curve.total),
+        "rejected": measures.rejected(truth),
         "tokens": [tokens for tokens, _ in learned],
         "widths": found,
     }

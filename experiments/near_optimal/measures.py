@@ -137,6 +137,20 @@ def _points(weights: Array, truth: Array, beta: Array, laws: Array) -> tuple[Arr
     return jax.lax.map(one, laws)
 
 
+def rejected(truth: Exact) -> dict[str, float]:
+    """Why memory is not the entropy of distinct laws, nor that of a prediction sampled from the law.
+
+    A network has another law after every past, so the former is the entropy of the past, whatever it has learnt. The
+    latter is, for the exact laws, what the past tells: no memory of that size can tell as much, so they would lie above
+    the curve. Told here is the share that it can tell.
+    """
+    entropy = -float(truth.weights @ np.log(truth.weights))
+    return {
+        "distinct laws": entropy,
+        "sampled prediction": float(truth.curve.allowed(truth.curve.total) / truth.curve.total),
+    }
+
+
 def seeds(point: Point) -> dict[str, Seeds]:
     """Each number of a point, of all seeds."""
     return {name: Seeds(values) for name, values in point._asdict().items()}
