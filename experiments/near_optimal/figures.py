@@ -96,12 +96,15 @@ def training(results: dict[str, Any]) -> Figure:
     for panel, (name, found) in zip(axes, results.items(), strict=True):
         for color, (width, one) in zip(COLORS, found["widths"].items(), strict=False):
             panel.plot(
-                found["tokens"], one["path"]["share"].mean, ".-", color=color, markersize=3, label=f"width {width}"
+                found["tokens"][1:],
+                one["path"]["share"].mean[1:],
+                ".-",
+                color=color,
+                markersize=3,
+                label=f"width {width}",
             )
         panel.axhline(NEAR, color=GREY, linewidth=0.8, linestyle=":")
-        first = min(token for token in found["tokens"] if token)
-        panel.set_xscale("symlog", linthresh=first)
-        panel.set(title=name, xlabel="training tokens", ylim=(LOWEST, 1.04))
+        panel.set(title=name, xlabel="training tokens", xscale="log", ylim=(LOWEST, 1.04))
     axes[0].set_ylabel("share of what the curve allows")
     _legend_below(figure, axes[0])
     return figure
