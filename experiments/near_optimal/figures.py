@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from measures import NEAR
 
 from beliefgeo.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, SKY, panels, styled
@@ -104,7 +105,8 @@ def training(results: dict[str, Any]) -> Figure:
                 label=f"width {width}",
             )
         panel.axhline(NEAR, color=GREY, linewidth=0.8, linestyle=":")
-        panel.set(title=name, xlabel="training tokens", xscale="log", ylim=(LOWEST, 1.04))
+        panel.set(title=name, xlabel="training tokens", xscale="log", xlim=(1e4, 1e6), ylim=(LOWEST, 1.04))
+        panel.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("share of what the curve allows")
     _legend_below(figure, axes[0])
     return figure
