@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from beliefgeo.arrays import ArrayLike
+from beliefgeo.beliefs.bottleneck import decoded, divergences, informations
 from beliefgeo.beliefs.causal_states import epsilon_machine_float64
 from beliefgeo.beliefs.trees import levels
 from beliefgeo.processes.process import Process
@@ -58,7 +59,13 @@ def predictive_rate_distortion(process: Process, trade_offs: ArrayLike, *, futur
         raise ValueError(f"trade_offs must be positive numbers [trade]; got {trade_offs}")
     if future_length < 1:
         raise ValueError(f"future_length must be at least 1 token; got {future_length}")
-    machine = epsilon_machine_float64(process)
+    try:
+        machine = epsilon_machine_float64(process)
+    except ValueError as error:
+        raise ValueError(
+            "predictive_rate_distortion needs finitely many causal states; for other processes use "
+            f"word_rate_distortion, whose past is a word of a few tokens ({error})"
+        ) from error
     with jax.enable_x64(True):
         futures = jnp.stack([_future_law(machine, state, future_length) for state in np.eye(machine.n_states)])
         encoders, rates, predictive = _best_codes(machine.initial, futures, jnp.asarray(betas))
@@ -77,15 +84,14 @@ def _best_codes(
     n_states = len(weights)
 
     def iterate(encoder, beta):
-        code = weights @ encoder
-        decoder = (weights[:, None] * encoder).T @ futures / jnp.where(code > 0, code, 1)[:, None]
-        return jax.nn.softmax(jnp.log(code)[None, :] - beta * _divergences(futures, decoder), axis=1)
+        code, decoder = decoded(weights, futures, encoder)
+        return jax.nn.softmax(jnp.log(code)[None, :] - beta * divergences(futures, decoder), axis=1)
 
     def settle(blur, beta):
         # A zero of an encoder stays zero, so no start has zeros.
         start = (1 - blur) * jnp.eye(n_states) + blur / n_states
         encoder = jax.lax.fori_loop(0, _ITERATIONS, lambda _, e: iterate(e, beta), start)
-        return (encoder, *_informations(weights, futures, encoder))
+        return (encoder, *informations(weights, futures, encoder))
 
     def best(beta):
         encoders, rates, predictive = jax.vmap(settle, (0, None))(jnp.array(_BLURS), beta)
@@ -93,23 +99,3 @@ def _best_codes(
         return encoders[kept], rates[kept], predictive[kept]
 
     return jax.vmap(best)(betas)
-
-
-def _divergences(futures: Float[Array, "state word"], decoder: Float[Array, "code word"]) -> Array:
-    """KL[P(future | state) || P(future | code)]; infinite if the code excludes a future that the state allows."""
-    seen = futures[:, None, :] > 0
-    ratio = jnp.where(seen, futures[:, None, :], 1) / jnp.where(seen, decoder[None], 1)
-    return jnp.sum(jnp.where(seen, futures[:, None, :] * jnp.log(ratio), 0), -1)
-
-
-def _informations(
-    weights: Float[Array, " state"], futures: Float[Array, "state word"], encoder: Float[Array, "state code"]
-) -> tuple[Array, Array]:
-    """I[R; S] and I[R; future]."""
-    joint = weights[:, None] * encoder
-    return _mutual_information(joint), _mutual_information(joint.T @ futures)
-
-
-def _mutual_information(joint: Float[Array, "row column"]) -> Float[Array, ""]:
-    product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
-    return jnp.sum(jnp.where(joint > 0, joint * jnp.log(jnp.where(joint > 0, joint, 1) / product), 0))

@@ -51,3 +51,8 @@ def test_bad_trade_offs():
         predictive_rate_distortion(bg.even(), [np.inf])
     with pytest.raises(ValueError, match="future_length must be at least 1 token; got 0"):
         predictive_rate_distortion(bg.even(), [1.0], future_length=0)
+
+
+def test_infinitely_many_causal_states():
+    with pytest.raises(ValueError, match="needs finitely many causal states; for other processes use word_rate_dist"):
+        predictive_rate_distortion(bg.mess3(0.15, 0.6), [1.0])
