@@ -8,13 +8,15 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import beliefgeo as bg
-from beliefgeo import probes, reading
+from beliefgeo import reading
 from beliefgeo.mechanisms import interventions, projections
 from beliefgeo.networks import Network
+from beliefgeo.probes.nested import cross_validate_probe
 from beliefgeo.reading import Reading, Rows
 
 EPOCH = 3
 """The tokens of an epoch: the coin, a filler that is never needed, and the coin again."""
+FOLDS = 9
 # Thresholds, set before the run that they judge: the numbers of the public repository, with room for 5 networks.
 DECODABLE, SPENT, IN_USE = 0.99, 0.03, 0.65
 REMOVED = ("spent", "filler", "random")
@@ -84,14 +86,14 @@ class Study:
         return {"words": len(self.rows.tokens), "from_exact": {name: one[0] for name, one in accuracy.items()}}
 
     def accuracy(self, features: Array | np.ndarray, position: int) -> Float[np.ndarray, "kind epoch"]:
-        """Held-out accuracy of the coins and the fillers of all epochs at one position."""
+        """Held-out accuracy of all coins and fillers at one position; folds are of random prefixes."""
         rows, at = self.rows, self.rows.position == position
-        folds = probes.held_out_folds(rows)[at]
+        folds = np.asarray(jax.random.permutation(self.key, at.sum())) % FOLDS
         tokens = rows.tokens[rows.word[at]].reshape(-1, self.epochs, EPOCH)[:, :, :2]
         targets = np.moveaxis(tokens, 2, 1).reshape(len(tokens), -1)
         counts = rows.counts[at]
         given = np.asarray(features)[at]
-        seen = np.asarray(probes.nested.cross_validate_probe(given, targets.astype(np.float32), folds, counts)[0])
+        seen = np.asarray(cross_validate_probe(given, targets.astype(np.float32), folds, counts)[0])
         right = (seen > 0.5) == targets
         return (counts @ right / counts.sum()).reshape(2, self.epochs)
 

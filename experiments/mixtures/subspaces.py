@@ -11,6 +11,8 @@ from scipy.special import entr
 import beliefgeo as bg
 from beliefgeo import probes, reading
 from beliefgeo.mechanisms import interventions, projections
+from beliefgeo.probes.nested import cross_validate_probe, cross_validated_r2
+from beliefgeo.probes.windows import group_means
 from beliefgeo.processes.components import split_mixture
 from beliefgeo.reading import Reading, Rows
 
@@ -152,7 +154,7 @@ class Study:
     def r2(self, features: Float[Array | np.ndarray, "row feature"]) -> dict[str, float]:
         """Held-out R2 of each target, every word and position counting equally."""
         folds, counts, sets = probes.held_out_folds(self.rows), self.rows.counts, np.stack([*self.targets.values()])
-        scores = probes.cross_validated_r2(features, sets.astype(np.float32), folds, counts)
+        scores = cross_validated_r2(features, sets.astype(np.float32), folds, counts)
         return dict(zip(TARGETS, (float(one) for one in scores), strict=True))
 
     def measure(self, network: Reading) -> Measured:
@@ -162,9 +164,9 @@ class Study:
         posterior, _ = self.split
         count = posterior.shape[1]
         folds = probes.held_out_folds(rows)
-        guess = np.asarray(probes.cross_validate_probe(last, targets["posterior"], folds, counts).predictions)
+        guess = np.asarray(cross_validate_probe(last, targets["posterior"], folds, counts).predictions)
         right = posterior[np.arange(len(posterior)), guess[:, :count].argmax(1)]
-        about = last - probes.windows.group_means(last, counts / counts.sum(), rows.length)
+        about = last - group_means(last, counts / counts.sum(), rows.length)
         held = {
             name: interventions.encode(about, rows._replace(beliefs=targets[name]), counts)
             for name in ("posterior", "state")

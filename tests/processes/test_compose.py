@@ -268,7 +268,7 @@ def test_parameters_are_differentiable_under_jit(x64):
         (lambda: mixture([bg.coin()], [1.0], [[0]]), r"vocabulary 0 of mixture must hold one .* 2 tokens"),
         (
             lambda: mixture([bg.mess3(), bg.z1r()], [0.5, 0.5]),
-            r"mixture needs vocabularies .*; got components of 3, 2 tokens: pass vocabularies=\[range\(3\), range\(2\)\]",
+            r"needs vocabularies .*; got components of 3, 2 tokens: pass vocabularies=\[range\(3\), range\(2\)\]",
         ),
         (lambda: bg.stationary_distribution(mixture([bg.coin(), bg.z1r()], [0.5, 0.5])), r"is not unique"),
         (lambda: noisy(bg.coin(), 1.1), r"noisy needs 0 <= eps <= 1; got eps=1.1"),
