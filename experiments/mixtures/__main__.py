@@ -66,7 +66,7 @@ def main(run: runs.Run, config: Config) -> dict:
         rows = reading.rows(run.key("words"), process, CONTEXT, most=config.words)
         learned = run.learn(process, network, budget, context=CONTEXT)
         study = subspaces.Study(parts, rows, run.key("controls"))
-        found[f"{count}"] = study.exact(CONTEXT) | {
+        found[f"{count}"] = study.exact() | {
             "trained": reading.each(learned.trained, rows, study.measure),
             "untrained": reading.each(learned.untrained, rows, study.measure),
         }
