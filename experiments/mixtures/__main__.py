@@ -43,7 +43,7 @@ class Config:
     """The number of sequences in a step."""
     seeds: int = 5
     """The number of networks of each kind."""
-    words: int = 2000
+    words: int = 1000
     """The number of sampled words of a mixture; those of coins are listed."""
     widths: tuple[int, ...] = (64, 8)
     """The widths of the networks that read coins."""

@@ -1,6 +1,7 @@
 """Mixtures of Mess3: exact numbers, targets of probes, and where a network holds component and belief."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -102,13 +103,13 @@ class Study:
     rows: Rows
     key: PRNGKeyArray
 
-    @property
+    @cached_property
     def split(self) -> tuple[np.ndarray, np.ndarray]:
         """The exact posterior `[row, component]` and the belief within each component `[row, component, state]`."""
         posterior, within = split_mixture(self.parts, self.rows.beliefs)
         return np.asarray(posterior, np.float64), np.stack([np.asarray(one, np.float64) for one in within], 1)
 
-    @property
+    @cached_property
     def targets(self) -> dict[str, np.ndarray]:
         """What is probed; all have 3 K columns, the missing ones of zeros, so that one program scores them all."""
         posterior, within = self.split
@@ -203,11 +204,12 @@ def held_out_rank(features: np.ndarray, targets: np.ndarray, folds: np.ndarray, 
     """
     errors = []
     for fold in range(folds.max() + 1):
-        train, left = folds != fold, folds == fold
-        probe = bg.fit_probe(features[train], targets[train], weights[train], rcond=1e-4)
-        parts = probes.principal_components(probe(features[train]), weights[train])
+        train, left = np.where(folds != fold, weights, 0), folds == fold  # the fold has weight 0: one shape for all
+        probe = bg.fit_probe(features, targets, train, rcond=1e-4)
+        predicted = probe(features)
+        parts = probes.principal_components(predicted, train)
         axes, mean = np.asarray(parts.directions, np.float64), np.asarray(parts.mean, np.float64)
-        seen, truth = ((np.asarray(one, np.float64) - mean) @ axes.T for one in (probe(features[left]), targets[left]))
+        seen, truth = ((np.asarray(one, np.float64)[left] - mean) @ axes.T for one in (predicted, targets))
         gained = weights[left] @ (truth**2 - (truth - seen) ** 2) / weights[left].sum()
         errors.append(-np.concatenate([[0.0], gained.cumsum()]))
     errors = np.array(errors)
