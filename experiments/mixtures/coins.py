@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
+from scipy.special import log_softmax, rel_entr
 
 import beliefgeo as bg
 from beliefgeo import reading
@@ -19,7 +20,7 @@ EPOCH = 3
 FOLDS = 9
 # Thresholds, set before the run that they judge: the numbers of the public repository, with room for 5 networks.
 DECODABLE, SPENT, IN_USE = 0.99, 0.03, 0.65
-REMOVED = ("spent", "filler", "random")
+DRAWS = 3
 
 
 def process() -> bg.Process:
@@ -34,39 +35,47 @@ def process() -> bg.Process:
     return bg.from_edges(edges, "new")
 
 
-class Measured(NamedTuple):
-    """One network on all words; positions are those of the last epoch, coins from the oldest to the one in use."""
+class Held(NamedTuple):
+    """Who is known in one network, at its last layer; positions are those of the last epoch's coin and filler."""
 
     gap: float
     """The loss above the optimum."""
     coins: Float[np.ndarray, "position coin"]
-    """Held-out accuracy of each coin, last layer, after the last epoch's coin and after its filler."""
+    """Held-out accuracy of each coin, the oldest first; the last one is in use."""
     fillers: Float[np.ndarray, "position filler"]
     """The same of each epoch's filler, which was never needed."""
     spent_accuracy: float
     """The least accuracy of a spent coin, over coins and both positions."""
     filler_accuracy: float
     """The least accuracy of a filler of an earlier epoch."""
+
+
+class Costs(NamedTuple):
+    """What it costs one network to lose a coin, in nats; layers are those at whose end it is removed."""
+
     spent: Float[np.ndarray, "layer coin"]
-    """Mean cost, in nats a token, of removing a spent coin at the last epoch's three positions."""
+    """The mean over the last epoch's three predictions, at all of which a spent coin is removed, the oldest first."""
     filler: Float[np.ndarray, "layer filler"]
     """The same of a filler of the same age."""
     random: Float[np.ndarray, " layer"]
-    """The same of a direction drawn from the covariance, the mean of as many draws as spent coins."""
+    """The same of a direction drawn from the covariance, the mean of `DRAWS`."""
     in_use: Float[np.ndarray, " layer"]
-    """Cost of removing the coin in use, at the prediction that needs it."""
+    """Cost of removing the coin in use, at the prediction that needs it; above ln 2 if that prediction stays sure."""
+    shrunk: Float[np.ndarray, " layer"]
+    """The same, logits multiplied by the best number: at most ln 2, that of a prediction that knows nothing."""
     dearest: float
     """The largest mean cost of a spent coin, over layers and coins."""
     needed: float
-    """The cost of the coin in use at the last layer."""
+    """The least of `shrunk`, over layers."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """The network, all words, and the key of random directions."""
+    """The network, all words, the words on which costs are taken, and the key of random directions and folds."""
 
     network: Network
     rows: Rows
+    some: Rows
     key: PRNGKeyArray
 
     @property
@@ -97,47 +106,48 @@ class Study:
         right = (seen > 0.5) == targets
         return (counts @ right / counts.sum()).reshape(2, self.epochs)
 
-    def measure(self, network: Reading) -> Measured:
-        """Who holds which coin, and what it costs to remove it."""
+    def held(self, network: Reading) -> Held:
+        """Who is known."""
         shown = np.stack([self.accuracy(network.features["layer 2"], position) for position in self.last[:2]], 1)
         coins, fillers = shown
-        costs = [self.costs(network, layer) for layer in ("layer 1", "layer 2")]
-        spent, filler, random, in_use = (np.array(one) for one in zip(*costs, strict=True))
         least = lambda accuracies: accuracies[:, :-1].min()
-        return Measured(
-            reading.losses(network, self.rows).gap,
-            coins,
-            fillers,
-            least(coins),
-            least(fillers),
-            spent,
-            filler,
-            random,
-            in_use,
-            spent.max(),
-            in_use[-1],
-        )
+        return Held(reading.losses(network, self.rows).gap, coins, fillers, least(coins), least(fillers))
 
-    def costs(self, network: Reading, layer: str) -> tuple[np.ndarray, np.ndarray, float, float]:
-        """Costs of spent coins, of fillers, of random directions, and of the coin in use."""
+    def costs(self, network: Reading) -> Costs:
+        """What it costs to lose a coin, at both layers."""
+        each = [self.costs_at(network, layer) for layer in ("layer 1", "layer 2")]
+        spent, filler, random, in_use, shrunk = (np.array(one) for one in zip(*each, strict=True))
+        return Costs(spent, filler, random, in_use, shrunk, spent.max(), shrunk.min())
+
+    def costs_at(self, network: Reading, layer: str) -> tuple[np.ndarray, np.ndarray, float, float, float]:
+        """Costs of spent coins, of fillers, of random directions, and of the coin in use, as it is and shrunk."""
         site = reading.site_of(self.network, network.params, layer)
-        held = np.asarray(reading.read_words(self.network, network.params, self.rows.tokens, site))
+        held = np.asarray(reading.read_words(self.network, network.params, self.some.tokens, site))
         loss = lambda values: self.loss(network.params, site, values)
-        whole, words = loss(held), self.rows.tokens
-        remove = lambda token, positions: loss(erased(held, self.rows, words[:, token], positions)) - whole
+        whole, words = loss(held), self.some.tokens
+        remove = lambda token, positions: loss(erased(held, self.some, words[:, token], positions)) - whole
         earlier = EPOCH * np.arange(self.epochs - 1)
         spent, filler = (
             np.array([remove(token, self.last)[self.last].mean() for token in earlier + shift]) for shift in (0, 1)
         )
-        in_use = remove(self.last[0], self.last[:2])[self.last[1]]
-        keys = jax.random.split(self.key, len(earlier))
+        blind = erased(held, self.some, words[:, self.last[0]], self.last[:2])
+        at = self.some.position == self.last[1]
+        laws, log_laws = self.some.laws[at], self.log_laws(network.params, site, blind)[at]
+        sizes = [log_softmax(size * log_laws, 1) for size in np.linspace(0, 1, 101)]
+        shrunk = min(self.some.probabilities[at] @ rel_entr(laws, np.exp(one)).sum(1) for one in sizes)
+        in_use = (loss(blind) - whole)[self.last[1]]
+        keys = jax.random.split(self.key, DRAWS)
         random = [(loss(without_random(key, held, self.last)) - whole)[self.last].mean() for key in keys]
-        return spent, filler, float(np.mean(random)), float(in_use)
+        return spent, filler, float(np.mean(random)), float(in_use), float(shrunk)
 
     def loss(self, params, site: reading.Site, values: np.ndarray) -> Float[np.ndarray, " position"]:
         """The loss above the optimum at each position, where a site holds these values."""
-        log_laws = np.asarray(reading.resume(self.network, params, self.rows.tokens, site, values))
-        return reading.loss_gap(self.rows, log_laws[self.rows.word, self.rows.position])
+        return reading.loss_gap(self.some, self.log_laws(params, site, values))
+
+    def log_laws(self, params, site: reading.Site, values: np.ndarray) -> Float[np.ndarray, "row token"]:
+        """The predictions, where a site holds these values."""
+        found = np.asarray(reading.resume(self.network, params, self.some.tokens, site, values), np.float64)
+        return found[self.some.word, self.some.position]
 
 
 def erased(

@@ -41,6 +41,7 @@ def overlap(mixtures: Mapping[str, Any]) -> Figure:
     for field, color, marker, label in (
         ("read_from", BLUE, "o", "directions that probes read"),
         ("written_to", ORANGE, "s", "directions that beliefs move"),
+        ("leading", GREEN, "D", "the two that they move most"),
         ("chance", GREY, "^", "planes drawn from the covariance"),
     ):
         _points(left, x, [getattr(one, field) for one in trained], color, marker, label)
@@ -132,25 +133,27 @@ def coins(widths: Mapping[str, Any]) -> Figure:
         left.set(xlabel="age in epochs (0: in use)", ylabel="held-out accuracy", ylim=(0.4, 1.03), xticks=age)
         left.set_title(f"width {width}: who is known")
         for layer, panel in enumerate(costs):
-            _costs(panel, trained, layer, age[:-1])
+            _costs(panel, found["costs"], layer, age[:-1])
             panel.set_title(f"width {width}: removed at layer {layer + 1}")
     for panel in (axes[0], axes[1]):
         panel.legend(fontsize=6)
     return figure
 
 
-def _costs(panel: Axes, trained: Any, layer: int, age: np.ndarray) -> None:
+def _costs(panel: Axes, costs: Any, layer: int, age: np.ndarray) -> None:
     """The cost of removing coins and fillers by age, a random direction, and the coin in use at age 0."""
     for one, color, marker, label in (
-        (trained.spent, ORANGE, "o", "spent coin"),
-        (trained.filler, BLUE, "s", "filler"),
+        (costs.spent, ORANGE, "o", "spent coin"),
+        (costs.filler, BLUE, "s", "filler"),
     ):
         values = one.values[:, layer]
         panel.plot(age, values.mean(0), f"{marker}-", color=color, markersize=3, label=label)
         panel.fill_between(age, values.min(0), values.max(0), color=color, alpha=0.25, linewidth=0)
-    in_use = trained.in_use.values[:, layer]
+    in_use = costs.in_use.values[:, layer]
     panel.plot(np.zeros(len(in_use)), in_use, "*", color=AMBER, markersize=6, label="coin in use")
-    panel.axhline(trained.random.mean[layer], color="0.5", linestyle=":", label="random direction")
+    shrunk = costs.shrunk.values[:, layer]
+    panel.plot(np.zeros(len(shrunk)), shrunk, "+", color="black", markersize=5, label="the same, logits shrunk to fit")
+    panel.axhline(costs.random.mean[layer], color="0.5", linestyle=":", label="random direction")
     panel.axhline(np.log(2), color="0.7", linewidth=0.6, zorder=0)
     panel.annotate("ln 2", (age[0], np.log(2)), fontsize=6, va="bottom", color="0.4")
     panel.set(xlabel="age in epochs (0: in use)", ylabel="cost (nats a token)", xticks=[*age, 0])

@@ -91,6 +91,8 @@ class Measured(NamedTuple):
     """Overlap of the directions by which probes read component and state."""
     written_to: float
     """Overlap of the directions in which component and state move activations."""
+    leading: float
+    """The same of the directions that move most: one or two for the component, two for the state."""
     chance: float
     """Mean of the same for planes of the same dimensions drawn from the covariance of the activations."""
 
@@ -187,8 +189,18 @@ class Study:
             held_out_rank(last, targets["joint"], folds, counts),
             overlap(*(projections.probe_rows(one) for one in held.values())),
             overlap(*(projections.cross_covariance(one) for one in held.values())),
+            overlap(*(leading(one) for one in held.values())),
             float(np.mean([overlap(draw(one, count - 1), draw(other, 2)) for one, other in pairs])),
         )
+
+
+def leading(encoding: interventions.Encoding) -> Float[np.ndarray, "feature feature"]:
+    """The projector on the two directions, or the one, in which the target moves activations most."""
+    centred = encoding.beliefs - encoding.shares @ encoding.beliefs
+    crossed = encoding.features.T @ (encoding.shares[:, None] * centred)
+    axes, sizes, _ = np.linalg.svd(crossed, full_matrices=False)
+    axes = axes[:, :2][:, sizes[:2] > 1e-5 * sizes[0]]
+    return axes @ axes.T
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:

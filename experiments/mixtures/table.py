@@ -45,6 +45,7 @@ def _of_mixture(count: int) -> list[runs.Claim]:
             for field, label, public in (
                 ("read_from", "directions that probes read", PUBLIC.get(count, "") if kind == "trained" else ""),
                 ("written_to", "directions that beliefs move", ""),
+                ("leading", "the two that they move most", ""),
                 ("chance", "planes drawn from the covariance", ""),
             )
         ),
@@ -77,7 +78,11 @@ def _of_coins(width: int) -> list[runs.Claim]:
         *(
             runs.Claim(f"{name}, {kind}: {label}", f"{path}/{kind}/{field}", told if kind == "trained" else "", ".3f")
             for field, label, told in (
-                ("spent_accuracy", "least accuracy of a spent coin", "1.00" if public else ".81-.97"),
+                (
+                    "spent_accuracy",
+                    "least accuracy of a spent coin",
+                    "1.00" if public else ".81-.97" if width == 8 else "",
+                ),
                 ("filler_accuracy", "least accuracy of a filler that nobody needed", ""),
                 ("coins/at 1", "accuracy of coins, oldest first, after the last filler", ""),
                 ("fillers/at 1", "accuracy of fillers", ""),
@@ -87,7 +92,7 @@ def _of_coins(width: int) -> list[runs.Claim]:
         *(
             runs.Claim(
                 f"{name}, layer {layer + 1}: cost of removing {label}",
-                f"{path}/trained/{field}/at {layer}",
+                f"{path}/costs/{field}/at {layer}",
                 told,
                 ".4f",
             )
@@ -97,6 +102,7 @@ def _of_coins(width: int) -> list[runs.Claim]:
                 ("filler", "a filler of the same age", ""),
                 ("random", "a random direction", ""),
                 ("in_use", "the coin in use (nats)", ".69" if public else ""),
+                ("shrunk", "the coin in use, logits shrunk to fit (nats)", ""),
             )
         ),
     ]
@@ -104,5 +110,5 @@ def _of_coins(width: int) -> list[runs.Claim]:
 
 CLAIMS = [
     *(claim for count in (2, 3, 4, 8) for claim in _of_mixture(count)),
-    *(claim for width in (64, 8) for claim in _of_coins(width)),
+    *(claim for width in (64, 8, 4) for claim in _of_coins(width)),
 ]

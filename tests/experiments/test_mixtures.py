@@ -132,9 +132,9 @@ def test_costs_by_hand():
     """Where the logits read the coin in use alone, removing it costs ln 2, and removing any other coin nothing."""
     coins = module("mixtures", "coins")
     rows, network = reading.rows(jax.random.key(0), coins.process(), 9), Copier()
-    study = coins.Study(network, rows, jax.random.key(1))
-    spent, filler, _, in_use = study.costs(reading.read(network, {}, rows), "layer 1")
-    assert in_use == pytest.approx(np.log(2), abs=1e-3)
+    study = coins.Study(network, rows, rows, jax.random.key(1))
+    spent, filler, _, in_use, shrunk = study.costs_at(reading.read(network, {}, rows), "layer 1")
+    assert in_use == pytest.approx(np.log(2), abs=1e-3) and shrunk == pytest.approx(np.log(2), abs=1e-3)
     np.testing.assert_allclose([*spent, *filler], 0, atol=1e-5)
     held = reading.read(network, {}, rows).features["layer 2"]
     assert (study.accuracy(held, 7) == 1).all()
