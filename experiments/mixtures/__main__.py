@@ -44,7 +44,7 @@ class Config:
     seeds: int = 5
     """The number of networks of each kind."""
     words: int = 1000
-    """The number of sampled words of a mixture; of coins all are listed, but costs are of so many sampled words."""
+    """The number of sampled words of a mixture; those of coins are listed."""
     widths: tuple[int, ...] = (64, 8, 4)
     """The widths of the networks that read coins."""
     epochs: int = 6
@@ -80,7 +80,7 @@ def spent(run: runs.Run, config: Config, width: int) -> dict:
     budget = runs.Budget(config.steps, 16, 3e-3, "muon", data="laws", snapshots=2, seeds=config.seeds)
     rows = reading.rows(run.key("coins"), process, context)
     learned = run.learn(process, network, budget, context=context)
-    some = reading.rows(run.key("fewer coins"), process, context, most=config.words)
+    some = reading.rows(run.key("fewer coins"), process, context, most=coins.WORDS)
     study = coins.Study(learned.network, rows, some, run.key("random directions"))
     return study.exact() | {
         "trained": reading.each(learned.trained, rows, study.held),

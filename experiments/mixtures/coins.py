@@ -21,6 +21,7 @@ FOLDS = 9
 # Thresholds, set before the run that they judge: the numbers of the public repository, with room for 5 networks.
 DECODABLE, SPENT, IN_USE = 0.99, 0.03, 0.65
 DRAWS = 3
+WORDS = 400  # sampled, on which costs are taken
 
 
 def process() -> bg.Process:
