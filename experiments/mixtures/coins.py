@@ -137,6 +137,7 @@ class Study:
         sizes = [log_softmax(size * log_laws, 1) for size in np.linspace(0, 1, 101)]
         shrunk = min(self.some.probabilities[at] @ rel_entr(laws, np.exp(one)).sum(1) for one in sizes)
         in_use = (loss(blind) - whole)[self.last[1]]
+        shrunk -= whole[self.last[1]]
         keys = jax.random.split(self.key, DRAWS)
         random = [(loss(without_random(key, held, self.last)) - whole)[self.last].mean() for key in keys]
         return spent, filler, float(np.mean(random)), float(in_use), float(shrunk)
