@@ -31,7 +31,7 @@ JOINT = 0.5
 READ = 14  # the exact optimum is a mean after 1 to 14 tokens, as in public write-ups
 RESOLVED, LONG, LONG_WORDS = 0.9, 500, 400
 TARGETS = ("posterior", "state", "within", "joint", "beyond", "shuffled")
-DRAWS = 100
+DRAWS = 20
 
 
 def mixture_of(count: int) -> tuple[list[bg.Process], bg.Process]:
