@@ -217,7 +217,7 @@ def test_parameters_at_their_bounds_compose(build):
     process = build()
     assert (np.asarray(process.initial) >= 0).all()
     for composed in (
-        mixture([process, bg.coin(0.5)], [0.5, 0.5]),
+        mixture([process, bg.coin(0.5)], [0.5, 0.5], [range(4), range(2)]),
         noisy(process, 0.1),
         relabel(process, [0, 1, 2, 1]),
         with_bos(process),
