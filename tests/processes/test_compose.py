@@ -173,7 +173,7 @@ def test_compositions_of_compositions_are_those_of_the_joint(build, x64):
     observer, joint = build(), bg.joint(build())
     vocab_size = joint.vocab_size
     words = word_probabilities(joint, 3)
-    weighted = mixture([bg.coin(0.7), observer], [0.25, 0.75])
+    weighted = mixture([bg.coin(0.7), observer], [0.25, 0.75], [range(2), range(vocab_size)])
     expected = 0.75 * words
     expected[:2, :2, :2] += 0.25 * word_probabilities(bg.coin(0.7), 3)
     np.testing.assert_allclose(word_probabilities(weighted, 3), expected, atol=1e-15)
