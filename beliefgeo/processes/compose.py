@@ -39,13 +39,13 @@ def mixture(
     Args:
         processes: the components: classical or generalised processes, or compositions of processes.
         weights: `[component]`, nonnegative, with a sum that is 1 within 1e-5; they are divided by their sum.
-        vocabularies: for each component, the tokens of the mixture that its own tokens become; default: the same
-            numbers.
+        vocabularies: for each component, the tokens of the mixture that its own tokens become. Default: the same
+            numbers, if all components have as many tokens.
 
     Raises:
         TypeError: a component that is neither a process nor made of processes.
         ValueError: weights that are negative, do not sum to 1 or are not one per component; a vocabulary of the
-            wrong length.
+            wrong length; components with different numbers of tokens and no vocabularies.
 
     >>> from beliefgeo.processes.classical import coin, mess3
     >>> mixture([coin(0.6), coin(0.2)], [0.5, 0.5]).predict(jnp.array([0.5, 0.5])).round(4).tolist()
@@ -80,6 +80,7 @@ def _check_mixture(
             raise ValueError(f"mixture needs weights that sum to 1; got a sum of {values.sum():.6g}")
     shares = shares / shares.sum()
     if vocabularies is None:
+        _require_one_vocabulary([process.vocab_size for process in processes])
         return shares, [np.arange(process.vocab_size) for process in processes]
     if len(vocabularies) != len(processes):
         raise ValueError(f"mixture needs one vocabulary per process ({len(processes)}); got {len(vocabularies)}")
@@ -87,6 +88,16 @@ def _check_mixture(
         _check_mapping(f"vocabulary {index} of mixture", mapping, process)
         for index, (mapping, process) in enumerate(zip(vocabularies, processes, strict=True))
     ]
+
+
+def _require_one_vocabulary(sizes: Sequence[int]) -> None:
+    if len(set(sizes)) > 1:
+        same = ", ".join(f"range({size})" for size in sizes)
+        raise ValueError(
+            "mixture needs vocabularies where components have different numbers of tokens, else equal numbers would "
+            f"stand for one token; got components of {', '.join(map(str, sizes))} tokens: pass vocabularies=[{same}] "
+            "if equal numbers are the same token, or the tokens of the mixture that each token becomes"
+        )
 
 
 def _check_mapping(what: str, mapping: ArrayLike, process: Process) -> np.ndarray:

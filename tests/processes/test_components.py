@@ -11,6 +11,7 @@ from tests import oracle
 from tests.cases import signed_golden_mean
 
 WEIGHTS = [0.5, 0.3, 0.2]
+VOCABULARIES = [range(2), range(2), range(4)]  # equal numbers are the same token
 
 
 def components():
@@ -20,7 +21,7 @@ def components():
 @pytest.mark.parametrize("word", [[], [0, 0, 1, 0], [0, 3, 1]])
 def test_posterior_and_belief_within(word, x64):
     parts = components()
-    process = bg.mixture(parts, WEIGHTS)
+    process = bg.mixture(parts, WEIGHTS, VOCABULARIES)
     found = split_mixture(parts, bg.filter_beliefs(process, word).beliefs[-1])
     joints = [bg.joint(part) for part in parts]
     inside = [all(token < joint.vocab_size for token in word) for joint in joints]
@@ -39,7 +40,7 @@ def test_posterior_and_belief_within(word, x64):
 
 def test_sequences_batches_and_lists(x64):
     parts = components()
-    process = bg.mixture(parts, WEIGHTS)
+    process = bg.mixture(parts, WEIGHTS, VOCABULARIES)
     beliefs = bg.filter_beliefs(process, [0, 1, 3]).beliefs
     posterior, within = split_mixture(parts, beliefs)
     assert posterior.shape == (4, 3) and [belief.shape for belief in within] == [(4, 2), (4, 2), (4, 1)]

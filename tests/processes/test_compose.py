@@ -54,7 +54,7 @@ def test_mixture_is_the_weighted_sum_of_its_components(x64):
     posterior = [0.5 * word_probabilities(parts[0], 2)[0, 0], 0.0, 0.2 * word_probabilities(parts[2], 2)[2, 2]]
     np.testing.assert_allclose([b.sum() for b in np.split(belief, [2, 4])], posterior / np.sum(posterior), atol=1e-14)
     assert process.generalised and max(abs(process.readout)) == 1
-    assert not mixture([bg.mess3(), bg.z1r()], [0.5, 0.5]).generalised
+    assert not mixture([bg.mess3(), bg.z1r()], [0.5, 0.5], [range(3), range(2)]).generalised
 
 
 def test_noisy_replaces_tokens(x64):
@@ -173,7 +173,7 @@ def test_compositions_of_compositions_are_those_of_the_joint(build, x64):
     observer, joint = build(), bg.joint(build())
     vocab_size = joint.vocab_size
     words = word_probabilities(joint, 3)
-    weighted = mixture([bg.coin(0.7), observer], [0.25, 0.75])
+    weighted = mixture([bg.coin(0.7), observer], [0.25, 0.75], [range(2), range(vocab_size)])
     expected = 0.75 * words
     expected[:2, :2, :2] += 0.25 * word_probabilities(bg.coin(0.7), 3)
     np.testing.assert_allclose(word_probabilities(weighted, 3), expected, atol=1e-15)
@@ -190,7 +190,8 @@ def test_compositions_of_compositions_are_those_of_the_joint(build, x64):
 
 def test_two_coins_as_one_component_of_three(x64):
     """The entries of the issue: a coin against a pair of coins."""
-    process = mixture([bg.coin(0.7), bg.product([bg.coin(0.6), bg.coin(0.4)])], [0.5, 0.5])
+    parts, vocabularies = [bg.coin(0.7), bg.product([bg.coin(0.6), bg.coin(0.4)])], [range(2), range(4)]
+    process = mixture(parts, [0.5, 0.5], vocabularies)
     law = process.predict(process.initial)
     np.testing.assert_allclose(law, [0.35 + 0.12, 0.15 + 0.18, 0.08, 0.12], rtol=1e-14)
     np.testing.assert_allclose(noisy(bg.product([bg.coin(0.6), bg.coin(0.4)]), 0.2).transitions[0, 0, 0], 0.192 + 0.05)
@@ -216,7 +217,7 @@ def test_parameters_at_their_bounds_compose(build):
     process = build()
     assert (np.asarray(process.initial) >= 0).all()
     for composed in (
-        mixture([process, bg.coin(0.5)], [0.5, 0.5]),
+        mixture([process, bg.coin(0.5)], [0.5, 0.5], [range(4), range(2)]),
         noisy(process, 0.1),
         relabel(process, [0, 1, 2, 1]),
         with_bos(process),
@@ -265,6 +266,10 @@ def test_parameters_are_differentiable_under_jit(x64):
         (lambda: mixture([], []), r"one weight per process \(0\)"),
         (lambda: mixture([bg.coin()], [1.0], [[0, 1], [0, 1]]), r"one vocabulary per process \(1\); got 2"),
         (lambda: mixture([bg.coin()], [1.0], [[0]]), r"vocabulary 0 of mixture must hold one .* 2 tokens"),
+        (
+            lambda: mixture([bg.mess3(), bg.z1r()], [0.5, 0.5]),
+            r"needs vocabularies .*; got components of 3, 2 tokens: pass vocabularies=\[range\(3\), range\(2\)\]",
+        ),
         (lambda: bg.stationary_distribution(mixture([bg.coin(), bg.z1r()], [0.5, 0.5])), r"is not unique"),
         (lambda: noisy(bg.coin(), 1.1), r"noisy needs 0 <= eps <= 1; got eps=1.1"),
         (lambda: relabel(bg.mess3(), [0, 1]), r"mapping must hold one new token.* each of the 3 tokens"),

@@ -60,7 +60,7 @@ def test_names_at_their_bounds():
     assert process.initial.tolist() == [0, 0.5, 0.5, 0]
     assert bg.log_probability(bg.mr_name(0.2, 0), [3]) == -np.inf
     for made in (
-        bg.mixture([process, bg.coin()], [0.5, 0.5]),
+        bg.mixture([process, bg.coin()], [0.5, 0.5], [range(4), range(2)]),
         bg.noisy(process, 0.1),
         bg.relabel(process, [0, 1, 1, 2]),
         bg.with_bos(process),
