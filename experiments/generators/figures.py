@@ -61,6 +61,7 @@ def knowledge(results: Mapping[str, Any]) -> Figure:
     """Excess knowledge of every generator, position by position, and by the noise paths of a training step."""
     figure, (left, middle, right) = panels(1, 3, PAGE, 2.7)
     _every(left, results)
+    told = []
     for name in (*HAND, *KINDS, SECOND):
         told = results[name]["value"].positions if name in HAND else results[name]["trained"]["value"].positions.mean
         style = "--" if name in HAND else "-"

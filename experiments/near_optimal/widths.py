@@ -14,6 +14,7 @@ from beliefgeo.learning.data import batches
 from beliefgeo.learning.optimizers import optimizer_of
 from beliefgeo.learning.training import Training, TrainState, training
 from beliefgeo.networks import Transformer, TransformerConfig
+from beliefgeo.networks.network import Edit
 from beliefgeo.reading import Checkpoint
 from beliefgeo.runs import resumable
 from beliefgeo.runs.folder import digest, open_run
@@ -34,7 +35,7 @@ class Narrow:
         """The params of a network that uses its whole width."""
         return {**Transformer(self.config).init(key, tokens), "used": jnp.ones(self.config.width)}
 
-    def apply(self, params: Any, tokens: Array, edit: None = None) -> tuple[Array, dict[str, Array]]:
+    def apply(self, params: Any, tokens: Array, edit: Edit | None = None) -> tuple[Array, dict[str, Array]]:
         """Logits and activations."""
         del edit  # no caller edits
         used = jax.lax.stop_gradient(params["used"])[None]

@@ -87,13 +87,13 @@ def main(run: runs.Run, config: Config) -> dict:
         study = measures.Study(rows, run.key("shuffle"), config.pairs if "tally" in name else None)
         options = {"weight_decay": task.weight_decay, "data": config.data, "seeds": config.seeds}
         budget = runs.Budget(config.steps or task.steps, task.batch, task.rate, "muon", **options)
-        nets = {}
+        learned = {}
         for kind in config.kinds:
             sizes = {"layers": task.layers, "width": 32, "heads": 2, "mlp_width": 128, "detached": DETACHED[kind]}
             network = TransformerConfig(task.process.vocab_size, task.context, **sizes)
-            learned = run.learn(task.process, network, budget, context=task.context)
-            nets[kind] = reading.each(learned.trained, rows, study.measure, measures.layers_of)
-        nets["untrained"] = reading.each(learned.untrained, rows, study.measure, measures.layers_of)
+            learned[kind] = run.learn(task.process, network, budget, context=task.context)
+        shots = {kind: one.trained for kind, one in learned.items()} | {"untrained": learned[config.kinds[0]].untrained}
+        nets = {net: reading.each(shot, rows, study.measure, measures.layers_of) for net, shot in shots.items()}
         found[name] = nets | measures.compared(nets, study.taught)
     return found
 

@@ -83,7 +83,8 @@ class Study:
         unseen = np.where(abs(unseen).max() > 1e-6, unseen, 0)  # where the law sees all, the rest is rounding
         targets = np.stack([rows.beliefs, unseen, np.asarray(shuffle_prefixes(self.key, rows))])
         scores = cross_validated_r2(features, targets, held_out_folds(rows), rows.counts)
-        return Held(*(float(one) for one in scores), self.equal(features))
+        beliefs, unseen_part, shuffled = (float(one) for one in scores)
+        return Held(beliefs, unseen_part, shuffled, self.equal(features))
 
     def equal(self, features: Float[Array, "row width"]) -> float:
         """Held-out R2 of whether the pair just read is equal, at the positions where a pair ends."""
