@@ -12,7 +12,7 @@ Expected, from `default` (excess loss over the optimum, in 1e-5 nats, of 1, 2, 3
     .7, -.7   2.8 2.1 2.0 2.2     1 by share, 2 by significance: attention of one head moves with the words
 The fitted zetas come near the theoretical zetas but not on them: for (.7, .7) both are .63, 10% too fast, and their
 intervals exclude .7. A cosine of .95 is a weak test of a pattern: the cosine of .7^lag with .5^lag is .954.
-About 17 minutes on one busy core, 14 of them training.
+Eight minutes on one core.
 
     python experiments/attention_heads                    the default preset
     python experiments/attention_heads quick              a smoke run, a minute

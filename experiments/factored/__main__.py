@@ -12,8 +12,8 @@ found by varying one factor 330 in all and 70 of their union at the start, 14 (2
 of two factors' leading directions from .5 to 6e-4. Tokens replaced at random with probability 0, .1, .2, .3, .5: 11,
 13, 19, 24, 38 dimensions. Factors in a chain: 11 dimensions, where the joint belief needs 148.
 Expected from `default`, one network, 8.6M tokens with exact-law targets: 65 components, then 4, then 14; RMSE .019
-(mess3) and .058 (bloch_walk); vary-one sum 20, union 15; overlap 1e-3. 18 minutes of training and two of analysis on
-one busy core.
+(mess3) and .058 (bloch_walk); vary-one sum 20, union 15; overlap 1e-3. Fourteen minutes on one
+core.
 
     python experiments/factored                    the default preset
     python experiments/factored quick              a smoke run of two factors, under a minute

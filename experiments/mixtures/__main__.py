@@ -10,8 +10,8 @@ repository of 2026, 1.00 decodable, at most .03 nats to remove it, .69 where it 
 the coins are ours.
 Expected from `default`, five networks a kind, exact-law targets: gaps of 2e-5 (K = 2, 3) to 1.3e-4 (K = 8); R2 of the
 joint belief beyond component and state .94 .92 .94 .77 (last layer); overlap .03 .05 .11 .77, of random planes .41 .36
-.40 .74; spent coins decodable at 1.00 at width 64, untrained 1.00 too. About six minutes of training and five of
-analysis on a core of its own.
+.40 .74; spent coins decodable at 1.00 at width 64, untrained 1.00 too. Eight minutes on about one
+of two cores.
 
     python experiments/mixtures                     the default preset
     python experiments/mixtures quick               a smoke run, under a minute
