@@ -1,12 +1,13 @@
 """An experiment from its command line to its figures: everything but the method, once for all claims."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -81,6 +82,7 @@ def start(
         ] = "nothing",
     ) -> Any:
         with _told():
+            _require_values(config, presets.values())
             hosts.join()
             if not hosts.first():
                 sys.stdout = open(os.devnull, "w")
@@ -188,6 +190,15 @@ def print_claims(title: str, lines: list[dict[str, Any]]) -> None:
     for line in lines:
         table.add_row(line["label"], line["published"], line["ours"], line.get("interval", ""))
     Console().print(table)
+
+
+def _require_values(config: Any, presets: Iterable[Any]) -> None:
+    """Raise where a list is empty that no preset leaves empty."""
+    for name in (field.name for field in dataclasses.fields(config)):
+        if getattr(config, name) == () and all(getattr(preset, name) for preset in presets):
+            usual = " ".join(map(str, getattr(next(iter(presets)), name)))
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} needs at least one value, got none: for instance {option} {usual}")
 
 
 def _require_writable(out: Path) -> None:

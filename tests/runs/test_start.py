@@ -24,6 +24,8 @@ class Config:
     rate: float = 0.1
     """How fast."""
     inner: Inner = field(default_factory=Inner)
+    widths: tuple[int, ...] = (2, 3)
+    extra_widths: tuple[int, ...] = (2, 3)
     seed: int = 0
 
 
@@ -32,7 +34,7 @@ class Results(NamedTuple):
     cloud: np.ndarray
 
 
-PRESETS = {"default": Config(), "fast": Config(rate=0.5)}
+PRESETS = {"default": Config(), "fast": Config(rate=0.5, extra_widths=())}
 CLAIMS = [Claim("gap", "gap", "0.1", ".2f"), Claim("elsewhere", "nothing/there")]
 
 
@@ -51,7 +53,7 @@ def call(out, *args, main=None):
 
 def test_presets_and_overrides(tmp_path):
     assert call(tmp_path)[1] == Config()
-    assert call(tmp_path, "fast", "--width", "7")[1] == Config(0.5, Inner(7))
+    assert call(tmp_path, "fast", "--width", "7")[1] == Config(0.5, Inner(7), extra_widths=())
     run, config = call(tmp_path, "--rate", "2.5", "--seed", "3")
     assert config == Config(2.5, seed=3) and run.seed == 3 and run.root == tmp_path
 
@@ -118,6 +120,15 @@ def test_mistakes_are_one_sentence_and_leave_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit, match="error: cannot write the run folder .*; choose another"):
         call(tmp_path / "file" / "runs")
+
+
+def test_a_list_is_empty_only_where_a_preset_has_it_so(tmp_path):
+    with pytest.raises(
+        SystemExit, match="error: --widths needs at least one value, got none: for instance --widths 2 3"
+    ):
+        call(tmp_path, "--widths")
+    assert not list(tmp_path.iterdir())
+    assert call(tmp_path, "--extra-widths")[1].extra_widths == ()
 
 
 @pytest.mark.parametrize("message", ["", "stopped after step 8"])
