@@ -96,6 +96,7 @@ from beliefgeo.processes.stationary_law import stationary_distribution as statio
 from beliefgeo.processes.sticky import arch as arch
 from beliefgeo.processes.sticky import strata as strata
 from beliefgeo.processes.sticky import wing as wing
+from beliefgeo.processes.switching import switching as switching
 from beliefgeo.processes.time_varying import time_varying as time_varying
 
 __version__ = "0.4.0"

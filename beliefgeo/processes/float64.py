@@ -32,11 +32,17 @@ def as_float64(process: Observer) -> Observer:
 def _widen(part: Process | Array | np.ndarray | np.generic) -> Process | Array:
     """One factor of a composition, or an array of its own."""
     if isinstance(part, Process):
-        return _widen_process(part)
+        return _widen_process(part) if part.transitions.ndim == 3 else _widen_stack(part)
     for kind, wide in ((jnp.floating, jnp.float64), (jnp.complexfloating, jnp.complex128)):
         if jnp.issubdtype(part.dtype, kind):
             return jnp.asarray(part, wide)
     return jnp.asarray(part)
+
+
+def _widen_stack(part: Process) -> Process:
+    """Processes as one with a leading axis, each by itself."""
+    each = [_widen(jax.tree.map(lambda leaf, number=number: leaf[number], part)) for number in range(len(part.initial))]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
 
 def _widen_process(part: Process) -> Process:

@@ -82,7 +82,7 @@ def test_an_observer_who_does_not_know_the_time(x64):
     for token in (0, 0, 1):
         law = np.einsum("i,xij->x", lost, oracle.matrices(joint))
         np.testing.assert_allclose(process.predict(jnp.asarray(lost)), law, atol=1e-14)
-        np.testing.assert_allclose(process.by_phase(jnp.asarray(lost)).sum(), 1, rtol=1e-13)
+        np.testing.assert_allclose(process.by_mode(jnp.asarray(lost)).sum(), 1, rtol=1e-13)
         following = process.update(jnp.asarray(lost), jnp.int32(token))
         lost = lost @ oracle.matrices(joint)[token]
         lost = lost / lost.sum()
