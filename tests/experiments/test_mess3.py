@@ -56,6 +56,7 @@ def test_no_program_holds_the_rows_as_constants(first):
     assert done.returncode == 0 and CAPTURED not in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_reported_without_training(first):
     out, done = first
     again = start("mess3", *SMALL, "--out", str(out))

@@ -6,11 +6,12 @@ import pytest
 import beliefgeo as bg
 from beliefgeo.probes.in_sample import fit_probe_by_folds, in_sample_scores, read_components
 from beliefgeo.probes.nested import RCONDS, cross_validate_probe
+from tests.cases import some_slow
 
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("features", [4, 30])  # as many rows as needed, and far too few
+@pytest.mark.parametrize("features", some_slow([4, 30], (4,)))  # as many rows as needed, and far too few
 def test_the_cut_off_against_explicit_loops(x64, features):
     x = RNG.normal(size=(60, features)) @ RNG.normal(size=(features, features)) + 5
     y, w = x[:, :2] @ RNG.normal(size=(2, 3)) + 2 * RNG.normal(size=(60, 3)), RNG.uniform(0.1, 3, 60)
