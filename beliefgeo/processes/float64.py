@@ -10,6 +10,7 @@ from beliefgeo.arrays import is_traced
 from beliefgeo.processes.opaque import as_pytree, map_arrays
 from beliefgeo.processes.process import Observer, Process
 from beliefgeo.processes.stationary import chain_law, nearest_unit_vector
+from beliefgeo.processes.switching import Switching
 
 
 def as_float64(process: Observer) -> Observer:
@@ -26,22 +27,35 @@ def as_float64(process: Observer) -> Observer:
     if is_traced(process):
         raise TypeError("a traced process cannot be enumerated in float64: call this outside jit, vmap and grad")
     with jax.enable_x64(True):
-        return map_arrays(_widen, process, is_leaf=lambda node: isinstance(node, Process))
+        return map_arrays(_widen, process, is_leaf=lambda node: isinstance(node, Process | Switching))
 
 
-def _widen(part: Process | Array | np.ndarray | np.generic) -> Process | Array:
+def _widen(part: Process | Switching | Array | np.ndarray | np.generic) -> Process | Switching | Array:
     """One factor of a composition, or an array of its own."""
+    if isinstance(part, Switching):
+        return _widen_switching(part)
     if isinstance(part, Process):
-        return _widen_process(part) if part.transitions.ndim == 3 else _widen_stack(part)
+        return _widen_process(part)
     for kind, wide in ((jnp.floating, jnp.float64), (jnp.complexfloating, jnp.complex128)):
         if jnp.issubdtype(part.dtype, kind):
             return jnp.asarray(part, wide)
     return jnp.asarray(part)
 
 
+def _widen_switching(part: Switching) -> Switching:
+    processes = _widen_stack(part.processes)
+    moves = None if part.moves is None else np.asarray(part.moves, np.float64)
+    moves = None if moves is None else jnp.asarray(moves / moves.sum(1, keepdims=True))
+    initial = np.asarray(part.initial, np.float64)
+    return Switching(processes, moves, jnp.asarray(initial / (initial @ np.asarray(processes.readout).ravel())))
+
+
 def _widen_stack(part: Process) -> Process:
     """Processes as one with a leading axis, each by itself."""
-    each = [_widen(jax.tree.map(lambda leaf, number=number: leaf[number], part)) for number in range(len(part.initial))]
+    each = [
+        _widen_process(jax.tree.map(lambda leaf, number=number: leaf[number], part))
+        for number in range(len(part.initial))
+    ]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
 

@@ -25,17 +25,12 @@ class Switching(eqx.Module):
     Attributes:
         processes: The processes, their arrays with a leading axis, the mode.
         moves: P(next mode given mode) after each token; None if the mode never moves.
-        start: P(first mode).
+        initial: The belief before the first token, about (mode, state).
     """
 
     processes: Process
     moves: Float[Array, "mode next_mode"] | None
-    start: Float[Array, " mode"]
-
-    @property
-    def initial(self) -> Float[Array, " state"]:
-        """Each process's initial belief times the probability that its mode is the first."""
-        return (_normalised(self.start)[:, None] * self.processes.initial).ravel()
+    initial: Float[Array, " state"]
 
     @property
     def readout(self) -> Float[Array, " state"]:
@@ -61,18 +56,18 @@ class Switching(eqx.Module):
         matrices = take(self.processes.transitions.swapaxes(0, 1), token)
         moved = contract("mi,mij->mj", self.by_mode(belief), matrices)
         if self.moves is not None:
-            moved = contract("mj,mn->nj", moved, _normalised(self.moves))
+            moved = contract("mj,mn->nj", moved, self.moves)
         return normalise(moved.ravel(), take(self.predict(belief), token))
 
     def by_mode(self, belief: Float[Array, "*batch state"]) -> Float[Array, "*batch mode _"]:
         """A belief with an axis for the mode; the mass of a row is the probability of that mode."""
-        return belief.reshape(*belief.shape[:-1], len(self.start), -1)
+        return belief.reshape(*belief.shape[:-1], len(self.processes.initial), -1)
 
     def joint(self) -> Process:
         """One process on pairs (mode, state): T^(x)[(m, i), (n, j)] = T_m^(x)[i, j] P(n given m)."""
         modes, size = self.processes, self.readout.size
         require_memory(self.vocab_size, size, modes.transitions.dtype)
-        moves = jnp.eye(len(self.start)) if self.moves is None else _normalised(self.moves)
+        moves = jnp.eye(len(modes.initial)) if self.moves is None else self.moves
         blocks = contract("mxij,mn->xminj", modes.transitions, moves)
         return Process(blocks.reshape(-1, size, size), self.initial, self.readout, modes.generalised)
 
@@ -111,14 +106,14 @@ def switching(
     readouts = concrete(modes.readout)
     if readouts is not None and np.abs(readouts - readouts[0]).max() > 1e-5:
         raise ValueError(f"the processes of switching must share their readout; got {readouts.round(6).tolist()}")
-    count, dtype = len(modes.transitions), modes.transitions.dtype
+    count, dtype = len(modes.initial), modes.initial.dtype
     if moves is not None:
         moves = _laws("moves", moves, (count, count)).astype(dtype)
     if start is not None:
         law = _laws("start", start, (count,)).astype(dtype)
     else:
-        law = jnp.full(count, 1 / count, dtype) if moves is None else chain_law_of(_normalised(moves)[None])
-    return Switching(modes, moves, law)
+        law = jnp.full(count, 1 / count, dtype) if moves is None else chain_law_of(moves[None])
+    return Switching(modes, moves, (law[:, None] * modes.initial).ravel())
 
 
 def _stacked(processes: Sequence[Observer]) -> Process:
@@ -136,9 +131,4 @@ def _laws(what: str, given: ArrayLike, shape: tuple[int, ...]) -> Float[Array, "
         raise ValueError(
             f"switching needs {what} that are probabilities with sums of 1; got {values.round(6).tolist()}"
         )
-    return laws
-
-
-def _normalised(laws: Float[Array, "*batch mode"]) -> Float[Array, "*batch mode"]:
-    """Laws whose sums are 1 in their own precision, which may be wider than that in which they were given."""
     return laws / laws.sum(-1, keepdims=True)

@@ -44,5 +44,5 @@ def time_varying(processes: Sequence[Observer], *, back_to: int = 0) -> Switchin
         raise ValueError(f"time_varying needs back_to to be the number of one of its {count} processes; got {back_to}")
     phases = stack(alternatives("time_varying", processes, count, "phase", shared=("readout",)))
     following = np.append(np.arange(1, count), back_to % count)
-    one_of = jnp.eye(count, dtype=phases.transitions.dtype)
-    return Switching(phases, one_of[following], one_of[0])
+    moves = jnp.eye(count, dtype=phases.initial.dtype)[following]
+    return Switching(phases, moves, jnp.zeros_like(phases.initial).at[0].set(phases.initial[0]).ravel())

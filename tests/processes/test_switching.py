@@ -34,7 +34,8 @@ def test_a_mode_that_never_moves_is_a_component_of_a_mixture(x64):
     assert_same(process, mixture, length=2, long=5)
     last = bg.filter_beliefs(process, [0, 2, 1]).beliefs[-1]
     np.testing.assert_allclose(process.by_mode(last).sum(-1), bg.split_mixture(apart, last).posterior, rtol=1e-12)
-    assert bg.switching(many).start.tolist() == [1 / 3] * 3
+    even = bg.switching(many)
+    np.testing.assert_allclose(even.by_mode(even.initial).sum(-1), 1 / 3, rtol=1e-12)
 
 
 def test_tokens_remember_the_slow_clock(x64):
@@ -44,6 +45,13 @@ def test_tokens_remember_the_slow_clock(x64):
         words = bg.words(clock, lag + 1)
         first, last = words.tokens[:, 0] - 0.5, words.tokens[:, -1] - 0.5
         np.testing.assert_allclose(words.probabilities @ (first * last), 0.16 * 0.9**lag, rtol=1e-12)
+
+
+def test_words_of_float32_processes_are_enumerated_in_float64():
+    clock = bg.switching([bg.coin(0.9), bg.coin(0.1)], [[0.7, 0.3], [0.1, 0.9]])
+    words = bg.words(clock, 3)
+    np.testing.assert_allclose(words.probabilities.sum(), 1, rtol=1e-14)
+    np.testing.assert_allclose(words.beliefs.sum(-1), 1, rtol=1e-14)
 
 
 def test_gradients_and_batches(x64):
