@@ -1,0 +1,116 @@
+"""What a few numbers keep of a belief: a network's, and the best that could be kept, in the same measure."""
+
+from typing import NamedTuple
+
+import numpy as np
+import optima
+import tasks
+from jaxtyping import Float, PRNGKeyArray
+
+from beliefgeo import probes, reading
+from beliefgeo.probes.held_out import held_out_folds
+from beliefgeo.probes.nested import cross_validated_r2
+from beliefgeo.reading import Reading, Rows, Seeds
+
+# The judge, fixed before the run that it judges.
+# A network is near the optimum of its width if its gap is at most FACTOR times the optimum plus SLACK times the gap of
+# a network that knows nothing: the slack is for widths at which the optimum is 0 or nearly so.
+FACTOR, SLACK = 1.5, 0.02
+# Its R2 is near if it is at least this share of what as many principal components reach, the most at this width.
+SHARE = 0.8
+
+# How many random orders of the directions are averaged.
+_ORDERS = 5
+
+
+class Kept(NamedTuple):
+    """Loss above the optimum of any width (nats), and held-out R2: of the whole belief, and of each part."""
+
+    gap: float
+    r2: float
+    by_part: Float[np.ndarray, " part"]
+
+
+class Truth(NamedTuple):
+    """Rows, the parts of their beliefs, and how much each part varies among the rows that a held-out score counts."""
+
+    rows: Rows
+    parts: dict[str, Float[np.ndarray, "row target"]]
+    variances: Float[np.ndarray, " part"]
+
+
+def truth_of(task: tasks.Task, process: tasks.Observer, rows: Rows) -> Truth:
+    """The parts of the beliefs, and their variances."""
+    parts = tasks.parts(task, process, rows)
+    weights = np.where(held_out_folds(rows) >= 0, rows.probabilities, 0)
+    spread = lambda part: float((weights / weights.sum()) @ ((part - weights @ part / weights.sum()) ** 2).sum(1))
+    return Truth(rows, parts, np.array([spread(part) for part in parts.values()]))
+
+
+def kept(features: Float[np.ndarray, "row width"], gap: float, truth: Truth, beliefs: np.ndarray | None = None) -> Kept:
+    """What a linear probe finds in these features; `beliefs` are other targets `[part, row, target]`."""
+    targets = np.stack(list(truth.parts.values())) if beliefs is None else beliefs
+    rows = truth.rows
+    found = np.asarray(cross_validated_r2(features, targets, held_out_folds(rows), rows.probabilities), np.float64)
+    return Kept(gap, float(truth.variances @ found / truth.variances.sum()), found)
+
+
+def of_network(network: Reading, truth: Truth) -> Kept:
+    """What one network keeps in the stream that its unembedding reads."""
+    gap = float(reading.loss_gap(truth.rows, network.log_laws).mean())
+    return kept(network.features["last block"], gap, truth)
+
+
+def shuffled(key: PRNGKeyArray, network: Reading, truth: Truth) -> float:
+    """The R2 of the probe that is fitted to the beliefs after other words of the same length."""
+    whole = np.concatenate(list(truth.parts.values()), 1)
+    moved = np.asarray(probes.shuffle_beliefs(key, whole, truth.rows.length))
+    targets = np.stack(np.split(moved, len(truth.parts), 1))
+    return kept(network.features["last block"], np.nan, truth, targets).r2
+
+
+def best(truth: Truth, widths: tuple[int, ...], starts: int) -> dict[int, dict[str, Kept]]:
+    """For each width: the best for the loss, the best for R2, and directions of the belief in random order."""
+    rows, columns = truth.rows, tasks.components(truth.rows)
+    enough = min(rows.laws.shape[1] - 1, len(rows.laws))
+    given = optima.best_codes(
+        rows.laws, rows.probabilities, tuple(sorted({min(width, enough) for width in widths})), starts=starts
+    )
+    found = {}
+    for width in widths:
+        code = given[min(width, enough)]
+        orders = [np.random.default_rng(seed).permutation(columns.shape[1])[:width] for seed in range(_ORDERS)]
+        random = [_linear(columns[:, order], truth) for order in orders[: None if width < columns.shape[1] else 1]]
+        found[width] = {
+            "loss": kept(code.code, code.gap, truth),
+            "variance": _linear(columns[:, :width], truth),
+            "random order": Kept(*(np.mean(values, 0) for values in zip(*random, strict=True))),
+        }
+    return found
+
+
+def _linear(code: Float[np.ndarray, "row width"], truth: Truth) -> Kept:
+    return kept(code, optima.readout_gap(truth.rows.laws, truth.rows.probabilities, code), truth)
+
+
+def verdicts(found: Kept, optimum: dict[str, Kept], nothing: float) -> dict[str, object]:
+    """Ratios to the two optima, whether they are near, and which optimum the parts' R2 are closer to, for each seed."""
+    gap, r2, by_part = found
+    allowed = FACTOR * optimum["loss"].gap + SLACK * nothing
+    apart = lambda name: abs(by_part.values - optimum[name].by_part).mean(1)
+    return {
+        "gap / optimum": Seeds(gap.values / max(optimum["loss"].gap, SLACK * nothing)),
+        "R2 / most": Seeds(r2.values / optimum["variance"].r2),
+        "gap near": "yes" if _highest(gap) <= allowed else "no",
+        "R2 near": "yes" if _lowest(r2) >= SHARE * optimum["variance"].r2 else "no",
+        "from the best for the loss": Seeds(apart("loss")),
+        "from the best for R2": Seeds(apart("variance")),
+    }
+
+
+def _highest(seeds: Seeds) -> float:
+    return float(seeds.mean if seeds.interval is None else seeds.interval[1])
+
+
+def _lowest(seeds: Seeds) -> float:
+    return float(seeds.mean if seeds.interval is None else seeds.interval[0])
