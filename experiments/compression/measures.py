@@ -72,17 +72,13 @@ def shuffled(key: PRNGKeyArray, network: Reading, truth: Truth) -> float:
 def best(truth: Truth, widths: tuple[int, ...], starts: int) -> dict[int, dict[str, Kept]]:
     """For each width: the best for the loss, the best for R2, and directions of the belief in random order."""
     rows, columns = truth.rows, tasks.components(truth.rows)
-    enough = min(rows.laws.shape[1] - 1, len(rows.laws))
-    given = optima.best_codes(
-        rows.laws, rows.probabilities, tuple(sorted({min(width, enough) for width in widths})), starts=starts
-    )
+    given = optima.best_codes(rows.laws, rows.probabilities, tuple(sorted(widths)), starts=starts)
     found = {}
     for width in widths:
-        code = given[min(width, enough)]
         orders = [np.random.default_rng(seed).permutation(columns.shape[1])[:width] for seed in range(_ORDERS)]
         random = [_linear(columns[:, order], truth) for order in orders[: None if width < columns.shape[1] else 1]]
         found[width] = {
-            "loss": kept(code.code, code.gap, truth),
+            "loss": kept(given[width].code, given[width].gap, truth),
             "variance": _linear(columns[:, :width], truth),
             "random order": Kept(*(np.mean(values, 0) for values in zip(*random, strict=True))),
         }

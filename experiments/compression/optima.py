@@ -30,7 +30,7 @@ class Optimum(NamedTuple):
 
     Attributes:
         gap: The mean of KL(law || best law).
-        code: What is kept of each past.
+        code: What is kept of each past; it has fewer columns than the rank where fewer are enough for a gap of 0.
         gaps: The gap at the end of each search.
     """
 
@@ -75,13 +75,11 @@ def best_codes(
     bias, directions = _singular(laws, shares)
     before = directions[:0]
     for rank in ranks:
-        own = (
-            directions[:rank] if rank <= len(directions) else np.pad(directions, ((0, rank - len(directions)), (0, 0)))
-        )
+        own = directions[:rank]
         begin = [own]
-        if rank and len(before):
-            begin.append(np.concatenate([before, own[len(before) :]]))
-        begin += [random.normal(size=own.shape) for _ in range(starts if 0 < rank < len(directions) else 0)]
+        if rank < len(directions):  # else the singular vectors give the laws themselves
+            begin += [np.concatenate([before, own[len(before) :]])] if len(before) else []
+            begin += [random.normal(size=own.shape) for _ in range(starts if rank else 0)]
         ends = [_search(laws, shares, np.concatenate([one, bias[None]])) for one in begin]
         gaps = np.array([gap for gap, _, _ in ends])
         gap, code, readout = ends[gaps.argmin()]

@@ -103,8 +103,9 @@ def test_what_the_two_best_codes_of_the_unlike_pair_keep(measures):
     truth = measures.truth_of(measures.tasks.TASKS["unlike pair"], PAIR, rows)
     assert list(truth.parts) == ["loud", "telling"] and truth.variances[0] > truth.variances[1]
     found = measures.best(truth, (2,), 0)[2]
-    np.testing.assert_allclose(found["variance"].by_part, [1, 0], atol=0.02)
-    assert found["loss"].by_part[1] > 0.9 and found["loss"].by_part[0] < 0.1
+    # Held out, the R2 of what is not there may lie below 0.
+    np.testing.assert_allclose(found["variance"].by_part, [1, 0], atol=0.1)
+    np.testing.assert_allclose(found["loss"].by_part, [0, 1], atol=0.1)
     assert found["loss"].gap < found["variance"].gap and found["loss"].r2 < found["variance"].r2
     assert found["variance"].r2 == pytest.approx(truth.variances[0] / truth.variances.sum(), abs=0.02)
     assert found["random order"].r2 < found["variance"].r2
