@@ -75,11 +75,12 @@ def best(truth: Truth, widths: tuple[int, ...], starts: int) -> dict[int, dict[s
     given = optima.best_codes(rows.laws, rows.probabilities, tuple(sorted(widths)), starts=starts)
     found = {}
     for width in widths:
+        most = _linear(columns[:, :width], truth)
         orders = [np.random.default_rng(seed).permutation(columns.shape[1])[:width] for seed in range(_ORDERS)]
-        random = [_linear(columns[:, order], truth) for order in orders[: None if width < columns.shape[1] else 1]]
+        random = [_linear(columns[:, order], truth) for order in orders] if width < columns.shape[1] else [most]
         found[width] = {
             "loss": kept(given[width].code, given[width].gap, truth),
-            "variance": _linear(columns[:, :width], truth),
+            "variance": most,
             "random order": Kept(*(np.mean(values, 0) for values in zip(*random, strict=True))),
         }
     return found

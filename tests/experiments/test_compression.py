@@ -80,12 +80,12 @@ def test_a_row_of_twice_the_weight_is_two_rows():
 
 def test_a_product_needs_the_sum_of_its_factors_numbers_and_drops_what_tells_least():
     rows = reading.rows(jax.random.key(0), PAIR, 2)
-    found = OPTIMA.best_codes(rows.laws, rows.probabilities, (0, 2, 3, 4), starts=0)
+    found = OPTIMA.best_codes(rows.laws, rows.probabilities, (0, 2, 4), starts=0)
     loud, telling = (reading.rows(jax.random.key(0), factor, 2) for factor in PAIR.factors)
     worth = [OPTIMA.best_codes(one.laws, one.probabilities, (0,))[0].gap for one in (loud, telling)]
     assert found[0].gap == pytest.approx(sum(worth), abs=1e-6)  # what is told by independent factors adds up
     assert found[2].gap <= min(worth) + 1e-7
-    assert found[0].gap > found[2].gap > found[3].gap > 1e-4 and abs(found[4].gap) < 1e-9
+    assert found[2].gap > 1e-3 and abs(found[4].gap) < 1e-9
 
 
 def test_a_code_linear_in_the_belief_is_no_better_than_a_free_code(measures):
@@ -97,6 +97,7 @@ def test_a_code_linear_in_the_belief_is_no_better_than_a_free_code(measures):
         assert OPTIMA.readout_gap(rows.laws, rows.probabilities, columns[:, :rank]) > free[rank].gap + 1e-6
 
 
+@pytest.mark.slow
 def test_what_the_two_best_codes_of_the_unlike_pair_keep(measures):
     """Two numbers hold one factor: for R2 the factor that varies most, for the loss the factor that tells most."""
     rows = reading.rows(jax.random.key(0), PAIR, 3)
