@@ -48,7 +48,7 @@ CLAIMS = [
                 ("r2, shuffled beliefs", "shuffled", ".3f"),
                 ("gap near the optimum", "verdicts/gap near", ""),
                 ("r2 near the most", "verdicts/R2 near", ""),
-                *((f"r2 of {part}", f"trained/by_part/{index}", ".3f") for index, part in enumerate(task.factors)),
+                *((f"r2 of {part}", f"trained/by_part/at {index}", ".3f") for index, part in enumerate(task.factors)),
             )
         ),
     )

@@ -7,6 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, panels, styled
+from beliefgeo.reading import Seeds
+
+# An optimum of 0, or below this share of knowing nothing, is drawn here, at the lower edge.
+_LEAST = 1e-4
 
 _CODES = {
     "loss": ("best for the loss", GREEN, "-"),
@@ -27,28 +31,15 @@ def by_width(results: dict[str, Any]) -> Figure:
     for column, (name, found) in enumerate(results.items()):
         above, below = axes[column], axes[column + len(results)]
         for panel, what, unit in ((above, "gap", found["nothing"]), (below, "r2", 1)):
-            places = np.arange(len(found["widths"]))
+            every, places = list(found["widths"].values()), np.arange(len(found["widths"]))
             for code, (label, color, style) in _CODES.items():
-                values = [
-                    one[code][what] if isinstance(one[code], dict) else getattr(one[code], what)
-                    for one in found["widths"].values()
-                ]
-                panel.plot(
-                    places,
-                    np.maximum(np.array(values) / unit, 1e-4 if what == "gap" else -1),
-                    style,
-                    color=color,
-                    label=label,
-                )
-            for kind, look in (
-                ("trained", {"color": BLUE, "marker": "o"}),
-                ("untrained", {"color": "0.6", "marker": "s"}),
-            ):
-                _networks(
-                    panel, places, [getattr(one[kind], what) for one in found["widths"].values()], unit, kind, look
-                )
+                values = np.array([getattr(one[code], what) for one in every]) / unit
+                panel.plot(places, np.maximum(values, _LEAST if what == "gap" else -1), style, color=color, label=label)
+            _networks(panel, places, [getattr(one["trained"], what) for one in every], unit)
+            values = [getattr(one["untrained"], what).mean / unit for one in every]
+            panel.plot(places, values, "s", color="0.6", markersize=3, label="untrained")
             panel.set_xticks(places, [str(width) for width in found["widths"]])
-        above.set(title=name, yscale="log", ylim=(7e-5, 3))
+        above.set(title=name, yscale="log", ylim=(0.7 * _LEAST, 3))
         below.set(xlabel="width", ylim=(-0.05, 1.05))
     axes[0].set_ylabel("loss above the optimum,\nshare of knowing nothing")
     axes[len(results)].set_ylabel("held-out R$^2$ of the belief")
@@ -57,32 +48,26 @@ def by_width(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def _networks(panel: Axes, places: np.ndarray, every: list[Any], unit: float, label: str, look: dict[str, Any]) -> None:
+def _networks(panel: Axes, places: np.ndarray, every: list[Any], unit: float) -> None:
+    """The mean of trained networks, with its interval."""
     means = np.array([one.mean for one in every]) / unit
     half = np.array([0 if one.interval is None else (one.interval[1] - one.mean) / unit for one in every])
-    panel.errorbar(places, means, half, linestyle="none", markersize=3.5, label=label, **look)
+    panel.errorbar(places, means, half, fmt="o", color=BLUE, markersize=3.5, label="trained")
 
 
 @styled
 def by_part(results: dict[str, Any]) -> Figure:
     """A row a process, a panel a width: R2 of each part in networks, and in the two best codes."""
-    widths = max((list(found["widths"]) for found in results.values()), key=len)
-    shown = [width for width in widths][:4]
+    shown = list(next(iter(results.values()))["widths"])[:4]
     figure, axes = panels(len(results), len(shown), PAGE, 1.6 * len(results) + 0.6)
     for row, (name, found) in enumerate(results.items()):
         for column, width in enumerate(shown):
             panel, one = axes[row * len(shown) + column], found["widths"][width]
             places = np.arange(len(found["parts"]))
-            for code, (label, color, style) in list(_CODES.items())[:2]:
-                panel.step(places, one[code].by_part, where="mid", color=color, linestyle=style, label=label)
-            _networks(
-                panel,
-                places,
-                [_part(one["trained"].by_part, part) for part in places],
-                1,
-                "trained",
-                {"color": BLUE, "marker": "o"},
-            )
+            for code in ("variance", "loss"):
+                label, color, _ = _CODES[code]
+                panel.hlines(one[code].by_part, places - 0.35, places + 0.35, color=color, linewidth=1.6, label=label)
+            _networks(panel, places, [Seeds(one["trained"].by_part.values[:, part]) for part in places], 1)
             panel.set(ylim=(-0.15, 1.08), title=f"width {width}")
             few = len(places) <= 5
             panel.set_xticks(
@@ -93,7 +78,3 @@ def by_part(results: dict[str, Any]) -> Figure:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
-
-
-def _part(seeds: Any, part: int) -> Any:
-    return type(seeds)(seeds.values[:, part])

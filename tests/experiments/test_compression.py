@@ -144,7 +144,7 @@ def test_a_width_of_0_is_refused_in_one_sentence(tmp_path):
 
 @pytest.mark.slow
 def test_as_a_user_runs_it(tmp_path):
-    small = ["--budget.steps", "20", "--budget.chunk", "10", "--starts", "0"]
+    small = ["--steps", "20", "--chunk", "10", "--starts", "0"]
     done = start("compression", "quick", *small, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "compression").iterdir()
