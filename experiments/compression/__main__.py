@@ -26,7 +26,7 @@ import tasks
 from beliefgeo import reading, runs
 from beliefgeo.networks import TransformerConfig
 
-WIDTHS = (2, 4, 8, 16, 64)
+WIDTHS = (2, 3, 4, 8, 64)
 _FORMS = (("gap", ".2e"), ("r2", ".3f"))
 CLAIMS = [
     claim
@@ -48,6 +48,7 @@ CLAIMS = [
                 ("r2, shuffled beliefs", "shuffled", ".3f"),
                 ("gap near the optimum", "verdicts/gap near", ""),
                 ("r2 near the most", "verdicts/R2 near", ""),
+                ("what is kept follows", "verdicts/follows", ""),
                 *((f"r2 of {part}", f"trained/by_part/at {index}", ".3f") for index, part in enumerate(task.factors)),
             )
         ),

@@ -18,6 +18,9 @@ from beliefgeo.reading import Reading, Rows, Seeds
 FACTOR, SLACK = 1.5, 0.02
 # Its R2 is near if it is at least this share of what as many principal components reach, the most at this width.
 SHARE = 0.8
+# It follows a yardstick if the R2 of its parts are nearer to those of this yardstick's code than to those of the other
+# code (mean distance over parts; the intervals of the mean of the seeds must not meet), and at most this far away.
+CLOSE = 0.15
 
 # How many random orders of the directions are averaged.
 _ORDERS = 5
@@ -94,15 +97,24 @@ def verdicts(found: Kept, optimum: dict[str, Kept], nothing: float) -> dict[str,
     """Ratios to the two optima, whether they are near, and which optimum the parts' R2 are closer to, for each seed."""
     gap, r2, by_part = found
     allowed = FACTOR * optimum["loss"].gap + SLACK * nothing
-    apart = lambda name: abs(by_part.values - optimum[name].by_part).mean(1)
+    apart = {name: Seeds(abs(by_part.values - optimum[name].by_part).mean(1)) for name in ("loss", "variance")}
     return {
         "gap / optimum": Seeds(gap.values / max(optimum["loss"].gap, SLACK * nothing)),
         "R2 / most": Seeds(r2.values / optimum["variance"].r2),
         "gap near": "yes" if _highest(gap) <= allowed else "no",
         "R2 near": "yes" if _lowest(r2) >= SHARE * optimum["variance"].r2 else "no",
-        "from the best for the loss": Seeds(apart("loss")),
-        "from the best for R2": Seeds(apart("variance")),
+        "from the best for the loss": apart["loss"],
+        "from the best for R2": apart["variance"],
+        "follows": follows(apart["loss"], apart["variance"]),
     }
+
+
+def follows(from_loss: Seeds, from_r2: Seeds) -> str:
+    """Which of the two best codes the networks are like: "the loss", "R2" or, by the judge above, "neither"."""
+    for name, near, far in (("the loss", from_loss, from_r2), ("R2", from_r2, from_loss)):
+        if _highest(near) < _lowest(far) and near.mean <= CLOSE:
+            return name
+    return "neither"
 
 
 def _highest(seeds: Seeds) -> float:

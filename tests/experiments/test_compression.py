@@ -122,6 +122,14 @@ def test_verdicts_by_hand(measures):
     np.testing.assert_allclose(found["R2 / most"].values, 0.6)
     np.testing.assert_allclose(found["from the best for the loss"].values, 0.1)
     np.testing.assert_allclose(found["from the best for R2"].values, 0.9)
+    assert found["follows"] == "the loss"
+    near, far, meets = (Seeds(np.array(values)) for values in ([0.1, 0.11], [0.5, 0.51], [0.1, 0.3]))
+    assert [measures.follows(*pair) for pair in ((near, far), (far, near), (near, meets), (far, far))] == [
+        "the loss",
+        "R2",
+        "neither",
+        "neither",
+    ]
 
 
 @pytest.mark.parametrize(
