@@ -66,7 +66,7 @@ class Config:
     """The widths of the residual stream."""
     network: TransformerConfig = TransformerConfig(layers=2, mlp_width=64, layer_norm=False)
     """Its other sizes; vocab_size, context and width follow."""
-    budget: runs.Budget = runs.Budget(2000, 16, 1e-2, "muon", data="laws", chunk=200, snapshots=1, seeds=5)
+    budget: runs.Budget = runs.Budget(3000, 16, 1e-2, "muon", data="laws", chunk=200, snapshots=1, seeds=5)
     """How long to train, and how."""
     starts: int = 3
     """The number of random starts of the search for the best code."""
