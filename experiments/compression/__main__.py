@@ -22,38 +22,10 @@ import figures
 import jax
 import measures
 import tasks
+from claims import CLAIMS, WIDTHS
 
 from beliefgeo import reading, runs
 from beliefgeo.networks import TransformerConfig
-
-WIDTHS = (2, 3, 4, 8, 64)
-_FORMS = (("gap", ".2e"), ("r2", ".3f"))
-CLAIMS = [
-    claim
-    for name, task in tasks.TASKS.items()
-    for claim in (
-        runs.Claim(f"{name}: loss of the best constant law above the optimum (nats)", f"{name}/nothing", form=".2e"),
-        *(
-            runs.Claim(f"{name}, width {width}: {label}", f"{name}/widths/{width}/{path}", form=form)
-            for width in WIDTHS
-            for label, path, form in (
-                *(
-                    (f"{what}, {kind}", f"{kind}/{what}", form)
-                    for kind in ("trained", "untrained")
-                    for what, form in _FORMS
-                ),
-                *((f"{what}, best for the loss", f"loss/{what}", form) for what, form in _FORMS),
-                *((f"{what}, best for R2", f"variance/{what}", form) for what, form in _FORMS),
-                *((f"{what}, directions in random order", f"random order/{what}", form) for what, form in _FORMS),
-                ("r2, shuffled beliefs", "shuffled", ".3f"),
-                ("gap near the optimum", "verdicts/gap near", ""),
-                ("r2 near the most", "verdicts/R2 near", ""),
-                ("what is kept follows", "verdicts/follows", ""),
-                *((f"r2 of {part}", f"trained/by_part/at {index}", ".3f") for index, part in enumerate(task.factors)),
-            )
-        ),
-    )
-]
 
 
 @dataclass(frozen=True)
@@ -93,7 +65,7 @@ def of_process(run: runs.Run, name: tasks.Name, config: Config) -> dict:
     truth = measures.truth_of(task, process, rows)
     nothing = measures.optima.best_codes(rows.laws, rows.probabilities, (0,))[0].gap
     with run.stage("optima"):
-        optima = measures.best(truth, config.widths, config.starts)
+        optima, searches = measures.best(truth, config.widths, config.starts)
     found = {}
     for width in config.widths:
         network = replace(config.network, vocab_size=process.vocab_size, context=task.context, width=width)
@@ -105,6 +77,7 @@ def of_process(run: runs.Run, name: tasks.Name, config: Config) -> dict:
             "untrained": study(learned.untrained, lambda network: measures.of_network(network, truth)),
             "shuffled": study(learned.trained, lambda network: measures.shuffled(key, network, truth)),
             "verdicts": measures.verdicts(trained, optima[width], nothing),
+            "searches": searches[width],
         }
     return {"nothing": nothing, "parts": list(truth.parts), "variances": truth.variances, "widths": found}
 

@@ -35,11 +35,15 @@ class Kept(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """Rows, the parts of their beliefs, and how much each part varies among the rows that a held-out score counts."""
+    """Rows, the parts of their beliefs, and how much each part varies among the rows that a held-out score counts.
+
+    Ranked: whether the R2 of the parts are put in order, the part kept most first.
+    """
 
     rows: Rows
     parts: dict[str, Float[np.ndarray, "row target"]]
     variances: Float[np.ndarray, " part"]
+    ranked: bool
 
 
 def truth_of(task: tasks.Task, process: tasks.Observer, rows: Rows) -> Truth:
@@ -47,7 +51,7 @@ def truth_of(task: tasks.Task, process: tasks.Observer, rows: Rows) -> Truth:
     parts = tasks.parts(task, process, rows)
     weights = np.where(held_out_folds(rows) >= 0, rows.probabilities, 0)
     spread = lambda part: float((weights / weights.sum()) @ ((part - weights @ part / weights.sum()) ** 2).sum(1))
-    return Truth(rows, parts, np.array([spread(part) for part in parts.values()]))
+    return Truth(rows, parts, np.array([spread(part) for part in parts.values()]), task.alike)
 
 
 def kept(features: Float[np.ndarray, "row width"], gap: float, truth: Truth, beliefs: np.ndarray | None = None) -> Kept:
@@ -55,7 +59,8 @@ def kept(features: Float[np.ndarray, "row width"], gap: float, truth: Truth, bel
     targets = np.stack(list(truth.parts.values())) if beliefs is None else beliefs
     rows = truth.rows
     found = np.asarray(cross_validated_r2(features, targets, held_out_folds(rows), rows.probabilities), np.float64)
-    return Kept(gap, float(truth.variances @ found / truth.variances.sum()), found)
+    r2 = float(truth.variances @ found / truth.variances.sum())
+    return Kept(gap, r2, np.sort(found)[::-1] if truth.ranked else found)
 
 
 def of_network(network: Reading, truth: Truth) -> Kept:
@@ -72,8 +77,13 @@ def shuffled(key: PRNGKeyArray, network: Reading, truth: Truth) -> float:
     return kept(network.features["last block"], np.nan, truth, targets).r2
 
 
-def best(truth: Truth, widths: tuple[int, ...], starts: int) -> dict[int, dict[str, Kept]]:
-    """For each width: the best for the loss, the best for R2, and directions of the belief in random order."""
+def best(
+    truth: Truth, widths: tuple[int, ...], starts: int
+) -> tuple[dict[int, dict[str, Kept]], dict[int, Float[np.ndarray, " start"]]]:
+    """For each width: the best for the loss, the best for R2, and directions of the belief in random order.
+
+    Beside them the gaps at which the searches of the best for the loss ended.
+    """
     rows, columns = truth.rows, tasks.components(truth.rows)
     given = optima.best_codes(rows.laws, rows.probabilities, tuple(sorted(widths)), starts=starts)
     found = {}
@@ -86,7 +96,7 @@ def best(truth: Truth, widths: tuple[int, ...], starts: int) -> dict[int, dict[s
             "variance": most,
             "random order": Kept(*(np.mean(values, 0) for values in zip(*random, strict=True))),
         }
-    return found
+    return found, {width: given[width].gaps for width in widths}
 
 
 def _linear(code: Float[np.ndarray, "row width"], truth: Truth) -> Kept:
@@ -99,8 +109,8 @@ def verdicts(found: Kept, optimum: dict[str, Kept], nothing: float) -> dict[str,
     allowed = FACTOR * optimum["loss"].gap + SLACK * nothing
     apart = {name: Seeds(abs(by_part.values - optimum[name].by_part).mean(1)) for name in ("loss", "variance")}
     return {
-        "gap / optimum": Seeds(gap.values / max(optimum["loss"].gap, SLACK * nothing)),
-        "R2 / most": Seeds(r2.values / optimum["variance"].r2),
+        "times the optimum": Seeds(gap.values / max(optimum["loss"].gap, SLACK * nothing)),
+        "share of the most": Seeds(r2.values / optimum["variance"].r2),
         "gap near": "yes" if _highest(gap) <= allowed else "no",
         "R2 near": "yes" if _lowest(r2) >= SHARE * optimum["variance"].r2 else "no",
         "from the best for the loss": apart["loss"],

@@ -27,6 +27,8 @@ class Task:
     """How many words are listed, or else drawn."""
     factors: tuple[str, ...] = ()
     """The names of the factors; none for a process of one piece."""
+    alike: bool = False
+    """Whether the factors are copies. Which copy is kept is chance, so parts are then in order of their R2."""
 
 
 # The belief about the loud factor varies most, but tells little of the next token. The telling factor is the opposite.
@@ -34,7 +36,7 @@ LOUD, TELLING, LIKE = (0.28, 0.95), (0.02, 0.6), (0.05, 0.85)
 
 TASKS: dict[Name, Task] = {
     "unlike pair": Task(lambda: bg.product([bg.mess3(*LOUD), bg.mess3(*TELLING)]), 4, 10_000, ("loud", "telling")),
-    "three like": Task(lambda: bg.product([bg.mess3(*LIKE)] * 3), 4, 1000, ("1", "2", "3")),
+    "three like": Task(lambda: bg.product([bg.mess3(*LIKE)] * 3), 4, 1000, ("first", "second", "third"), True),
     "five": Task(
         lambda: bg.product([bg.mess3(x, 0.85) for x in (0.02, 0.05, 0.08, 0.12, 0.16)]),
         *(4, 400, ("x .02", "x .05", "x .08", "x .12", "x .16")),

@@ -48,9 +48,9 @@ def test_without_a_code_the_best_law_is_the_mean_law():
 def test_laws_of_few_numbers_need_no_more():
     random = np.random.default_rng(1)
     laws = softmax(random.normal(size=(40, 2)) @ random.normal(size=(2, 6)) + random.normal(size=6))
-    found = OPTIMA.best_codes(laws, np.ones(40), (1, 2, 5), starts=1)
+    found = OPTIMA.best_codes(laws, np.ones(40), (1, 2), starts=0)
     assert found[1].gap > 0.01
-    assert abs(found[2].gap) < 1e-12 and abs(found[5].gap) < 1e-12
+    assert abs(found[2].gap) < 1e-12
     assert OPTIMA.readout_gap(laws, np.ones(40), found[2].code) == pytest.approx(0, abs=1e-9)
 
 
@@ -70,6 +70,7 @@ def test_one_number_of_three_laws_by_brute_force():
     assert found == pytest.approx(least - weights @ entropy(laws), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_row_of_twice_the_weight_is_two_rows():
     random = np.random.default_rng(2)
     laws = random.dirichlet(np.ones(4), 8)
@@ -80,19 +81,21 @@ def test_a_row_of_twice_the_weight_is_two_rows():
 
 def test_a_product_needs_the_sum_of_its_factors_numbers_and_drops_what_tells_least():
     rows = reading.rows(jax.random.key(0), PAIR, 2)
-    found = OPTIMA.best_codes(rows.laws, rows.probabilities, (0, 2, 4), starts=0)
+    found = OPTIMA.best_codes(rows.laws, rows.probabilities, (0, 2), starts=0)
     loud, telling = (reading.rows(jax.random.key(0), factor, 2) for factor in PAIR.factors)
     worth = [OPTIMA.best_codes(one.laws, one.probabilities, (0,))[0].gap for one in (loud, telling)]
     assert found[0].gap == pytest.approx(sum(worth), abs=1e-6)  # what is told by independent factors adds up
     assert found[2].gap <= min(worth) + 1e-7
-    assert found[2].gap > 1e-3 and abs(found[4].gap) < 1e-9
+    assert found[2].gap > 1e-3
 
 
+@pytest.mark.slow
 def test_a_code_linear_in_the_belief_is_no_better_than_a_free_code(measures):
-    rows = reading.rows(jax.random.key(0), PAIR, 3)
+    rows = reading.rows(jax.random.key(0), PAIR, 2)
     columns = measures.tasks.components(rows)
     assert columns.shape[1] == 4
     free = OPTIMA.best_codes(rows.laws, rows.probabilities, (2, 4), starts=0)
+    assert abs(free[4].gap) < 1e-9
     for rank in (2, 4):
         assert OPTIMA.readout_gap(rows.laws, rows.probabilities, columns[:, :rank]) > free[rank].gap + 1e-6
 
@@ -103,7 +106,7 @@ def test_what_the_two_best_codes_of_the_unlike_pair_keep(measures):
     rows = reading.rows(jax.random.key(0), PAIR, 3)
     truth = measures.truth_of(measures.tasks.TASKS["unlike pair"], PAIR, rows)
     assert list(truth.parts) == ["loud", "telling"] and truth.variances[0] > truth.variances[1]
-    found = measures.best(truth, (2,), 0)[2]
+    found = measures.best(truth, (2,), 0)[0][2]
     # Held out, the R2 of what is not there may lie below 0.
     np.testing.assert_allclose(found["variance"].by_part, [1, 0], atol=0.1)
     np.testing.assert_allclose(found["loss"].by_part, [0, 1], atol=0.1)
@@ -112,14 +115,25 @@ def test_what_the_two_best_codes_of_the_unlike_pair_keep(measures):
     assert found["random order"].r2 < found["variance"].r2
 
 
+@pytest.mark.slow
+def test_parts_of_copies_are_in_order_of_what_is_kept(measures):
+    copies = bg.product([bg.mess3(0.05, 0.85)] * 2)
+    rows = reading.rows(jax.random.key(0), copies, 3)
+    task = measures.tasks.Task(lambda: copies, 3, 1000, ("first", "second"), alike=True)
+    second = np.asarray(copies.split_belief(rows.beliefs)[1])
+    found = measures.kept(second, 0.0, measures.truth_of(task, copies, rows))
+    np.testing.assert_allclose(found.by_part, [1, 0], atol=0.1)
+    assert found.r2 == pytest.approx(0.5, abs=0.05)
+
+
 def test_verdicts_by_hand(measures):
     kept = measures.Kept
     optimum = {"loss": kept(0.01, 0.3, np.array([0.0, 1.0])), "variance": kept(0.03, 0.5, np.array([1.0, 0.0]))}
     network = kept(Seeds(np.array([0.012, 0.012])), Seeds(np.array([0.3, 0.3])), Seeds(np.array([[0.1, 0.9]] * 2)))
     found = measures.verdicts(network, optimum, 0.1)
     assert (found["gap near"], found["R2 near"]) == ("yes", "no")
-    np.testing.assert_allclose(found["gap / optimum"].values, 1.2)
-    np.testing.assert_allclose(found["R2 / most"].values, 0.6)
+    np.testing.assert_allclose(found["times the optimum"].values, 1.2)
+    np.testing.assert_allclose(found["share of the most"].values, 0.6)
     np.testing.assert_allclose(found["from the best for the loss"].values, 0.1)
     np.testing.assert_allclose(found["from the best for R2"].values, 0.9)
     assert found["follows"] == "the loss"
