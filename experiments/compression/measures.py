@@ -1,11 +1,11 @@
 """What a few numbers keep of a belief: a network's, and the best that could be kept, in the same measure."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import optima
 import tasks
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from beliefgeo import probes, reading
 from beliefgeo.probes.held_out import held_out_folds
@@ -27,11 +27,14 @@ _ORDERS = 5
 
 
 class Kept(NamedTuple):
-    """Loss above the optimum of any width (nats), and held-out R2: of the whole belief, and of each part."""
+    """Loss above the optimum of any width (nats), and held-out R2: of the whole belief, and of each part `[part]`.
 
-    gap: float
-    r2: float
-    by_part: Float[np.ndarray, " part"]
+    Numbers, or `Seeds` of them.
+    """
+
+    gap: Any
+    r2: Any
+    by_part: Any
 
 
 class Truth(NamedTuple):
@@ -46,7 +49,7 @@ class Truth(NamedTuple):
     ranked: bool
 
 
-def truth_of(task: tasks.Task, process: tasks.Observer, rows: Rows) -> Truth:
+def truth_of(task: tasks.Task, process: tasks.Process | tasks.Product, rows: Rows) -> Truth:
     """The parts of the beliefs, and their variances."""
     parts = tasks.parts(task, process, rows)
     weights = np.where(held_out_folds(rows) >= 0, rows.probabilities, 0)
@@ -54,7 +57,9 @@ def truth_of(task: tasks.Task, process: tasks.Observer, rows: Rows) -> Truth:
     return Truth(rows, parts, np.array([spread(part) for part in parts.values()]), task.alike)
 
 
-def kept(features: Float[np.ndarray, "row width"], gap: float, truth: Truth, beliefs: np.ndarray | None = None) -> Kept:
+def kept(
+    features: Float[Array, "row width"] | np.ndarray, gap: float, truth: Truth, beliefs: np.ndarray | None = None
+) -> Kept:
     """What a linear probe finds in these features; `beliefs` are other targets `[part, row, target]`."""
     targets = np.stack(list(truth.parts.values())) if beliefs is None else beliefs
     rows = truth.rows

@@ -10,7 +10,8 @@ from jaxtyping import Float
 
 import beliefgeo as bg
 from beliefgeo import probes
-from beliefgeo.processes.process import Observer
+from beliefgeo.processes.factored import Product
+from beliefgeo.processes.process import Process
 from beliefgeo.reading import Rows
 
 Name = Literal["unlike pair", "three like", "five", "random HMM"]
@@ -20,7 +21,7 @@ Name = Literal["unlike pair", "three like", "five", "random HMM"]
 class Task:
     """A process, the words on which it is judged, and the names of its factors."""
 
-    process: Callable[[], Observer]
+    process: Callable[[], Process | Product]
     context: int
     """The number of tokens that a network reads."""
     most: int
@@ -53,9 +54,9 @@ def components(rows: Rows) -> Float[np.ndarray, "row component"]:
         return np.asarray(found(rows.beliefs))[:, kept]
 
 
-def parts(task: Task, process: Observer, rows: Rows) -> dict[str, Float[np.ndarray, "row target"]]:
+def parts(task: Task, process: Process | Product, rows: Rows) -> dict[str, Float[np.ndarray, "row target"]]:
     """The beliefs about the factors; or, without factors, the belief along each principal component."""
-    if task.factors:
+    if isinstance(process, Product):
         return dict(zip(task.factors, map(np.asarray, process.split_belief(rows.beliefs)), strict=True))
     columns = components(rows).T
     return {f"component {index + 1}": column[:, None] for index, column in enumerate(columns)}
