@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, panels, styled
 from beliefgeo.reading import Seeds
 
-# An optimum of 0, or below this share of knowing nothing, is drawn here, at the lower edge.
+# A loss of 0, or below this share of knowing nothing, is drawn here, at the lower edge.
 _LEAST = 1e-4
 
 _CODES = {
@@ -32,14 +32,15 @@ def by_width(results: dict[str, Any]) -> Figure:
         above, below = axes[column], axes[column + len(results)]
         for panel, what, unit in ((above, "gap", found["nothing"]), (below, "r2", 1)):
             every, places = list(found["widths"].values()), np.arange(len(found["widths"]))
+            least = _LEAST if what == "gap" else -1
             for code, (label, color, style) in _CODES.items():
                 values = np.array([getattr(one[code], what) for one in every]) / unit
-                panel.plot(places, np.maximum(values, _LEAST if what == "gap" else -1), style, color=color, label=label)
-            _networks(panel, places, [getattr(one["trained"], what) for one in every], unit)
+                panel.plot(places, np.maximum(values, least), style, color=color, label=label)
+            _networks(panel, places, [getattr(one["trained"], what) for one in every], unit, least)
             values = [getattr(one["untrained"], what).mean / unit for one in every]
             panel.plot(places, values, "s", color="0.6", markersize=3, label="untrained")
             panel.set_xticks(places, [str(width) for width in found["widths"]])
-        above.set(title=name, yscale="log", ylim=(0.7 * _LEAST, 3))
+        above.set(title=name, yscale="log", ylim=(0.7 * _LEAST, 100))
         below.set(xlabel="width", ylim=(-0.05, 1.05))
     axes[0].set_ylabel("loss above the optimum,\nshare of knowing nothing")
     axes[len(results)].set_ylabel("held-out R$^2$ of the belief")
@@ -48,11 +49,11 @@ def by_width(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def _networks(panel: Axes, places: np.ndarray, every: list[Any], unit: float) -> None:
-    """The mean of trained networks, with its interval."""
+def _networks(panel: Axes, places: np.ndarray, every: list[Any], unit: float, least: float = -1) -> None:
+    """The mean of trained networks, or this least value if it is below, with its interval."""
     means = np.array([one.mean for one in every]) / unit
     half = np.array([0 if one.interval is None else (one.interval[1] - one.mean) / unit for one in every])
-    panel.errorbar(places, means, half, fmt="o", color=BLUE, markersize=3.5, label="trained")
+    panel.errorbar(places, np.maximum(means, least), half, fmt="o", color=BLUE, markersize=3.5, label="trained")
 
 
 @styled
