@@ -8,9 +8,9 @@ the fit: distances between probed beliefs have r2 .95 with true beliefs and .31 
 probe falls from layer to layer, and is far lower for all layers together. With 1,046 distinct prefixes and up to 1,536
 activations an untrained network scores well too: every score stands beside the untrained network's, and held out.
 Expected from `default`, two networks of a size: loss 1.5e-4 nats (64 wide) and 9e-5 (128 wide) above the optimum; the
-published shape, not its single numbers (128 wide: r2 of distances .98 and .30, error .0018 for all layers together,
-published .0035); held out, all layers together, R2 .70 and .71 (untrained .09 and .08). 44 minutes of training and 29
-of analysis on one core busy with two other runs.
+published shape, not its single numbers (128 wide: r2 of distances .97 and .30, error .0020 for all layers together,
+published .0035); held out, all layers together, R2 .68 and .68 (untrained .09 and .08). 21 minutes of training and 15
+of analysis on one of two busy cores.
 
     python experiments/rrxor                    the default preset
     python experiments/rrxor quick              a smoke run, under a minute
