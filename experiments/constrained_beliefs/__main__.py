@@ -95,7 +95,7 @@ def study(
     heads = lambda network: {"heads": heads_of_layer(network, rows, process, constrained)}
     read = lambda networks, measure: reading.each(networks, rows, measure, measures.sites)
     trained = read(learned.trained, lambda network: measure(network) | heads(network))
-    ours, published = next(iter(trained["explained variance"].values())), PUBLISHED["explained variance"]
+    ours, published = trained["explained variance"][measures.OF_THE_PAPER], PUBLISHED["explained variance"]
     drawn = next(reading.readings(learned.trained, rows, measures.sites)) if DRAWN.get(name) == setting else None
     exact = {kind: values[measures.longest(rows)] for kind, values in beliefs.items()}
     return {

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from measures import OF_THE_PAPER
 
 from beliefgeo.mechanisms.attention import ideal_heads
 from beliefgeo.plots.simplex import belief_colors, simplex_panels
@@ -45,7 +46,7 @@ def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
         weights[title] = found.weight_by_lag.values, zeta
         arrows[title] = simplex_coordinates(found.values.values[0]), simplex_coordinates(one["evidence"])
         if name in published["explained variance"]:
-            ours, *_ = one["trained"]["explained variance"].values()
+            ours = one["trained"]["explained variance"][OF_THE_PAPER]
             explained[parameters] = ours, published["explained variance"][name]
         if one["clouds"]:
             points = {which: simplex_coordinates(beliefs) for which, beliefs in one["clouds"].items()}

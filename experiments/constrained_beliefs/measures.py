@@ -15,6 +15,8 @@ from beliefgeo.probes.in_sample import Seen, read_components
 from beliefgeo.reading import Reading, Rows, Seeds, loss_gap, losses, optimal_loss
 
 SITES = ("mid", "output", "final_norm")
+OF_THE_PAPER = "words of the last two lengths, equally"
+"""The counting of prefixes that is compared with the published variances."""
 _KINDS = ("constrained", "true")
 
 
@@ -93,11 +95,11 @@ def longest(rows: Rows) -> Bool[np.ndarray, " row"]:
 
 def countings(rows: Rows) -> dict[str, Float[np.ndarray, " row"]]:
     """Several weights of prefixes, because the paper does not say how it counts them."""
-    last, near = rows.length.max(), longest(rows)
+    last, near = rows.length == rows.length.max(), longest(rows)
     return {
-        f"words of length {last - 1} and {last}, equally": near * 1.0,
-        f"words of length {last - 1} and {last}, by probability": near * rows.probabilities,
-        f"words of length {last}, equally": (rows.length == last) * 1.0,
+        OF_THE_PAPER: near * 1.0,
+        "words of the last two lengths, by probability": near * rows.probabilities,
+        "words of the last length, equally": last * 1.0,
         "every prefix, equally": np.ones(len(near)),
     }
 

@@ -125,7 +125,11 @@ def test_constrained_beliefs_are_read_in_the_middle(tmp_path):
     done = start("constrained_beliefs", "--networks", "one head", "--seeds", "1", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     results = json.loads(next(tmp_path.glob("constrained_beliefs/*/results.json")).read_text())
-    found = results["networks"]["one head, x=0.15, a=0.6"]["trained"]
+    network = results["networks"]["one head, x=0.15, a=0.6"]
+    found, published = network["trained"], results["published"]["explained variance"]["one head, x=0.15, a=0.6"]
+    ours = found["explained variance"]["words of the last two lengths, equally"]["mid"]["mean"]
+    far = np.abs(np.subtract(ours[:3], published["mid"][:3])).max()
+    np.testing.assert_allclose(network["distances"]["mid"][0], far, rtol=1e-6)
     assert found["heads"]["cosine"]["mean"][0] > 0.95
     r2 = {name: one["r2"]["mean"] for name, one in found["probes"].items()}
     assert r2["constrained beliefs from mid"] > r2["true beliefs from mid"]
