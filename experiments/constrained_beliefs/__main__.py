@@ -5,9 +5,9 @@ Published: attention .46 .29 .15 .10 by lag at (x, alpha) = (.15, .6), zeta = .5
 even and a head of odd lags; a table of explained variance; attention alone gains 98% of what an ideal observer gains at
 (.15, .6), 85% (one head) and 92% (two heads) at (.5, .6).
 Expected from `default`, three networks of a kind: at (.15, .6) a fading of .51 (four layers: .53), values parallel to
-the evidence (cosine above .99), after attention R2 .99 of constrained and .95 of true beliefs, at the output of four
+the evidence (cosine above .99), after attention R2 .98 of constrained and .93 of true beliefs, at the output of four
 layers .98 and .99; at (.5, .6) an odd and an even head; with attention alone 96%, 93% and 95%. Explained variance is
-off the published by at most .086 at (.15, .6) and up to .255 at the other settings. 25 minutes of training and seven
+off the published by at most .075 at (.15, .6) and up to .280 at the other settings. 25 minutes of training and seven
 of analysis on one busy core.
 The map from belief to next-token law has rank 3 of 3 at all settings: a probed belief may be the law of the next token,
 of which it is an affine image. Constrained beliefs are an affine image of another law, which sums evidence.
