@@ -99,7 +99,7 @@ from beliefgeo.processes.sticky import wing as wing
 from beliefgeo.processes.switching import switching as switching
 from beliefgeo.processes.time_varying import time_varying as time_varying
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 if TYPE_CHECKING:
     from beliefgeo import beliefs as beliefs
