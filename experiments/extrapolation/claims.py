@@ -1,0 +1,3 @@
+from typing import Any
+CLAIMS=[]
+def judge(found: Any): return {}
