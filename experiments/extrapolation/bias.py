@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tasks
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 from pairs import Pairs, distances, pairs_of
-from tables import by_suffixes, explained_law, of_weight, suffix_groups, table
+from tables import by_suffixes, explained, of_weight, suffix_groups, table
 from tasks import Task
 
 from beliefgeo import probes, reading
@@ -33,6 +33,10 @@ LAST = 3
 """The number of last tokens of a law that is a function of those."""
 STEPS, HEAD_STEPS = 200, 500
 RATE, HEAD_RATE = 1e-3, 3e-2
+
+
+SHOWN = {"z1r": 4, "rrxor": 16}
+"""How many words are shown, of 40 and 676 in the default context."""
 
 
 class Lesson(NamedTuple):
@@ -56,7 +60,9 @@ def lesson(key: PRNGKeyArray, task: Task, of: Of, count: int) -> Lesson:
     labels = {
         "belief": task.classes,
         "last tokens": [*suffix_groups(task.rows)][LAST],
-        "neither": np.asarray(probes.shuffle_beliefs(shuffle, task.classes[:, None], task.rows.length))[:, 0],
+        "neither": np.asarray(
+            probes.shuffle_beliefs(shuffle, task.classes[:, None].astype(np.float32), task.rows.length)
+        )[:, 0].astype(int),
     }[of]
     chance = np.asarray(jax.random.uniform(drawn, (labels.max() + 1,), minval=0.02, maxval=0.98), np.float64)
     laws = np.stack([chance, 1 - chance], 1)[labels]
@@ -101,7 +107,7 @@ def learn_unembedding(features: Array, weights: Array, laws: Array) -> Float[Arr
 
     def one(given: tuple) -> Array:
         features, weights, wanted = given
-        logits = lambda head: features @ head[0] + head[1]
+        logits = lambda head: features @ head[0] + head[1][None]
         loss = lambda head: weights @ optax.softmax_cross_entropy(logits(head), wanted)
 
         def step(state: tuple, _: None) -> tuple[tuple, None]:
@@ -119,7 +125,7 @@ class Score(NamedTuple):
     """What a network says after words that were not shown."""
 
     explained: Any
-    """The share of the information of the new law, 1 - KL / KL of the mean law."""
+    """R2 of the new law."""
     ratio: Any
     """Total variation within pairs of equal belief over that within matched pairs of unequal belief."""
 
@@ -185,7 +191,7 @@ def _scores(
     found = []
     for laws, (_, one) in zip(said, each, strict=True):
         apart = distances(pairs.of(one.scored > 0), laws, task.rows.probabilities)
-        found.append((explained_law(one.laws, laws, one.scored), apart.ratio))
+        found.append((explained(one.laws, laws, one.scored), apart.ratio))
     by_seed = np.array(found).reshape(seeds, -1, 2).mean(1)
     return Score(Seeds(by_seed[:, 0]), Seeds(by_seed[:, 1]))
 
@@ -197,7 +203,7 @@ def tabulated(task: Task, one: Lesson) -> dict[str, float]:
     tables = {"belief": table(task.classes, one.laws, one.seen, mean), "next law": table(law, one.laws, one.seen, mean)}
     suffixes = by_suffixes(task.rows, one.laws, one.seen)
     tables |= {f"last {age}": guess for age, guess in enumerate(suffixes)}
-    return {name: explained_law(one.laws, guess, one.scored) for name, guess in tables.items()}
+    return {name: explained(one.laws, guess, one.scored) for name, guess in tables.items()}
 
 
 def told(each: list[dict[str, float]]) -> dict[str, float]:

@@ -50,9 +50,7 @@ class Study:
         self.classes = part(task.classes)
         shuffled = probes.shuffle_beliefs(key, self.classes[:, None].astype(np.float32), self.rows.length)
         self.shuffled = np.asarray(shuffled)[:, 0].astype(int)
-        self.pairs, self.random = (
-            pairs_of(self.rows, each, self.longest) for each in (self.classes, self.shuffled)
-        )
+        self.pairs, self.random = (pairs_of(self.rows, each, self.longest) for each in (self.classes, self.shuffled))
         digits = 2 ** np.arange(self.longest)[::-1]
         codes = (self.rows.words[self.rows.word] * digits).sum(1) >> (self.longest - self.rows.length)
         self.place = 2**self.rows.length - 1 + codes  # all 0, 1 words, shortest first, in lexicographic order
@@ -85,11 +83,13 @@ def compare(key: PRNGKeyArray, task: Task, checkpoints: list[Checkpoint]) -> Map
     study = Study(key, task)
     shots = [reading.over_seeds([study.network(shot, one) for one in shot.seeds]) for shot in checkpoints]
     gap = lambda one: float(reading.loss_gap(task.rows, one.log_laws).mean())
+    gaps = [reading.each(shot, task.rows, gap, tasks.nothing) for shot in checkpoints]
     return {
+        "gap": gaps[-1],
         "exact": study.found(study.future(discovery.process_laws(task.process))),
         "trained": shots[-1],
         "untrained": shots[0],
         "moments": [one["process"].distances.ratio for one in shots],
         "own moments": [one["own"].distances.ratio for one in shots],
-        "gaps": [reading.each(shot, task.rows, gap, tasks.nothing) for shot in checkpoints],
+        "gaps": gaps,
     }

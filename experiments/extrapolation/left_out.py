@@ -1,7 +1,6 @@
 """After words that were never shown: is the law right, and the belief?"""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,9 +13,11 @@ from tasks import Left, Networks, Task
 import beliefgeo as bg
 from beliefgeo import probes, reading
 from beliefgeo.probes.nested import RCONDS
-from beliefgeo.reading import Reading
+from beliefgeo.reading import Reading, Seeds
 
 FOLDS = 4
+LAST = {"last 3 tokens": slice(3, 4), "last tokens at best": slice(None)}
+"""Tables by the number of last tokens they know."""
 
 
 def inner_folds(task: Task, shown: Bool[np.ndarray, " row"]) -> Int[np.ndarray, " row"]:
@@ -62,24 +63,31 @@ def measure(key: PRNGKeyArray, task: Task, networks: Networks, left: Left) -> Ma
     def scored(one: Reading, seen: np.ndarray, beliefs: np.ndarray = rows.beliefs) -> dict[str, Any]:
         kl = reading.divergences(rows, one.log_laws)
         mean = {name: float(of_weight(weights, kept) @ kl) for name, kept in (("shown", seen), ("never", ~seen))}
-        return {"kl": mean, "r2": probed(task, np.asarray(one.features["layers"]), beliefs, seen)}
+        r2 = probed(task, np.asarray(one.features["layers"]), beliefs, seen)
+        return {"kl": mean, "known": 1 - mean["never"] / to_know(task, seen), "r2": r2}
 
     found = {name: reading.over_seeds([*map(scored, net, shown)]) for name, net in each.items()}
-    found["shuffled"] = reading.over_seeds([*map(scored, each["trained"], shown, shuffled)])
-    found["last tokens"] = reading.over_seeds([*map(partial(last_tokens, task), shown)])
-    found["share never shown"] = reading.over_seeds([float(np.mean(weights[~one].sum() / weights.sum())) for one in shown])
+    moved = reading.over_seeds([*map(scored, each["trained"], shown, shuffled)])
+    found["shuffled"] = {"r2": moved["r2"]}
+    found |= {name: reading.over_seeds([last_tokens(task, one, name) for one in shown]) for name in LAST}
+    found["weight"] = Seeds(np.array([weights[~one].sum() / weights.sum() for one in shown]))
     return found
 
 
-def last_tokens(task: Task, shown: Bool[np.ndarray, " row"]) -> dict[str, Any]:
-    """The best a table of the last tokens of shown words does where nothing was shown, chosen there."""
+def to_know(task: Task, shown: Bool[np.ndarray, " row"]) -> float:
+    """What there is to know where nothing was shown: the KL from the laws to their mean, in nats."""
+    never = of_weight(task.rows.probabilities, ~shown)
+    return mean_kl(task.rows.laws, np.broadcast_to(never @ task.rows.laws, task.rows.laws.shape), never)
+
+
+def last_tokens(task: Task, shown: Bool[np.ndarray, " row"], name: str) -> dict[str, Any]:
+    """What a table of the last tokens of the shown words says where nothing was shown.
+
+    Its smoothing is chosen on the words that it is scored on; so is, if it is to be the best, its number of tokens.
+    """
     rows, weights = task.rows, task.rows.probabilities
-    seen, never = of_weight(weights, shown), of_weight(weights, ~shown)
-    beliefs = max(explained(rows.beliefs, guess, never) for guess in by_suffixes(rows, rows.beliefs, seen))
-    return {"kl": {"never": least_kl(rows.laws, by_suffixes(rows, rows.laws, seen), never)}, "r2": {"never": beliefs}}
-
-
-def least_mean_kl(task: Task, shown: Bool[np.ndarray, " row"]) -> float:
-    """The KL of the mean law of shown words, where nothing was shown."""
-    seen, never = (of_weight(task.rows.probabilities, kept) for kept in (shown, ~shown))
-    return mean_kl(task.rows.laws, np.broadcast_to(seen @ task.rows.laws, task.rows.laws.shape), never)
+    seen, never, numbers = of_weight(weights, shown), of_weight(weights, ~shown), LAST[name]
+    laws, beliefs = (by_suffixes(rows, values, seen)[numbers] for values in (rows.laws, rows.beliefs))
+    kl = least_kl(rows.laws, laws, never)
+    r2 = max(explained(rows.beliefs, guess, never) for guess in beliefs)
+    return {"kl": {"never": kl}, "known": 1 - kl / to_know(task, shown), "r2": {"never": r2}}

@@ -61,9 +61,7 @@ def pairs_of(rows: Rows, classes: Int[np.ndarray, " row"], longest: int) -> Pair
     return pairs
 
 
-def distances(
-    pairs: Pairs, laws: Float[np.ndarray, "row token"], weights: Float[np.ndarray, " row"]
-) -> Distances:
+def distances(pairs: Pairs, laws: Float[np.ndarray, "row token"], weights: Float[np.ndarray, " row"]) -> Distances:
     """The mean total variation within pairs of equal belief, and within matched pairs of unequal belief.
 
     Each stratum counts by the weight of its pairs of equal belief; one without pairs of either kind does not count.

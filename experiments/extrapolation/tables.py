@@ -73,14 +73,6 @@ def explained(
     return 1 - float(share[kept] @ left[kept]) / float(share @ ((values - mean) ** 2).sum(1))
 
 
-def explained_law(
-    laws: Float[np.ndarray, "row token"], guess: Float[np.ndarray, "row token"], weights: Float[np.ndarray, " row"]
-) -> float:
-    """The share of the information of the laws that a guess has: 1 - KL / KL of their mean."""
-    mean = np.broadcast_to(weights @ laws / weights.sum(), laws.shape)
-    return 1 - mean_kl(laws, guess, weights) / mean_kl(laws, mean, weights)
-
-
 def of_weight(weights: Float[np.ndarray, " row"], kept: Bool[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
     """The weights of the kept rows, in all 1."""
     return np.where(kept, weights, 0) / weights[kept].sum()

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from __main__ import Config
 
 Name = Literal["z1r", "rrxor"]
-Left = Literal["nothing", "subtrees", "half", "seven eighths"]
-"""What is left out of training: nothing; all words that begin with a quarter of the words of `ROOT` tokens; or a share
-of the words, drawn at random."""
+Left = Literal["nothing", "subtrees", "pattern", "seven eighths"]
+"""What is left out of training: nothing; all words that begin with a quarter of the words of `ROOT` tokens; all words
+that have a certain word of `PATTERN` tokens in them; or seven eighths of the words, drawn at random."""
+LEFT_OUT: tuple[Left, ...] = get_args(Left)[1:]
 PROCESSES = {"z1r": bg.z1r, "rrxor": bg.rrxor}
-KEPT = {"half": 1 / 2, "seven eighths": 1 / 8}
+LONGER = {"z1r": 1, "rrxor": 2}
+"""How many times the number of steps each process is learnt for."""
+KEPT = 1 / 8
 BOS = 2
+PATTERN = 5
 ROOT = 4
 """The number of tokens at which a subtree begins."""
 CHUNK = 100
@@ -76,15 +80,33 @@ def task_of(name: Name, context: int) -> Task:
 
 def shown_words(key: PRNGKeyArray, task: Task, left: Left) -> Bool[np.ndarray, " word"]:
     """Which words are shown in training."""
-    count = len(task.rows.tokens)
+    words = task.rows.words
     if left == "nothing":
-        return np.ones(count, bool)
+        return np.ones(len(words), bool)
     if left == "subtrees":
         roots = task.places[:, ROOT]
         each = np.unique(roots)
         return ~np.isin(roots, np.asarray(jax.random.permutation(key, each))[: max(1, len(each) // 4)])
-    order = np.asarray(jax.random.permutation(key, count))
-    return order < max(3, round(KEPT[left] * count))
+    if left == "pattern":
+        return ~np.asarray(jax.random.choice(key, np.stack(patterns(task))))
+    return np.asarray(jax.random.permutation(key, len(words))) < max(3, round(KEPT * len(words)))
+
+
+def patterns(task: Task) -> list[Bool[np.ndarray, " word"]]:
+    """Which words have a pattern in them, for every pattern that leaves half of all words, by probability.
+
+    Raises:
+        ValueError: no such pattern.
+    """
+    parts = np.lib.stride_tricks.sliding_window_view(task.rows.words, PATTERN, axis=1)
+    numbers = parts @ 2 ** np.arange(PATTERN)
+    found = [(numbers == number).any(1) for number in np.unique(numbers)]
+    if not (rare := [one for one in found if task.chances @ one <= 1 / 2]):
+        raise ValueError(
+            f"a pattern of {PATTERN} tokens must be left out, and each is in more than half of the words: lower the "
+            "context"
+        )
+    return rare
 
 
 def shown_rows(task: Task, shown: Bool[np.ndarray, " word"]) -> Bool[np.ndarray, " row"]:
