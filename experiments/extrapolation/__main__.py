@@ -1,9 +1,22 @@
-"""Equal beliefs, equal future behaviour? On all pairs of words, on the network's own words, and on words never seen.
+"""Words of equal belief: equal laws, another law taken alike, and the right belief after words never shown?
 
-Source:
+Z1R and RRXOR have finitely many beliefs, so that many words have exactly the same. Three questions, with exact laws as
+targets. Equal laws: the total variation between a network's laws of the next three tokens after two words of equal
+belief, beside that of pairs of unequal belief that have the same length and as many last tokens in common; weighted by
+the process, and by the network, which are its own words. Another law: the network, or a new unembedding, learns a new
+law from a few words, a function of the belief; do other words of these beliefs get it (the inductive-bias probe)?
+Words never shown: subtrees, a pattern, or seven eighths of the words are left out of training; are law and belief right
+there?
+Source: Vafa, Chang, Rambachan, Mullainathan 2507.06952 for the inductive-bias probe; pairs, tables and words left out
+are ours. Processes of Shai et al. 2405.15943.
+
+    python experiments/extrapolation                     the default preset
+    python experiments/extrapolation quick               a smoke run, under a minute
+    python experiments/extrapolation default --processes z1r
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import bias
 import figures
@@ -19,7 +32,7 @@ from beliefgeo import runs
 class Config:
     """The networks, and how to train them."""
 
-    processes: tuple[tasks.Name, ...] = ("z1r", "rrxor")
+    processes: tuple[tasks.Name, ...] = get_args(tasks.Name)
     """The processes."""
     context: int = 12
     """The number of positions that the networks read, a BOS first."""
@@ -37,7 +50,7 @@ class Config:
     """The decoupled weight decay."""
     snapshots: int = 6
     """The number of moments of the training that are read, besides the untrained networks."""
-    draws: int = 4
+    draws: int = 3
     """The number of draws of each new law."""
     seeds: int = 5
     """The number of networks of a kind."""
@@ -54,12 +67,18 @@ PRESETS = {
 def main(run: runs.Run, config: Config) -> dict:
     """Words and networks of all processes; then the three questions of each."""
     check(config)
-    words = {name: tasks.task_of(name, config.context) for name in config.processes}
+    words: dict[tasks.Name, tasks.Task] = {name: tasks.task_of(name, config.context) for name in config.processes}
     networks = {name: tasks.learn(run, task, config, config.steps * tasks.LONGER[name]) for name, task in words.items()}
     return {name: answer(run, config, name, words, networks) for name in words}
 
 
-def answer(run: runs.Run, config: Config, name: tasks.Name, words: dict, networks: dict) -> dict:
+def answer(
+    run: runs.Run,
+    config: Config,
+    name: tasks.Name,
+    words: dict[tasks.Name, tasks.Task],
+    networks: dict[tasks.Name, tasks.Networks],
+) -> dict:
     """Laws after words of equal belief, another law learnt from a few words, and words left out; of one process."""
     task, own = words[name], networks[name].checkpoints["nothing"]
     others = [networks[other].checkpoints["nothing"][-1] for other in words if other != name]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Of = Literal["belief", "last tokens", "neither"]
 """What the new law is a function of."""
-Part = Literal["unembedding", "everything"]
-"""What is trained."""
+Part = Literal["unembedding", "on all layers", "everything"]
+"""What is trained: a new unembedding, on the last layer or on all blocks side by side; or the whole network."""
 LAST = 3
 """The number of last tokens of a law that is a function of those."""
 STEPS, HEAD_STEPS = 200, 500
@@ -101,14 +101,15 @@ def learn_everything(apply: Any, params: Any, words: Array, tokens: Array, laws:
 
 
 @jax.jit
-def learn_unembedding(features: Array, weights: Array, laws: Array) -> Float[Array, "lesson row token"]:
-    """Train a new unembedding on fixed features `[lesson, row, width]`, from zero; weights `[lesson, row]`."""
+def learn_unembedding(features: Array, shown: Array, laws: Array) -> Float[Array, "lesson row token"]:
+    """Train a new unembedding on fixed features `[lesson, row, width]`, from zero; shown: `[lesson, place]`, rows."""
     optimizer = optax.adam(HEAD_RATE)
 
     def one(given: tuple) -> Array:
-        features, weights, wanted = given
-        logits = lambda head: features @ head[0] + head[1][None]
-        loss = lambda head: weights @ optax.softmax_cross_entropy(logits(head), wanted)
+        features, shown, wanted = given
+        read, told = features[shown], wanted[shown]
+        logits = lambda head, features: features @ head[0] + head[1][None]
+        loss = lambda head: optax.softmax_cross_entropy(logits(head, read), told).mean()
 
         def step(state: tuple, _: None) -> tuple[tuple, None]:
             changes, kept = optimizer.update(jax.grad(loss)(state[0]), state[1], state[0])
@@ -116,9 +117,9 @@ def learn_unembedding(features: Array, weights: Array, laws: Array) -> Float[Arr
 
         head = jnp.zeros((features.shape[1], wanted.shape[1])), jnp.zeros(wanted.shape[1])
         (head, _), _ = jax.lax.scan(step, (head, optimizer.init(head)), length=HEAD_STEPS)
-        return jax.nn.log_softmax(logits(head))
+        return jax.nn.log_softmax(logits(head, features))
 
-    return jax.lax.map(one, (features, weights, laws))
+    return jax.lax.map(one, (features, shown, laws))
 
 
 class Score(NamedTuple):
@@ -152,7 +153,8 @@ def probe(run: Any, task: Task, nets: Mapping[str, Checkpoint], config: "Config"
                 continue
             each = [(seed, one) for seed in range(config.seeds) for one in lessons]
             said: dict[Part, Array] = {
-                "unembedding": _unembedding(features[name], each),
+                "unembedding": _unembedding(task, features[name]["last"], each),
+                "on all layers": _unembedding(task, features[name]["layers"], each),
                 "everything": _everything(task, net.network, net.params, each),
             }
             found[name][of] = {
@@ -162,15 +164,15 @@ def probe(run: Any, task: Task, nets: Mapping[str, Checkpoint], config: "Config"
     return found
 
 
-def _features(task: Task, net: Checkpoint) -> Float[Array, "seed row width"]:
-    read = reading.readings(net, task.rows, tasks.layers)
-    return jnp.stack([one.features["last"] for one in read])
+def _features(task: Task, net: Checkpoint) -> dict[str, Float[Array, "seed row width"]]:
+    read = [one.features for one in reading.readings(net, task.rows, tasks.layers)]
+    return jax.tree.map(lambda *seeds: jnp.stack(seeds), *read)
 
 
-def _unembedding(features: Array, each: list[tuple[int, Lesson]]) -> Array:
-    weights = jnp.stack([jnp.asarray(one.seen / one.seen.sum(), jnp.float32) for _, one in each])
+def _unembedding(task: Task, features: Array, each: list[tuple[int, Lesson]]) -> Array:
+    shown = np.stack([task.places[one.shown].ravel() for _, one in each])
     laws = jnp.stack([jnp.asarray(one.laws, jnp.float32) for _, one in each])
-    return learn_unembedding(features[np.array([seed for seed, _ in each])], weights, laws)
+    return learn_unembedding(features[np.array([seed for seed, _ in each])], shown, laws)
 
 
 def _everything(task: Task, network: Network, params: Any, each: list[tuple[int, Lesson]]) -> Array:

@@ -32,6 +32,7 @@ CLAIMS = [
                 ("equal belief, equal law?", "laws"),
                 ("on the network's own words?", "own words"),
                 ("does another law extrapolate by belief, unembedding alone?", "unembedding"),
+                ("does another law extrapolate by belief, unembedding of all layers?", "on all layers"),
                 ("does another law extrapolate by belief, whole network?", "everything"),
             )
         ),

@@ -25,6 +25,7 @@ _LEFT = {
     "last 3 tokens": ("table of the last 3 tokens", AMBER, "v"),
     "last tokens at best": ("table of the last tokens, at best", ORANGE, "s"),
 }
+_PARTS = {"unembedding": "unembedding", "on all layers": "on all layers", "everything": "whole network"}
 _TABLES = {"belief": "belief", "next law": "law of the next token", "last tokens": "last tokens, at best"}
 
 
@@ -60,31 +61,31 @@ def laws(results: Mapping[str, Any]) -> Figure:
 @styled
 def bias(results: Mapping[str, Any]) -> Figure:
     """R2 of the new law after words not shown, by what the law is a function of, and by what is trained."""
-    figure, axes = panels(1, len(results), PAGE, 3.4)
+    figure, axes = panels(1, len(results), PAGE, 3.9)
     for panel, (name, found) in zip(axes, results.items(), strict=True):
         places, labels = [], []
         for row, of in enumerate(("belief", "last tokens", "neither")):
-            for below, part in enumerate(("unembedding", "everything")):
-                y = 2.4 * row + below
+            for below, part in enumerate(_PARTS):
+                y = 3.4 * row + below
                 for shift, (net, look) in zip((-0.2, 0, 0.2), _NETS.items(), strict=True):
                     if of in found["bias"].get(net, {}):
                         first = row == 0 and below == 0
                         _dot(panel, found["bias"][net][of][part].explained, y + shift, look, first)
                 places.append(y)
-                labels.append(f"{of}: {'unembedding' if below == 0 else 'whole network'}")
+                labels.append(f"{of}: {_PARTS[part]}")
             for (table, label), style in zip(_TABLES.items(), ("-", ":", "--"), strict=True):
                 score = found["bias"]["tables"][of][table]
                 if score > _FLOOR:
                     panel.plot(
                         [score, score],
-                        [2.4 * row - 0.4, 2.4 * row + 1.4],
+                        [3.4 * row - 0.4, 3.4 * row + 2.4],
                         color="black",
                         linewidth=0.9,
                         linestyle=style,
                         label=f"table by {label}" if row == 0 else None,
                     )
         panel.axvline(0, color="0.85", linewidth=0.6, zorder=0)
-        panel.set(title=name, yticks=places, ylim=(6.4, -0.6), xlim=(_FLOOR - 0.05, 1.1))
+        panel.set(title=name, yticks=places, ylim=(9.5, -0.7), xlim=(_FLOOR - 0.05, 1.1))
         panel.set_yticklabels(labels if panel is axes[0] else [])
         panel.set_xlabel("R$^2$ of the new law, words not shown")
     _legend(figure, max(axes, key=lambda panel: len(panel.get_legend_handles_labels()[0])), 3)

@@ -1,7 +1,7 @@
 """The words, which of them are shown in training, and the networks that learn the laws after the shown words."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -14,7 +14,7 @@ import beliefgeo as bg
 from beliefgeo import learning, reading, runs
 from beliefgeo.beliefs.merging import group_close
 from beliefgeo.learning.optimizers import optimizer_of
-from beliefgeo.networks import TransformerConfig
+from beliefgeo.networks import Network, TransformerConfig
 from beliefgeo.networks.transformer import Transformer
 from beliefgeo.reading import Checkpoint, Rows
 from beliefgeo.runs import resumable
@@ -128,11 +128,11 @@ def learn(run: runs.Run, task: Task, config: "Config", steps: int) -> Networks:
     """Networks of every kind and seed in one program; each draws the words that it is shown by their probabilities."""
     kinds: tuple[Left, ...] = get_args(Left)
     keys = jax.random.split(run.key("words left out"), config.seeds)
-    shown = {left: np.stack([shown_words(key, task, left) for key in keys]) for left in kinds}
+    shown: dict[Left, np.ndarray] = {left: np.stack([shown_words(key, task, left) for key in keys]) for left in kinds}
     sources = jnp.asarray(np.where(np.concatenate([*shown.values()]), np.log(task.chances), -np.inf), jnp.float32)
     budget = learning.Budget(steps, config.batch, config.rate, "muon", weight_decay=config.weight_decay)
     sizes = TransformerConfig(BOS + 1, task.rows.tokens.shape[1], config.layers, config.width, 2, 8, 4 * config.width)
-    network = Transformer(sizes)
+    network: Network = Transformer(sizes)  # pyright: ignore[reportAssignmentType]
     training = learning.training(network, optimizer_of(budget), _drawn(task, config.batch), steps=CHUNK)
     key = jax.random.key(run.seed)
     code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
@@ -143,7 +143,7 @@ def learn(run: runs.Run, task: Task, config: "Config", steps: int) -> Networks:
     with run.stage("train"):
         resumable.train(folder, training, key, plan, sources)
         shots = [*resumable.snapshots(folder, training, key, plan, sources)]
-    found = {}
+    found: dict[Left, list[Checkpoint]] = {}
     for index, left in enumerate(kinds):
         part = slice(index * config.seeds, (index + 1) * config.seeds)
         own = lambda params, part=part: jax.tree.map(lambda leaf: leaf[part], params)
@@ -151,12 +151,13 @@ def learn(run: runs.Run, task: Task, config: "Config", steps: int) -> Networks:
     return Networks(found, shown)
 
 
-def _drawn(task: Task, batch: int):  # noqa: ANN202
+def _drawn(task: Task, batch: int) -> Callable[[PRNGKeyArray, Array], learning.Batch]:
+    """Words by their probabilities, the exact laws after each prefix as targets."""
     laws = np.pad(task.rows.laws[task.places], ((0, 0), (0, 0), (0, 1)))
     laws, tokens = jnp.asarray(laws, jnp.float32), jnp.asarray(np.pad(task.rows.tokens, ((0, 0), (0, 1))))
     floor = jax.scipy.special.entr(laws).sum(-1).mean(1)
 
-    def draw(key: PRNGKeyArray, log_chances: jax.Array) -> learning.Batch:
+    def draw(key: PRNGKeyArray, log_chances: Array) -> learning.Batch:
         at = jax.random.categorical(key, log_chances, shape=(batch,))
         return learning.Batch(tokens[at], floor[at].mean(), laws=laws[at])
 

@@ -28,8 +28,8 @@ def parts():
         sys.path.remove(str(EXPERIMENTS / "extrapolation"))
         for name in MODULES:
             sys.modules.pop(name, None)
-            if held[name] is not None:
-                sys.modules[name] = held[name]
+            if (before := held[name]) is not None:
+                sys.modules[name] = before
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,8 @@ def test_lessons(parts, task):
     # Features that are the belief's label learn the law; constant ones learn its mean.
     features = jnp.stack([jax.nn.one_hot(task.classes, 36) * 6, jnp.ones((len(task.classes), 36))])
     twice = lambda values: jnp.asarray(np.stack([values] * 2), jnp.float32)
-    laws = np.exp(bias.learn_unembedding(features, twice(one.seen / one.seen.sum()), twice(one.laws)))
+    places = np.stack([task.places[one.shown].ravel()] * 2)
+    laws = np.exp(bias.learn_unembedding(features, places, twice(one.laws)))
     label, constant = (parts.tables.explained(one.laws, np.asarray(said), one.scored) for said in laws)
     assert label > 0.99 and constant < 0.1
 
