@@ -48,7 +48,7 @@ class Config:
     """The peak learning rate."""
     weight_decay: float = 1.0
     """The decoupled weight decay."""
-    snapshots: int = 6
+    snapshots: int = 4
     """The number of moments of the training that are read, besides the untrained networks."""
     draws: int = 3
     """The number of draws of each new law."""
@@ -68,7 +68,9 @@ def main(run: runs.Run, config: Config) -> dict:
     """Words and networks of all processes; then the three questions of each."""
     check(config)
     words: dict[tasks.Name, tasks.Task] = {name: tasks.task_of(name, config.context) for name in config.processes}
-    networks = {name: tasks.learn(run, task, config, config.steps * tasks.LONGER[name]) for name, task in words.items()}
+    networks: dict[tasks.Name, tasks.Networks] = {
+        name: tasks.learn(run, task, config, config.steps * tasks.LONGER[name]) for name, task in words.items()
+    }
     return {name: answer(run, config, name, words, networks) for name in words}
 
 
