@@ -9,6 +9,7 @@ import tasks
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 from tables import by_suffixes, explained, least_kl, mean_kl, of_weight
 from tasks import Left, Networks, Task
+from threadpoolctl import threadpool_limits
 
 import beliefgeo as bg
 from beliefgeo import probes, reading
@@ -46,9 +47,10 @@ def probed(
             guess[folds == fold] = np.asarray(probe(features))[folds == fold]
         return explained(beliefs, guess, held)
 
-    scores = {rcond: inside(rcond) for rcond in RCONDS}
-    best = max(scores, key=lambda rcond: scores[rcond])
-    probe = bg.fit_probe(features, beliefs, of_weight(weights, shown), rcond=best)
+    with threadpool_limits(1, user_api="blas"):  # on small matrices threads wait for one another
+        scores = {rcond: inside(rcond) for rcond in RCONDS}
+        best = max(scores, key=lambda rcond: scores[rcond])
+        probe = bg.fit_probe(features, beliefs, of_weight(weights, shown), rcond=best)
     return {"shown": scores[best], "never": explained(beliefs, np.asarray(probe(features)), of_weight(weights, ~shown))}
 
 
