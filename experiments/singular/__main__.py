@@ -41,7 +41,7 @@ class Config:
     """The number of training steps, each on all words."""
     seeds: int = 5
     """The number of networks."""
-    snapshots: int = 16
+    snapshots: int = 20
     """The approximate number of log-spaced moments, the first steps one by one."""
     nbetas: tuple[float, ...] = measures.NBETAS
     """Inverse temperatures n beta, n in tokens."""

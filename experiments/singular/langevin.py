@@ -56,8 +56,9 @@ def sample(
     draws: int,
     corrected: Bool[Array, ""] | bool = True,
 ) -> Chain:
-    """A chain from w*: w = w* + C z, z' = z - step/2 grad U(z) + sqrt(step) noise, U = n beta (L - L*) + gamma |C z|^2/2.
+    """A chain from w*, by z' = z - step/2 grad U(z) + sqrt(step) noise, where w = w* + C z.
 
+    U = n beta (L(w) - L(w*)) + gamma |w - w*|^2 / 2.
     C = (n beta F + gamma)^(-1/2) for the given curvatures F: where the loss is quadratic and F its curvature, all
     directions mix within some 1 / step steps. Without curvatures this is plain SGLD, of step size step / gamma.
     A chain that meets losses which are far from quadratic may diverge: it is NaN.
