@@ -30,6 +30,7 @@ CLAIMS = [
             ("held-out R2 of shuffled beliefs", "shuffled", ".3f"),
             *((f"coefficient at n beta {nbeta:g}", f"n beta/{nbeta:g}/coefficient", ".2f") for nbeta in NBETAS),
             *((f"spread at n beta {nbeta:g}, quadratic", f"n beta/{nbeta:g}/spread", ".2f") for nbeta in NBETAS),
+            *((f"acceptance at n beta {nbeta:g}", f"n beta/{nbeta:g}/acceptance", ".2f") for nbeta in NBETAS),
         )
     ),
     *(
@@ -37,7 +38,6 @@ CLAIMS = [
         for nbeta in NBETAS
         for label, path, form in (
             ("coefficient, times that of a quadratic loss", "ratio", ".3f"),
-            ("acceptance", "acceptance", ".2f"),
             ("second half less first half of the draws", "second half", ".2f"),
         )
     ),
