@@ -50,13 +50,13 @@ def quadratic() -> Known:
 
 def fourth_power() -> Known:
     """w^4: 1/4."""
-    grid, nbeta = np.linspace(-3, 3, 60_001), 1e4
+    grid, nbeta = np.linspace(-3, 3, 20_001), 1e4
     return Known(lambda w: w[0] ** 4, flat(1), nbeta, 0.0003, 0.25, at_temperature(grid**4, grid**2, nbeta))
 
 
 def product() -> Known:
     """u^2 v^2: 1/2 with multiplicity 2, which is reached as slowly as 1 / log(n beta)."""
-    line, nbeta = np.linspace(-6, 6, 4001), 100.0
+    line, nbeta = np.linspace(-6, 6, 2401), 100.0
     u, v = line[:, None], line[None]
     exact = at_temperature((u * v) ** 2, u**2 + v**2, nbeta)
     return Known(lambda w: (w[0] * w[1]) ** 2, flat(2), nbeta, 0.003, 0.5, exact)

@@ -120,7 +120,7 @@ def around(network: Network, params: Any, every: Prefixes) -> tuple[langevin.Aro
     laws = jax.nn.softmax(jax.vmap(logits, (None, 0))(flat, every.tokens))[every.word, every.position]
     # diag(q) - q q' = root root', root = diag(sqrt q) (1 - sqrt q sqrt q').
     half = jnp.sqrt(laws)
-    root = half[:, :, None] * (jnp.eye(laws.shape[1]) - half[:, :, None] * half[:, None])
+    root = half[:, :, None] * (jnp.eye(laws.shape[1])[None] - half[:, :, None] * half[:, None])
     factor = jnp.sqrt(every.weights)[:, None, None] * jnp.einsum("nij,nid->njd", root, slopes)
     factor = factor.reshape(-1, len(flat))
     curvatures, turns = jnp.linalg.eigh(factor @ factor.T)

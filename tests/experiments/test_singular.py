@@ -43,6 +43,7 @@ def test_exact_values_tend_to_the_learning_coefficients(parts):
     assert known.fourth_power().exact < 0.25 and 0.3 < known.product().exact < 0.5
 
 
+@pytest.mark.slow
 def test_without_correction_the_spread_of_a_quadratic_loss_is_too_large_by_the_step(parts):
     langevin, _, _ = parts
     around = langevin.Around(jnp.zeros(4), jnp.eye(4), jnp.full(4, 2.0))
@@ -58,20 +59,27 @@ def test_without_correction_the_spread_of_a_quadratic_loss_is_too_large_by_the_s
     assert 0 < float(right.acceptance.mean()) < 1
 
 
-def test_a_slope_lowers_the_coefficient_as_the_quadratic_loss_says(parts):
+def test_the_quadratic_loss_by_hand(parts):
+    _, _, measures = parts
+    spread, drift = measures.quadratic(jnp.array([4.0, 1.0, 0.0]), jnp.array([0.5, 0.0, 0.0]), 100.0, 10.0)
+    assert float(spread) == pytest.approx((400 / 410 + 100 / 110) / 2, rel=1e-5)
+    # The mean is at x = -50/410: 100 (x/2 + 2 x^2).
+    assert float(drift) == pytest.approx(100 * (-25 / 410 + 2 * (50 / 410) ** 2), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_chains_on_a_slope_find_what_the_quadratic_loss_says(parts):
     langevin, _, measures = parts
     curvatures, slopes = jnp.array([4.0, 1.0, 0.0]), jnp.array([0.5, 0.0, 0.0])
     loss = lambda w: slopes @ w + curvatures @ w**2 / 2
     around = langevin.Around(jnp.zeros(3), jnp.eye(3), curvatures)
     spread, drift = measures.quadratic(curvatures, slopes, 100.0, 10.0)
-    assert float(spread) == pytest.approx((400 / 410 + 100 / 110) / 2, rel=1e-5)
-    # The mean is at x = -50/410: 100 (x/2 + 2 x^2).
-    assert float(drift) == pytest.approx(100 * (-25 / 410 + 2 * (50 / 410) ** 2), rel=1e-5)
     chain = lambda key: langevin.sample(key, loss, around, 100.0, 10.0, step=0.5, burn=100, draws=1000)
     found = jax.vmap(chain)(jax.random.split(jax.random.key(0), 64)).coefficient
     assert float(found.mean()) == pytest.approx(float(spread + drift), abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_exact_loss_and_its_curvature(parts):
     _, _, measures = parts
     process = bg.mess3(0.15, 0.6)
