@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from beliefgeo.networks import Transformer, TransformerConfig
 from beliefgeo.reading import Seeds
 from tests.experiments.command import module, refusal, start
 
-NETWORK = Transformer(TransformerConfig(context=2, layers=1, width=4, head_width=2, mlp_width=4, layer_norm=False))
+NETWORK: Any = Transformer(TransformerConfig(context=2, layers=1, width=4, head_width=2, mlp_width=4, layer_norm=False))
 
 
 @pytest.fixture
@@ -91,14 +92,15 @@ def test_the_exact_loss_and_its_curvature(parts):
     logits, _ = jax.vmap(NETWORK.apply, (None, 0))(params, every.tokens)
     met = every._replace(laws=jax.nn.softmax(logits)[every.word, every.position])
     flat, unravel = ravel_pytree(params)
-    hessian = jax.hessian(lambda flat: measures.excess(NETWORK, unravel(flat), met))(flat)
-    here, slopes = measures.around(NETWORK, params, met)
+    hessian = jax.jit(jax.hessian(lambda flat, every: measures.excess(NETWORK, unravel(flat), every)))(flat, met)
+    around = jax.jit(measures.around, static_argnums=0)
+    here, slopes = around(NETWORK, params, met)
     rebuilt = jnp.einsum("kd,k,ke->de", here.directions, here.curvatures, here.directions)
     np.testing.assert_allclose(rebuilt, hessian, atol=2e-5 * float(abs(hessian).max()))
     np.testing.assert_allclose(slopes, 0, atol=1e-6)
     assert int((here.curvatures > 0).sum()) <= 2 * len(rows.word)
-    slope = jax.grad(lambda flat: measures.excess(NETWORK, unravel(flat), every))(flat)
-    here, slopes = measures.around(NETWORK, params, every)
+    slope = jax.jit(jax.grad(lambda flat, every: measures.excess(NETWORK, unravel(flat), every)))(flat, every)
+    here, slopes = around(NETWORK, params, every)
     np.testing.assert_allclose(slopes @ here.directions, slope, atol=1e-4 * float(abs(slope).max()))
 
 
