@@ -63,11 +63,9 @@ def temperature(results: dict[str, Any]) -> Figure:
     for color, (name, found) in zip(_COLORS, results["moments"].items(), strict=False):
         chains = found["n beta"].values()
         values = np.stack([one["coefficient"].values for one in chains], 1)
-        if np.isfinite(values).any():
-            label = name.replace("R2 0.", "R2 reaches .")
-            _band(moments, nbetas, values, color, label, marker="o")
-            theory = np.stack([one["quadratic"].values for one in chains], 1)
-            moments.plot(nbetas, np.nanmean(theory, 0), "--", color=color, linewidth=0.8)
+        _band(moments, nbetas, values, color, name.replace("R2 0.", "R2 reaches ."), marker="o")
+        theory = np.stack([one["quadratic"].mean for one in chains])
+        moments.plot(nbetas, theory, "--", color=color, linewidth=0.8)
     moments.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     moments.set(xscale="log", yscale="symlog", title="along training", xlabel="n beta")
     for panel in (trained, moments):

@@ -239,7 +239,7 @@ def growth(coefficients: np.ndarray, nbetas: tuple[float, ...]) -> dict[str, See
 def moments(
     steps: list[int], geometry: dict[str, Seeds], path: dict[str, np.ndarray], nbetas: tuple[float, ...]
 ) -> dict[str, dict]:
-    """Untrained, when R2 reaches each level, and trained: step, geometry and coefficients, NaN where it never does.
+    """Untrained, when R2 reaches each level if it does in every network, and trained: geometry and coefficients.
 
     Args:
         steps: the step of each snapshot.
@@ -248,15 +248,13 @@ def moments(
         nbetas: the temperatures.
     """
     r2 = geometry["r2"].values
-    firsts = {f"R2 {level}": np.where((r2 >= level).any(1), (r2 >= level).argmax(1), -1) for level in LEVELS}
     last = np.full(len(r2), r2.shape[1] - 1)
-    every = {"untrained": 0 * last, **firsts, "trained": last}
-    values = {name: one.values for name, one in geometry.items()} | {"step": np.tile(steps, (len(r2), 1)).astype(float)}
+    reached = {f"R2 {level}": r2 >= level for level in LEVELS}
+    firsts = {name: above.argmax(1) for name, above in reached.items() if above.any(1).all()}
+    values = {name: one.values for name, one in geometry.items()} | {"step": np.tile(np.float64(steps), (len(r2), 1))}
     found = {}
-    for moment, index in every.items():
-        at = lambda array, index=index: np.where(
-            (index >= 0).reshape(-1, *[1] * (array.ndim - 2)), array[np.arange(len(array)), index], np.nan
-        )
+    for moment, index in {"untrained": 0 * last, **firsts, "trained": last}.items():
+        at = lambda array, index=index: array[np.arange(len(array)), index]
         chains = by_temperature({name: at(array) for name, array in path.items()}, nbetas)
         found[moment] = {name: Seeds(at(array)) for name, array in values.items()} | {"n beta": chains}
     return found
