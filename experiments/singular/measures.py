@@ -251,7 +251,9 @@ def moments(
     last = np.full(len(r2), r2.shape[1] - 1)
     reached = {f"R2 {level}": r2 >= level for level in LEVELS}
     firsts = {name: above.argmax(1) for name, above in reached.items() if above.any(1).all()}
-    values = {name: one.values for name, one in geometry.items()} | {"step": np.tile(np.float64(steps), (len(r2), 1))}
+    values = {name: one.values for name, one in geometry.items()} | {
+        "step": np.tile(np.array(steps, float), (len(r2), 1))
+    }
     found = {}
     for moment, index in {"untrained": 0 * last, **firsts, "trained": last}.items():
         at = lambda array, index=index: array[np.arange(len(array)), index]
