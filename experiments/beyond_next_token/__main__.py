@@ -25,7 +25,7 @@ import measures
 
 import beliefgeo as bg
 from beliefgeo import probes, reading, runs
-from beliefgeo.runs.recipes import Kind, Name
+from beliefgeo.runs.recipes import Kind
 
 SCORES = [
     ("loss above the optimum (nats)", "gap", ".2e"),
@@ -41,7 +41,7 @@ SCORES = [
 ]
 CLAIMS = [
     claim
-    for name in get_args(Name)
+    for name in measures.READ
     for claim in (
         runs.Claim(f"{name}: rank of the map from belief to law", f"{name}/alone/rank"),
         runs.Claim(f"{name}: the law alone, held-out R2", f"{name}/alone/law", form=".3f"),
@@ -61,7 +61,7 @@ CLAIMS = [
 class Config:
     """The networks of the recipes, and how to probe them."""
 
-    processes: tuple[Name, ...] = get_args(Name)
+    processes: tuple[measures.Name, ...] = tuple(measures.READ)
     """What networks learn."""
     kinds: tuple[Kind, ...] = get_args(Kind)
     """Which networks."""

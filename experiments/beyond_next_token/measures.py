@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -16,8 +16,9 @@ from beliefgeo.probes.held_out import held_out_folds
 from beliefgeo.probes.nested import cross_validated_r2
 from beliefgeo.reading import Reading, Rows
 
+Name = Literal["mess3", "rrxor", "strata", "wing", "arch"]
 # Words of these lengths are read, fewer tokens than the networks' context where there are three tokens.
-READ = {"mess3": 7, "rrxor": 12, "strata": 12, "wing": 12, "arch": 8}
+READ: dict[Name, int] = {"mess3": 7, "rrxor": 12, "strata": 12, "wing": 12, "arch": 8}
 SUFFIXES = range(1, 11)
 # Beliefs and laws nearer than this are equal.
 EQUAL = 1e-6

@@ -93,6 +93,7 @@ def test_beyond_next_token(tmp_path):
             "error: a box dimension needs words of 8 tokens or more",
         ),
         ("subspaces", ["quick", "--processes", "wing"], "mess3"),
+        ("beyond_next_token", ["quick", "--processes", "golden_mean"], "strata"),
         ("dynamics", ["fast"], "error: no preset 'fast'; choose one of quick, default"),
     ],
 )
