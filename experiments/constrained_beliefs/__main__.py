@@ -109,6 +109,7 @@ def study(
         "untrained": read(learned.untrained, measure),
         "attention by lag": measures.asked_lags(trained["heads"], zeta, 4 if name == "one head" and zeta > 0 else 6),
         "weight of evidence": reading.Seeds(trained["heads"].weight_by_lag.values[:, :5]),
+        "compared variance": ours,
         "distances": measures.distances(ours, published.get(label(name, setting), {})),
         "evidence": np.asarray(evidence(process)),
         "clouds": drawn and exact | {which: np.asarray(one.seen) for which, one in seen(drawn).items()},

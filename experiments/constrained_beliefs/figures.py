@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from measures import OF_THE_PAPER
 
 from beliefgeo.mechanisms.attention import ideal_heads
 from beliefgeo.plots.simplex import belief_colors, simplex_panels
@@ -46,8 +45,7 @@ def draw(results: Mapping[str, Any]) -> dict[str, Figure]:
         weights[title] = found.weight_by_lag.values, zeta
         arrows[title] = simplex_coordinates(found.values.values[0]), simplex_coordinates(one["evidence"])
         if name in published["explained variance"]:
-            ours = one["trained"]["explained variance"][OF_THE_PAPER]
-            explained[parameters] = ours, published["explained variance"][name]
+            explained[parameters] = one["compared variance"], published["explained variance"][name]
         if one["clouds"]:
             points = {which: simplex_coordinates(beliefs) for which, beliefs in one["clouds"].items()}
             r2 = {which: score.r2.values[0] for which, score in one["trained"]["probes"].items()}
