@@ -77,7 +77,9 @@ def of_process(run: runs.Run, name: tasks.Name, config: Config) -> dict:
     network = replace(config.network, vocab_size=task.process.vocab_size, context=task.context)
     steps = 50 * round(config.duration * task.steps / 50)
     paths, shuffled, tokens = {}, {}, []
-    for optimizer, targets, decay in product(config.optimizers, config.targets, config.decays):
+    settings = [*product(config.optimizers, config.targets, config.decays)]
+    settings += [(descent.FAST, config.targets[0], config.decays[0])] if "nadam" in config.optimizers else []
+    for optimizer, targets, decay in settings:
         budget = Budget(steps, config.batch, data=targets, chunk=50, snapshots=config.snapshots, seeds=config.seeds)
         shrink = descent.SHRINK if decay == "decay" else 0
         made = descent.optimizer(optimizer, steps, shrink)
@@ -93,7 +95,7 @@ def of_process(run: runs.Run, name: tasks.Name, config: Config) -> dict:
     return {
         "nothing": nothing,
         "tokens": tokens,
-        "trainings": {" ".join(setting): measures.summary(path) for setting, path in paths.items()},
+        "trainings": {", ".join(setting): measures.summary(path) for setting, path in paths.items()},
         "shuffled": shuffled,
         **measures.comparisons(paths),
         "correlations": measures.correlations(list(paths.values()), nothing),

@@ -1,6 +1,6 @@
 """The lines of the table."""
 
-from descent import NAMES
+from descent import FAST, NAMES
 from measures import LEVELS
 from properties import PREDICTORS
 
@@ -18,11 +18,15 @@ def _compared(label: str, path: str) -> list[Claim]:
 def _of_process(name: str) -> list[Claim]:
     path = f"processes/{name}"
     trainings = [
-        (f"{name}, {optimizer}, {_WORDS[targets]}, {_WORDS[decay]}", f"{path}/trainings/{optimizer} {targets} {decay}")
+        (
+            f"{name}, {optimizer}, {_WORDS[targets]}, {_WORDS[decay]}",
+            f"{path}/trainings/{optimizer}, {targets}, {decay}",
+        )
         for optimizer in NAMES
         for targets in ("laws", "samples")
         for decay in ("none", "decay")
     ]
+    trainings.append((f"{name}, {FAST}, exact laws, no decay", f"{where}/{FAST}, laws, none"))
     shown = (
         ("trained: gap (nats)", "trained/gap", ".1e"),
         ("trained: share left unexplained", "trained/unexplained", ".4f"),
@@ -32,25 +36,26 @@ def _of_process(name: str) -> list[Claim]:
     return [
         Claim(f"{name}: loss of knowing nothing above the optimum (nats)", f"{path}/nothing", form=".3f"),
         *(
-            Claim(f"{label}, {what}", f"{where}/{part}", form=form)
-            for label, where in trainings
+            Claim(f"{label}, {what}", f"{training}/{part}", form=form)
+            for label, training in trainings
             for what, part, form in shown
         ),
         Claim(
             f"{name}, adam, untrained: share left unexplained",
-            f"{path}/trainings/adam laws none/untrained/unexplained",
+            f"{where}/adam, laws, none/untrained/unexplained",
             form=".3f",
         ),
         *(Claim(f"{name}, {one}: R2 of shuffled beliefs", f"{path}/shuffled/{one}", form=".3f") for one in NAMES),
         *(
             claim
             for kind in ("laws", "samples")
-            for one in NAMES
+            for one in (*NAMES, FAST)
             if one != "adam"
             for claim in _compared(
                 f"{name}, {one} beside adam at equal gap, {_WORDS[kind]}", f"{path}/beside Adam/{kind}/{one}"
             )
         ),
+        *_compared(f"{name}, {FAST} beside nadam at equal gap, exact laws", f"{path}/rate"),
         *(
             claim
             for change, words in (("decay", "decay beside none"), ("laws", "exact laws beside drawn tokens"))

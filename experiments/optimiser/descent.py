@@ -13,26 +13,27 @@ from beliefgeo.runs.learn import NamedOptimizer
 
 Name = Literal["sgd", "adam", "nadam", "soap", "muon"]
 NAMES: tuple[Name, ...] = ("sgd", "adam", "nadam", "soap", "muon")
+FAST = "fast nadam"
+"""Nadam at Adam's rate, to tell the optimiser from its rate."""
 
 # The peak rates: of three each (.03, .1, .3 for SGD; .001, .003, .01 for Adam, Nadam and SOAP; .003, .01, .03 for Muon)
 # the rate of the lowest mean logarithm of the loss above the optimum on Mess3 and RRXOR, of two networks of another
 # seed, 1,000 steps, exact laws. The geometry was not looked at.
-RATES: dict[Name, float] = {"sgd": 0.1, "adam": 1e-2, "nadam": 3e-3, "soap": 3e-3, "muon": 3e-3}
+RATES = {"sgd": 0.1, "adam": 1e-2, "nadam": 3e-3, "soap": 3e-3, "muon": 3e-3, FAST: 1e-2}
 
 # With weight decay, a step at the peak of the schedule shrinks every matrix by this share, whatever the optimiser.
 SHRINK = 3e-3
 
 
-def optimizer(name: Name, steps: int, shrink: float, factor: float = 1) -> NamedOptimizer:
-    """The optimiser at `factor` times its rate: up over a twentieth of the steps, down to zero along a cosine.
+def optimizer(name: str, steps: int, shrink: float) -> NamedOptimizer:
+    """The optimiser of this name: its rate goes up over a twentieth of the steps, and down to zero along a cosine.
 
     Args:
         name: its direction. Muon and SOAP turn matrices between layers; other parameters follow Nadam, Adam.
         steps: the number of steps.
         shrink: the share by which a step at the peak shrinks matrices: decoupled weight decay.
-        factor: the rate, in units of `RATES`.
     """
-    rate = RATES[name] * factor
+    rate = RATES[name]
     part = optax.warmup_cosine_decay_schedule(0, 1, steps // 20, steps)
     schedule = lambda count: rate * part(count)
     alone = {
@@ -44,7 +45,7 @@ def optimizer(name: Name, steps: int, shrink: float, factor: float = 1) -> Named
             optax.scale_by_learning_rate(schedule),
         ),
         "muon": lambda: optimizer_of(runs.Budget(steps, learning_rate=rate, optimizer="muon")),
-    }[name]()
+    }[name.removeprefix("fast ")]()
     told = f"{name}, rate {rate:g}, {steps} steps, shrink {shrink:g}"
     return told, optax.chain(alone, shrinking(shrink, part)) if shrink else alone
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from beliefgeo.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, panels, styled
 
-_COLORS = {"sgd": GREY, "adam": ORANGE, "nadam": AMBER, "soap": GREEN, "muon": BLUE}
+_COLORS = {"sgd": GREY, "adam": ORANGE, "nadam": AMBER, "soap": GREEN, "muon": BLUE, "fast nadam": PURPLE}
 _WORDS = {"laws": "exact laws", "samples": "drawn tokens"}
 _PREDICTORS = {
     "features": ("rank of\nactivations", BLUE),
@@ -26,19 +26,21 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
 @styled
 def curves(found: dict[str, Any]) -> Figure:
     """A row a process, a column for exact laws and for drawn tokens: what a probe leaves against the loss."""
-    kinds = list(dict.fromkeys(label.split()[1] for one in found.values() for label in one["trainings"]))
+    kinds = list(dict.fromkeys(label.split(", ")[1] for one in found.values() for label in one["trainings"]))
     figure, axes = panels(len(found), len(kinds), PAGE, 2.1 * len(found) + 0.5)
     for row, (name, one) in enumerate(found.items()):
         for column, kind in enumerate(kinds):
             panel = axes[row * len(kinds) + column]
             for label, training in one["trainings"].items():
-                optimizer, targets, decay = label.split()
+                optimizer, targets, decay = label.split(", ")
                 if targets == kind:
                     path = training["path"]
                     gap, left = (np.exp(np.log(part.values).mean(0)) for part in (path.gap, path.unexplained))
                     style = "--" if decay == "decay" else "-"
                     panel.plot(gap, left, style, color=_COLORS[optimizer], marker="o", markersize=2, linewidth=1)
             panel.set(xscale="log", yscale="log", title=f"{name}, {_WORDS[kind]}")
+            for way in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+                way(_sparse)
             panel.invert_xaxis()
             if row == len(found) - 1:
                 panel.set_xlabel("loss above the optimum (nats a token)")
@@ -50,6 +52,11 @@ def curves(found: dict[str, Any]) -> Figure:
     ]
     figure.legend(handles=shown, loc="outside lower center", ncols=len(shown))
     return figure
+
+
+def _sparse(value: float, _: int) -> str:
+    """Ticks of a logarithmic axis: 1, 2 and 5 times powers of ten alone."""
+    return f"{value:g}" if f"{value:e}"[0] in "125" else ""
 
 
 def _same_limits(axes: list[Any]) -> None:
@@ -69,7 +76,9 @@ def ratios(found: dict[str, Any]) -> Figure:
             (f"{optimizer}, {_WORDS[kind]}", compared)
             for kind, every in one["beside Adam"].items()
             for optimizer, compared in every.items()
+            if compared is not None
         ]
+        lines += [("nadam: three times the rate", one["rate"])] if one["rate"] else []
         lines += [("decay", one["decay"]["all"]), ("exact laws", one["laws"]["all"])]
         for place, (_, compared) in enumerate(lines):
             if compared is not None:
@@ -84,8 +93,8 @@ def ratios(found: dict[str, Any]) -> Figure:
         panel.set(xscale="log", title=name, xlabel="ratio of what is left, at equal loss")
         first = panel is axes[0]
         panel.set_yticks(-np.arange(len(lines)), [label for label, _ in lines] if first else [])
-        panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        panel.xaxis.set_minor_formatter(lambda value, _: "")
+        for way in (panel.xaxis.set_major_formatter, panel.xaxis.set_minor_formatter):
+            way(_sparse)
     return figure
 
 

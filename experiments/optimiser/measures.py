@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import numpy as np
+from descent import FAST
 from properties import PREDICTORS, Properties
 from scipy.stats import rankdata
 
@@ -14,16 +15,18 @@ Paths = dict[tuple[str, str, str], Properties]
 """(optimiser, targets, decay) -> properties, `[seed, moment]`."""
 
 # The judge, fixed before the run that it judges.
-# The losses above the optimum (nats a token) at which trainings are compared. A comparison needs all seeds there.
-LEVELS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5)
-# At equal loss one training has more geometry than another if the interval of the mean of the logarithm of the ratio of
-# what their probes leave, seed by seed, has not 0 in it, and the ratio is at least this.
+# Two trainings are compared, seed by seed, at the lowest loss that both reach. One has more geometry than the other if
+# the interval of the mean of the logarithm of the ratio of what their probes leave has not 0 in it, and the ratio is at
+# least this, or at most its inverse.
 RATIO = 1.25
 # A property predicts the geometry beyond the loss if its partial rank correlation with what is left unexplained has
 # the same sign in all processes, at least this size in each, and intervals without 0.
 STRONG = 0.5
 # Networks count as having learnt if their loss above the optimum is at most this share of knowing nothing.
 LEARNT = 0.1
+
+# Losses above the optimum (nats a token) at which curves are told.
+LEVELS = (1e-2, 1e-3, 1e-4)
 
 
 def check(config: Any) -> None:
@@ -51,26 +54,26 @@ def summary(path: Properties) -> dict[str, Any]:
 
 def comparisons(paths: Paths) -> dict[str, Any]:
     """What is left at equal loss: each optimiser beside Adam, decay beside none, exact laws beside drawn tokens."""
-    reached = {setting: [at_level(path, level) for level in LEVELS] for setting, path in paths.items()}
 
     def compared(change: Any) -> dict[str, Any] | None:
         """All trainings that differ from another in one part: `change` names the other, or None."""
-        pairs = [(one, other) for one in reached if (other := change(*one)) in reached]
-        one, other = ([level for pair in pairs for level in reached[pair[side]]] for side in (0, 1))
-        return compare(one, other)
+        pairs = [(one, other) for one in paths if (other := change(*one)) in paths]
+        return compare([(paths[one], paths[other]) for one, other in pairs]) if pairs else None
 
     beside = lambda name, kind: compared(
         lambda optimizer, targets, decay: ("adam", targets, decay) if (optimizer, targets) == (name, kind) else None
     )
-    names, kinds = ({setting[part] for setting in paths} for part in (0, 1))
-    optimizers = {kind: {name: beside(name, kind) for name in sorted(names - {"adam"})} for kind in sorted(kinds)}
+    names, kinds = (sorted({setting[part] for setting in paths}) for part in (0, 1))
     without = lambda optimizer, targets, decay: (optimizer, targets, "none") if decay == "decay" else None
     drawn = lambda optimizer, targets, decay: (optimizer, "samples", decay) if targets == "laws" else None
+    slower = lambda optimizer, targets, decay: ("nadam", targets, decay) if optimizer == FAST else None
     of_one = lambda change, name: lambda *setting: change(*setting) if setting[0] == name else None
+    each = lambda change: {"all": compared(change)} | {name: compared(of_one(change, name)) for name in names}
     return {
-        "beside Adam": optimizers,
-        "decay": {"all": compared(without)} | {name: compared(of_one(without, name)) for name in sorted(names)},
-        "laws": {"all": compared(drawn)} | {name: compared(of_one(drawn, name)) for name in sorted(names)},
+        "beside Adam": {kind: {name: beside(name, kind) for name in names if name != "adam"} for kind in kinds},
+        "rate": compared(slower),
+        "decay": each(without),
+        "laws": each(drawn),
     }
 
 
@@ -79,13 +82,16 @@ def at_level(path: Properties, level: float) -> Seeds | None:
 
     Between two moments it is a straight line in the logarithm of the loss.
     """
-    gaps, left = np.log(np.maximum(path.gap.values, 1e-9)), np.log(path.unexplained.values)
-    found = [_crossing(*pair, np.log(level)) for pair in zip(gaps, left, strict=True)]
+    found = [_crossing(*curve, np.log(level)) for curve in zip(*_logarithms(path), strict=True)]
     return None if None in found else Seeds(np.array(found))
 
 
+def _logarithms(path: Properties) -> tuple[np.ndarray, np.ndarray]:
+    return np.log(path.gap.values), np.log(path.unexplained.values)
+
+
 def _crossing(gaps: np.ndarray, left: np.ndarray, level: float) -> float | None:
-    below = np.flatnonzero(gaps <= level)
+    below = np.flatnonzero(gaps <= level + 1e-9)
     if not len(below):
         return None
     after = below[0]
@@ -95,16 +101,21 @@ def _crossing(gaps: np.ndarray, left: np.ndarray, level: float) -> float | None:
     return float(left[after - 1] + part * (left[after] - left[after - 1]))
 
 
-def compare(one: list[Seeds | None], other: list[Seeds | None]) -> dict[str, Any] | None:
-    """The ratio of what is left, one to other, at equal loss: the geometric mean over the pairs that both reach."""
-    pairs = [(a.values, b.values) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
-    if not pairs:
-        return None
-    logs = Seeds(np.mean([a - b for a, b in pairs], 0))
-    interval = (logs.mean, logs.mean) if logs.interval is None else logs.interval
-    sure = interval[0] > 0 or interval[1] < 0
-    clear = logs.interval is not None and sure and abs(logs.mean) >= np.log(RATIO)
+def compare(pairs: list[tuple[Properties, Properties]]) -> dict[str, Any]:
+    """The ratio of what is left, one to other, at the lowest loss that both reach: the geometric mean over pairs."""
+    logs = Seeds(np.mean([_at_equal_loss(*pair) for pair in pairs], 0))
+    sure = logs.interval is not None and (logs.interval[0] > 0 or logs.interval[1] < 0)
+    clear = sure and abs(logs.mean) >= np.log(RATIO)
     return {"ratio": Seeds(np.exp(logs.values)), "pairs": len(pairs), "differs": "yes" if clear else "no"}
+
+
+def _at_equal_loss(one: Properties, other: Properties) -> np.ndarray:
+    lowest = np.maximum(one.gap.values.min(1), other.gap.values.min(1))
+    a, b = (
+        np.array([_crossing(*curve, level) for *curve, level in zip(*_logarithms(path), np.log(lowest), strict=True)])
+        for path in (one, other)
+    )
+    return a - b
 
 
 def partial_rank(gap: np.ndarray, left: np.ndarray, one: np.ndarray) -> float:

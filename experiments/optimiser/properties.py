@@ -26,7 +26,8 @@ class Properties(NamedTuple):
 
     Attributes:
         gap: The exact loss above the optimum, nats a token.
-        unexplained: The share of the variance of beliefs that a held-out linear probe of all sites leaves.
+        unexplained: The share of the variance of beliefs that a held-out linear probe of all sites leaves, by
+            probability, as the loss counts.
         window: The number of last tokens of which the best function leaves as much.
         features: The participation ratio of the activations: (sum of variances)^2 / sum of squares, a soft rank.
         weights: The mean over matrices between layers of the same ratio of their squared singular values.
@@ -56,7 +57,7 @@ def of_network(network: Network, seen: Reading, rows: Rows, few: Rows) -> Proper
         few: the words on which the curvature is taken.
     """
     features = concatenated(seen.features)
-    held = probes.held_out(features, rows, rows.counts)
+    held = probes.held_out(features, rows, rows.probabilities)
     matrices = [
         np.asarray(as_matrix(param), np.float64)
         for kind, param in zip(jax.tree.leaves(kinds(seen.params)), jax.tree.leaves(seen.params), strict=True)
@@ -66,7 +67,7 @@ def of_network(network: Network, seen: Reading, rows: Rows, few: Rows) -> Proper
         float(reading.loss_gap(rows, seen.log_laws).mean()),
         held.unexplained,
         held.window,
-        participation(_covariance(np.asarray(features, np.float64), rows.counts)),
+        participation(_covariance(np.asarray(features, np.float64), rows.probabilities)),
         np.mean([participation(matrix.T @ matrix) for matrix in matrices]),
         np.sqrt(sum((matrix**2).sum() for matrix in matrices)),
         float(_sharpness(network, seen.params, *_targets(few))),
@@ -87,7 +88,7 @@ def _covariance(features: Float[np.ndarray, "row feature"], weights: Float[np.nd
 def shuffled(key: PRNGKeyArray, seen: Reading, rows: Rows) -> float:
     """The held-out R2 of beliefs after other words of the same length."""
     targets = probes.shuffle_beliefs(key, rows.beliefs, rows.length)
-    return probes.held_out(concatenated(seen.features), rows, rows.counts, targets=targets).r2
+    return probes.held_out(concatenated(seen.features), rows, rows.probabilities, targets=targets).r2
 
 
 def _targets(rows: Rows) -> tuple[Any, ...]:

@@ -128,16 +128,16 @@ def test_at_equal_loss_lines_are_straight_in_logarithms(parts):
     np.testing.assert_allclose(np.exp(at_level(one, 2.0).values), [0.5, 0.5])  # from the beginning
 
 
-def test_a_comparison_is_paired_and_clear(parts):
+def test_a_comparison_is_at_the_lowest_loss_that_both_reach(parts):
     compare = parts["measures"].compare
-    few, many = Seeds(np.log([0.1, 0.2, 0.4])), Seeds(np.log([0.2, 0.4, 0.8]) + [0, 0.01, -0.01])
-    found = compare([few, None, few], [many, few, None])
-    assert found["pairs"] == 1
-    assert found["ratio"].mean == pytest.approx(0.5, abs=0.01)
-    assert found["differs"] == "yes"
-    assert compare([few], [few])["differs"] == "no"
-    assert compare([few], [None]) is None
-    assert compare([Seeds(few.values + 0.1)], [few])["differs"] == "no"  # sure, and too small
+    one = path(parts, [[1, 0.1, 0.01]] * 3, [[0.8, 0.4, 0.1], [0.8, 0.4, 0.2], [0.8, 0.4, 0.3]])
+    other = path(parts, [[1, 0.1], [1, 0.1], [1, 0.01]], [[0.8, 0.2], [0.8, 0.2], [0.8, 0.15]])
+    np.testing.assert_allclose(compare([(one, other)])["ratio"].values, [2, 2, 2])  # .1, .1 and .01 nats
+    assert compare([(one, other)])["differs"] == "yes"
+    assert compare([(one, one)])["differs"] == "no"
+    np.testing.assert_allclose(compare([(one, other), (one, one)])["ratio"].values, np.sqrt([2, 2, 2]))
+    little = one._replace(unexplained=Seeds(1.1 * one.unexplained.values))
+    assert compare([(little, one)])["differs"] == "no"  # sure, and too small
 
 
 def test_partial_rank_finds_what_the_loss_does_not_tell(parts):
