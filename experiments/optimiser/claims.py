@@ -16,11 +16,11 @@ def _compared(label: str, path: str) -> list[Claim]:
 
 
 def _of_process(name: str) -> list[Claim]:
-    path = f"processes/{name}"
+    path, where = f"processes/{name}", f"processes/{name}/trainings"
     trainings = [
         (
             f"{name}, {optimizer}, {_WORDS[targets]}, {_WORDS[decay]}",
-            f"{path}/trainings/{optimizer}, {targets}, {decay}",
+            f"{where}/{optimizer}, {targets}, {decay}",
         )
         for optimizer in NAMES
         for targets in ("laws", "samples")
