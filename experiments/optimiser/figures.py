@@ -39,13 +39,13 @@ def curves(found: dict[str, Any]) -> Figure:
                     style = "--" if decay == "decay" else "-"
                     panel.plot(gap, left, style, color=_COLORS[optimizer], marker="o", markersize=2, linewidth=1)
             panel.set(xscale="log", yscale="log", title=f"{name}, {_WORDS[kind]}")
-            for way in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
-                way(_sparse)
             panel.invert_xaxis()
             if row == len(found) - 1:
                 panel.set_xlabel("loss above the optimum (nats a token)")
         axes[row * len(kinds)].set_ylabel("share of the belief\nleft unexplained")
         _same_limits(axes[row * len(kinds) : (row + 1) * len(kinds)])
+        for panel in axes[row * len(kinds) : (row + 1) * len(kinds)]:
+            _ticks(panel.yaxis)
     shown = [axes[0].plot([], [], color=color, label=name)[0] for name, color in _COLORS.items()]
     shown += [
         axes[0].plot([], [], style, color="k", label=label)[0] for style, label in (("-", "no decay"), ("--", "decay"))
@@ -54,9 +54,14 @@ def curves(found: dict[str, Any]) -> Figure:
     return figure
 
 
-def _sparse(value: float, _: int) -> str:
-    """Ticks of a logarithmic axis: 1, 2 and 5 times powers of ten alone."""
-    return f"{value:g}" if f"{value:e}"[0] in "125" else ""
+def _ticks(axis: Any) -> None:
+    """A logarithmic axis has few ticks: powers of ten over decades, more within them."""
+    low, high = sorted(axis.get_view_interval())
+    steps = (1,) if high > 50 * low else (1, 2, 5) if high > 5 * low else (0.7, 1, 1.4, 2, 2.8, 4, 5)
+    ticks = sorted({step * 10.0**power for power in range(-5, 4) for step in steps})
+    axis.set_ticks([tick for tick in ticks if low <= tick <= high])
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_ticks([], minor=True)
 
 
 def _same_limits(axes: list[Any]) -> None:
@@ -90,11 +95,10 @@ def ratios(found: dict[str, Any]) -> Figure:
                 color = BLUE if compared["differs"] == "yes" else GREY
                 panel.errorbar([middle], [-place], xerr=ends, fmt="o", color=color, markersize=3.5)
         panel.axvline(1, color="0.7", linewidth=0.8, zorder=0)
-        panel.set(xscale="log", title=name, xlabel="ratio of what is left, at equal loss")
+        panel.set(xscale="log", title=name, xlabel="ratio at equal loss")
         first = panel is axes[0]
         panel.set_yticks(-np.arange(len(lines)), [label for label, _ in lines] if first else [])
-        for way in (panel.xaxis.set_major_formatter, panel.xaxis.set_minor_formatter):
-            way(_sparse)
+        _ticks(panel.xaxis)
     return figure
 
 
