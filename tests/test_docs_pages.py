@@ -203,6 +203,13 @@ def test_every_picture_is_on_its_page(folder):
     assert re.search(r"^## ", (folder / "README.md").read_text(), re.M)
 
 
+def test_every_claim_has_a_row_of_its_own():
+    rows = lambda page, row: re.findall(row, (ROOT / page).read_text(), re.M)
+    names = sorted(folder.name for folder in RESULTS)
+    assert sorted(rows("experiments/README.md", r"^\| \[`(\w+)`\]\(")) == names
+    assert sorted(rows("docs/pages/reproducing.md", r"^\| \[.+?\| `python experiments/(\w+)`")) == names
+
+
 def test_every_cited_paper_is_in_the_bibliography():
     sources = [path for folder in ("beliefgeo", "experiments", "docs") for path in (ROOT / folder).rglob("*.py")]
     number = r"(?<![\d.])(?:0[7-9]|1\d|2\d)(?:0[1-9]|1[0-2])\.\d{4,5}(?![\d.])"
