@@ -28,7 +28,7 @@ Axis = Literal[
 ]
 """What is changed, all else being equal."""
 
-Name = Literal["mess3", "rrxor"]
+Name = Literal["mess3", "two clocks"]
 """What is learnt while the network or its training changes."""
 
 X, ALPHA = 0.05, 0.85
@@ -40,6 +40,9 @@ RATE = 0.95
 STAY, SHOWN = 0.85, 0.9
 """The fast clock, a hidden coin: it stays, in the other mode moves, with this probability, and is shown with that."""
 
+RATIO = 4
+"""How many times longer the slow clock remembers where this does not change."""
+
 STATES, TOKENS = 8, 4
 """The size of a random HMM where it does not change."""
 
@@ -50,7 +53,7 @@ ENTRIES = 3.2
 CONTEXT = 10
 """The number of tokens that all networks read."""
 
-WORDS = {2: 10, 3: 8}
+WORDS = {2: 10, 3: 7}
 """How many tokens words have on which networks are judged, by vocabulary, so that all can be listed; default 10."""
 
 
@@ -88,7 +91,7 @@ def settings_of(axis: Axis, config: Any) -> dict[str, list[Setting]]:
 
 
 def _base(name: Name) -> Process:
-    return {"mess3": lambda: bg.mess3(X, ALPHA), "rrxor": bg.rrxor}[name]()
+    return {"mess3": lambda: bg.mess3(X, ALPHA), "two clocks": lambda: two_clocks(RATIO)}[name]()
 
 
 def _of_network(axis: Axis, process: Process, config: Any) -> Iterator[Setting]:
@@ -101,12 +104,12 @@ def _of_network(axis: Axis, process: Process, config: Any) -> Iterator[Setting]:
             yield base._replace(value=steps * budget.batch * CONTEXT, budget=budget)
     elif axis == "width":
         for width in config.widths:
-            yield base._replace(value=width, network=replace(base.network, width=width, mlp_width=4 * width))
+            yield base._replace(value=width, network=replace(base.network, width=width, mlp_width=2 * width))
     elif axis == "depth":
         for layers in config.depths:
             yield base._replace(value=layers, network=replace(base.network, layers=layers))
     else:
-        yield base
+        yield base._replace(budget=replace(config.budget, steps=max(config.lengths)))
 
 
 def _random(axis: Axis, config: Any) -> Iterator[Setting]:
@@ -132,7 +135,7 @@ def _setting(
     value: float, processes: tuple[Process, ...], config: Any, *, clocks: tuple[int, int] | None = None
 ) -> Setting:
     tokens = processes[0].vocab_size
-    # RRXOR and the clocks have two tokens and Mess3 three; the networks of all know three, to be one program.
+    # The clocks have two tokens and Mess3 three; the networks of all know three, to be one program.
     known = tokens if len(processes) > 1 else max(tokens, 3)
     network = replace(config.network, vocab_size=known, context=CONTEXT)
     return Setting(value, processes, network, config.budget, CONTEXT, WORDS.get(tokens, CONTEXT), clocks)

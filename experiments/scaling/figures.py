@@ -38,7 +38,9 @@ def draw(results: dict[str, Any]) -> dict[str, Figure]:
 @styled
 def by_axis(axes: dict[str, Any]) -> Figure:
     """A panel an axis; a line is solid where it is a power law, dotted where it is not."""
-    names, columns = list(axes), min(5, len(axes))
+    # A row for each process of the axes of the network, and one for the axes of the process.
+    names = sorted(axes, key=lambda name: name.partition(", ")[2] or "~")
+    columns = min(5, len(axes))
     rows = -(-len(names) // columns)
     figure, places = panels(rows, columns, PAGE, 1.55 * rows + 0.5)
     for place in places[len(names) :]:
@@ -74,7 +76,7 @@ def ticks(panel: Axes, x: np.ndarray) -> None:
     """The values themselves where they are few and short, else powers of ten."""
     panel.minorticks_off()
     if max(x) < 1000:
-        shown = x if len(x) < 6 else x[::2]
+        shown = x if max(x) >= 3 * min(x) else x[:: len(x) - 1]
         panel.set_xticks(shown, [f"{one:.2g}" for one in shown])
 
 
@@ -92,7 +94,7 @@ def together(axes: dict[str, Any]) -> Figure:
             both = (
                 np.exp(np.log(np.maximum(study.measures[one].values, _LEAST)).mean(0)) for one in (measure, "belief")
             )
-            style = "s--" if process == "rrxor" else "o-"
+            style = "s--" if process == "two clocks" else "o-"
             panel.plot(*both, style, color=colors[kind], markersize=2.5, linewidth=0.8, label=_X[kind])
         panel.set(xscale="log", yscale="log", xlabel=label)
     places[0].set_ylabel("probe error, 1 - R$^2$")

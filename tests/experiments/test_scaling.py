@@ -116,13 +116,13 @@ def test_knowing_nothing_by_hand(parts):
 
 def test_settings_change_one_thing(parts):
     config = SimpleNamespace(
-        processes=("mess3", "rrxor"),
+        processes=("mess3", "two clocks"),
         lengths=(50, 100),
         widths=(4, 8),
         network=TransformerConfig(layers=1, width=16),
         budget=Budget(50, 4, data="laws", chunk=50, seeds=3),
     )
-    tokens = parts.axes.settings_of("drawn tokens", config)["rrxor"]
+    tokens = parts.axes.settings_of("drawn tokens", config)["two clocks"]
     assert [one.value for one in tokens] == [50 * 4 * 10, 100 * 4 * 10] and tokens[0].budget.data == "samples"
     widths = parts.axes.settings_of("width", config)["mess3"]
     assert [(one.network.width, one.network.mlp_width, one.network.layers) for one in widths] == [
