@@ -44,7 +44,7 @@ class Config:
     """Numbers of blocks."""
     states: tuple[int, ...] = (3, 5, 8, 12, 20)
     """Numbers of hidden states of random HMMs."""
-    vocabularies: tuple[int, ...] = (2, 3, 4, 6, 8)
+    vocabularies: tuple[int, ...] = (2, 4, 6, 8)
     """Numbers of tokens of random HMMs."""
     emissions: tuple[float, ...] = (0.98, 0.92, 0.82, 0.7, 0.55)
     """Mess3's emissions where h alone changes, each above 1/3."""
@@ -63,12 +63,10 @@ class Config:
 PRESETS = {
     "default": Config(),
     "quick": Config(
-        ("width", "clocks"),
-        ("mess3",),
-        widths=(4, 16),
+        ("clocks",),
         ratios=(1, 8),
         network=TransformerConfig(layers=1, width=16, mlp_width=32),
-        budget=runs.Budget(100, 16, 3e-3, "muon", data="laws", chunk=50, snapshots=1, seeds=2),
+        budget=runs.Budget(100, 8, 3e-3, "muon", data="laws", chunk=50, snapshots=1, seeds=2),
     ),
 }
 

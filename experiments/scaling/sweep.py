@@ -1,9 +1,11 @@
 """Train the networks of all settings, those of one shape side by side in one program, and measure each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from axes import Setting
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -50,11 +52,16 @@ def train(run: runs.Run, settings: Sequence[Setting]) -> list[list[runs.Learned]
         groups.setdefault(_shape(one), {}).update({_name(process): process for process in one.processes})
     learned = {}
     for (network, budget, context), processes in groups.items():
-        together = stack(list(processes.values()))
-        padded = [jax.tree.map(lambda leaf, index=index: leaf[index], together) for index in range(len(processes))]
-        found = run.learn_several(padded, network, budget, context=context)
+        found = run.learn_several(alike(list(processes.values()), network.vocab_size), network, budget, context=context)
         learned |= {(network, budget, context, name): one for name, one in zip(processes, found, strict=True)}
     return [[learned[*_shape(one), _name(process)] for process in one.processes] for one in settings]
+
+
+def alike(processes: list[Process], tokens: int) -> list[Process]:
+    """The same processes with as many states as the largest, and so many tokens."""
+    missing = lambda one: ((0, tokens - one.vocab_size), (0, 0), (0, 0))
+    together = stack([replace(one, transitions=jnp.pad(one.transitions, missing(one))) for one in processes])
+    return [jax.tree.map(lambda leaf, index=index: leaf[index], together) for index in range(len(processes))]
 
 
 def _shape(one: Setting) -> tuple[Any, ...]:

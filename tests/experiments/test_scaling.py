@@ -108,6 +108,15 @@ def test_filled_folds_score_the_same(parts):
     assert plain["share"] == pytest.approx(plain["gap"] / 2)
 
 
+def test_padding_leaves_the_law_as_it_is(parts):
+    clocks, mess3 = parts.sweep.alike([parts.axes.two_clocks(4), bg.mess3()], 3)
+    assert clocks.transitions.shape == mess3.transitions.shape == (3, 4, 4)
+    (alone,) = parts.sweep.alike([parts.axes.two_clocks(4)], 3)
+    np.testing.assert_array_equal(alone.predict(alone.initial), [0.5, 0.5, 0])
+    law = lambda process: process.predict(bg.update_belief(process, process.initial, 1))
+    np.testing.assert_allclose(law(mess3), law(bg.mess3()), rtol=1e-6)
+
+
 def test_knowing_nothing_by_hand(parts):
     rows = SimpleNamespace(probabilities=np.array([0.5, 0.5]), laws=np.array([[1, 0], [0.5, 0.5]]))
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
@@ -125,7 +134,7 @@ def test_settings_change_one_thing(parts):
     tokens = parts.axes.settings_of("drawn tokens", config)["two clocks"]
     assert [one.value for one in tokens] == [50 * 4 * 10, 100 * 4 * 10] and tokens[0].budget.data == "samples"
     widths = parts.axes.settings_of("width", config)["mess3"]
-    assert [(one.network.width, one.network.mlp_width, one.network.layers) for one in widths] == [
+    assert [(one.network.width, one.network.mlp_width) for one in widths] == [
         (4, 16, 1),
         (8, 32, 1),
     ]
