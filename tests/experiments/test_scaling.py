@@ -134,10 +134,7 @@ def test_settings_change_one_thing(parts):
     tokens = parts.axes.settings_of("drawn tokens", config)["two clocks"]
     assert [one.value for one in tokens] == [50 * 4 * 10, 100 * 4 * 10] and tokens[0].budget.data == "samples"
     widths = parts.axes.settings_of("width", config)["mess3"]
-    assert [(one.network.width, one.network.mlp_width) for one in widths] == [
-        (4, 16, 1),
-        (8, 32, 1),
-    ]
+    assert [(one.network.width, one.network.mlp_width) for one in widths] == [(4, 8), (8, 16)]
 
 
 @pytest.mark.slow
