@@ -12,6 +12,8 @@ from beliefgeo.reading import Seeds
 # Fixed before the run that they judge.
 STRAIGHT = 0.9
 """The line through the logarithms of the means must explain this share of their variance, or there is no power law."""
+SETTINGS = 3
+"""Fewer settings are always straight, and have no exponent."""
 SPAN = 2.0
 """An axis over less than this factor has no exponent."""
 ALIKE = (0.8, 1.25)
@@ -64,7 +66,7 @@ def fit(x: Float[np.ndarray, " setting"], y: Float[np.ndarray, "seed setting"]) 
     left, whole = ((means - start - slope * across) ** 2).sum(), ((means - means.mean()) ** 2).sum()
     straightness = float(1 - left / whole) if whole > 0 else 0.0
     slopes = Seeds(np.polyfit(across, up.T, 1)[0])
-    holds = straightness >= STRAIGHT and max(x) >= SPAN * min(x)
+    holds = len(x) >= SETTINGS and straightness >= STRAIGHT and max(x) >= SPAN * min(x)
     return PowerLaw(slopes, float(np.exp(start)), straightness, slopes if holds else None)
 
 

@@ -40,6 +40,7 @@ def test_a_power_law_is_found_and_a_bend_is_refused(parts):
     assert found.prefactor == pytest.approx(np.sqrt(15)) and found.straightness == pytest.approx(1)
     bent = parts.laws.fit(x, np.array([[1, 0.1, 0.1, 1]]))
     assert bent.exponent is None and bent.straightness == pytest.approx(0, abs=1e-9)
+    assert parts.laws.fit(x[:2], np.array([[1.0, 2]])).exponent is None
     assert parts.laws.fit(np.array([1, 1.3, 1.9]), np.array([[1, 1.3, 1.9]])).exponent is None  # the axis is too short
     assert np.isfinite(parts.laws.fit(x, np.array([[1e-3, 0, 1e-6, -1e-9]])).slope.values).all()  # rounding below 0
 
