@@ -9,6 +9,8 @@ HMMs, entropy rate and memory of Mess3 apart from each other, and the ratio of t
 Settings of one shape are trained side by side in one program, by `vmap` over their processes and seeds.
 Source: Farrugia-Roberts 2606.01302 reports that loss and probe error are correlated over scales (known to us from its
 abstract); axes, power laws and their judge are ours.
+Found by `default`: rank correlation .76 over 66 settings; exponents alike on one axis of fifteen, different on five,
+no pair elsewhere. 20 minutes of processor time.
 
     python experiments/scaling                      the default preset
     python experiments/scaling quick                a smoke run, under a minute
