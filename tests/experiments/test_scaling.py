@@ -164,19 +164,9 @@ def test_mistakes_are_refused_in_one_sentence(tmp_path, arguments, said):
 
 @pytest.mark.slow
 def test_as_a_user_runs_it(tmp_path):
-    small = [
-        "--steps",
-        "50",
-        "100",
-        "--budget.steps",
-        "50",
-        "--axes",
-        "width",
-        "clocks",
-        "states",
-        "along one training",
-    ]
-    done = start("scaling", "quick", *small, "--states", "3", "5", "--out", str(tmp_path))
+    axes = ["--axes", "width", "clocks", "states", "along one training", "--processes", "mess3"]
+    values = ["--widths", "4", "16", "--states", "3", "5", "--lengths", "50", "100"]
+    done = start("scaling", "quick", *axes, *values, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "scaling").iterdir()
     assert {path.stem for path in folder.glob("*.png")} == {"axes", "together"}
