@@ -39,9 +39,9 @@ class Packs(NamedTuple):
 def pack(tokens: Int[np.ndarray, "word time"], many: int = _MANY) -> Packs | None:
     """Pack words whose neighbours share prefixes; None where packs are no gain, or words have not `many` positions.
 
-    >>> found = pack(np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1]]), many=0)
-    >>> found.tokens.tolist(), found.paths.tolist()
-    ([[0, 0, 1, 0, 1, 0, 1]], [[[0, 1, 3], [0, 1, 4], [0, 2, 5], [0, 2, 6]]])
+    >>> found = pack(np.array([[0, 0, 0, 0, 0, 0, token] for token in range(3)]), many=0)
+    >>> found.tokens.tolist(), found.paths[0, :, -1].tolist()
+    ([[0, 0, 0, 0, 0, 0, 0, 1, 2]], [6, 7, 8])
     """
     words, length = tokens.shape
     if tokens.size < max(many, 1):
