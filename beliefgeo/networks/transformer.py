@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from beliefgeo.networks.network import Activations, Edit, edited, nan_outside_vocabulary
 from beliefgeo.networks.norm import LayerNorm
@@ -50,6 +50,18 @@ class TransformerConfig:
     detached: Literal["residual", "keys and values"] | None = None
 
 
+class Past(NamedTuple):
+    """What each position follows, where the tokens are not one sequence but prefixes that branch.
+
+    Attributes:
+        place: The number of tokens before it.
+        seen: Whether it sees another position: those before it on its branch, and itself.
+    """
+
+    place: Int[Array, " time"]
+    seen: Bool[Array, "time time"]
+
+
 class Transformer(nn.Module):
     """Tokens `[time]` to `(logits [time, vocab], activations)`.
 
@@ -72,7 +84,7 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, tokens: Int[Array, "..."], edit: Edit | None = None
+        self, tokens: Int[Array, "..."], edit: Edit | None = None, past: Past | None = None
     ) -> tuple[Float[Array, "time vocab"], Activations]:
         """Read one sequence; a traced token outside the vocabulary makes every logit of the sequence NaN.
 
@@ -80,24 +92,27 @@ class Transformer(nn.Module):
             tokens: no more tokens than the context.
             edit: called at every site above: at `embed` and `final_norm` with layer None, at the other sites once for
                 each layer with the layer's value, such as `[time, width]`. What follows gets the value it returns.
+            past: what each position follows; default: all tokens before it.
 
         Raises:
             ValueError: tokens is not one sequence, or is longer than the context; (concrete tokens only) a token
                 outside the vocabulary; an edit that changes a shape.
         """
         config = self.config
-        if tokens.ndim != 1 or len(tokens) > config.context:
+        if tokens.ndim != 1 or (past is None and len(tokens) > config.context):
             raise ValueError(
                 f"the transformer reads one sequence of at most {config.context} tokens (its context); got shape "
                 f"{tokens.shape}: shorten it, or use jax.vmap for a batch"
             )
+        if past is None:
+            past = Past(jnp.arange(len(tokens)), jnp.tril(jnp.ones((len(tokens), len(tokens)), bool)))
         embed = nn.Embed(config.vocab_size, config.width, name="embed")(tokens)
-        positions = nn.Embed(config.context, config.width, name="positions")(jnp.arange(len(tokens)))
+        positions = nn.Embed(config.context, config.width, name="positions")(past.place)
         embed = nan_outside_vocabulary(tokens, embed + positions, config.vocab_size)
         residual = embed = edited(edit, None, "embed", embed)
         sites = []
         for layer in range(config.layers):
-            residual, site = _Block(config, name=f"block_{layer}")(residual, partial(edited, edit, layer))
+            residual, site = _Block(config, name=f"block_{layer}")(residual, past.seen, partial(edited, edit, layer))
             sites.append(site)
         final_norm = edited(edit, None, "final_norm", _norm(config, "final_norm")(residual))
         logits = nn.Dense(config.vocab_size, name="unembed")(final_norm)
@@ -110,14 +125,14 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(
-        self, residual: Float[Array, "time width"], at: _AtSite
+        self, residual: Float[Array, "time width"], seen: Bool[Array, "time time"], at: _AtSite
     ) -> tuple[Float[Array, "time width"], Activations]:
         config = self.config
         residual = at("resid_pre", residual)
         norm = _norm(config, "attention_norm")
         normed = norm(residual)
         others = norm(jax.lax.stop_gradient(residual)) if config.detached == "residual" else normed
-        attended, pattern = _Attention(config, name="attention")(normed, others, at)
+        attended, pattern = _Attention(config, name="attention")(normed, others, seen, at)
         after = middle = at("resid_mid", residual + attended)
         if config.mlp_width:
             hidden = nn.Dense(config.mlp_width, name="mlp_in")(_norm(config, "mlp_norm")(middle))
@@ -136,7 +151,11 @@ class _Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, normed: Float[Array, "time width"], others: Float[Array, "time width"], at: _AtSite
+        self,
+        normed: Float[Array, "time width"],
+        others: Float[Array, "time width"],
+        seen: Bool[Array, "time time"],
+        at: _AtSite,
     ) -> tuple[Float[Array, "time width"], Float[Array, "head time time"]]:
         """What each position reads, and the pattern; others is the same array as normed, as other positions read it."""
         shape = (self.config.heads, self.config.head_width)
@@ -150,8 +169,9 @@ class _Attention(nn.Module):
             # A position reads itself with all gradients: the difference is 0, its gradient is not.
             own = jnp.einsum("thw,thw->ht", query, key - read_key)
             scores = scores + jnp.eye(len(normed))[None] * own[:, :, None]
-        causal = jnp.tril(jnp.ones(scores.shape[1:], bool))[None]
-        pattern = at("attn_pattern", nn.softmax(jnp.where(causal, scores / jnp.sqrt(self.config.head_width), -jnp.inf)))
+        pattern = at(
+            "attn_pattern", nn.softmax(jnp.where(seen[None], scores / jnp.sqrt(self.config.head_width), -jnp.inf))
+        )
         mixed = jnp.einsum("hts,shw->thw", pattern, read_value)
         if self.config.detached:
             mixed = mixed + jnp.einsum("htt->th", pattern)[:, :, None] * (value - read_value)

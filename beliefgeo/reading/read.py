@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 from beliefgeo.arrays import is_traced
 from beliefgeo.beliefs.windows import rectangular
 from beliefgeo.networks.network import Network, check_read, predicted_tokens
+from beliefgeo.networks.transformer import Past, Transformer
+from beliefgeo.reading.packs import Packs, pack
 from beliefgeo.reading.rows import Rows
 from beliefgeo.reading.sites import by_layer
 
@@ -49,9 +51,12 @@ def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, 
         ValueError: logits or activations without a row for each token read, or fewer logits than the process has
             tokens.
     """
-    reading = _read(
-        network.apply, by_layer if select is None else select, params, rows.tokens, rows.word, rows.position
-    )
+    select = by_layer if select is None else select
+    packs = pack(rows.tokens) if isinstance(network, Transformer) else None
+    if packs is None:
+        reading = _read(network.apply, select, params, rows.tokens, rows.word, rows.position)
+    else:
+        reading = _read_packs(network.apply, select, params, packs, rows.word, rows.position)
     if rows.laws.shape[1] > reading.log_laws.shape[1]:
         raise ValueError(_too_few(rows, reading.log_laws.shape))
     return reading._replace(params=params)
@@ -60,24 +65,52 @@ def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, 
 @partial(jax.jit, static_argnums=(0, 1))
 def _read(apply: Callable, select: Callable, params: Any, tokens: Array, word: Array, position: Array) -> Reading:
     # The words are arguments, not constants: XLA spends seconds on evaluating large constants.
-    def one(tokens):
+    def one(tokens: Array) -> tuple[Array, Any]:
         logits, activations = apply(params, tokens)
-        selected = select(activations)
-        if logits.ndim != 2 or len(logits) != len(tokens):
-            raise ValueError(
-                f"apply must give logits [time, vocab] for the {len(tokens)} tokens read; got shape {logits.shape}"
-            )
-        for site in jax.tree.leaves(selected):
-            if site.shape[:1] != tokens.shape:
-                raise ValueError(
-                    f"select must give activations [time, width], {len(tokens)} tokens first; got shape {site.shape}: "
-                    "take one layer"
-                )
-        # JAX sorts the names of a dict and keeps the order of an OrderedDict.
-        return log_softmax(logits), OrderedDict(selected) if isinstance(selected, dict) else selected
+        return _selected(select, logits, activations, tokens.shape)
 
     everything = jax.lax.map(one, jnp.asarray(tokens), batch_size=_BATCH)
     return Reading(*jax.tree.map(lambda site: site[word, position], everything))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _read_packs(apply: Callable, select: Callable, params: Any, packs: Packs, word: Array, position: Array) -> Reading:
+    """`_read` of a transformer, which computes every prefix once; words are then put together from their prefixes."""
+
+    def of_pack(pack: tuple[Array, Past, Array]) -> tuple[Array, Any]:
+        tokens, past, paths = pack
+        logits, activations = apply(params, tokens, past=past)
+        of_word = lambda path: _selected(select, logits[path], _along(activations, path), path.shape)
+        return jax.vmap(of_word)(paths)
+
+    tokens, place, seen, paths = (jnp.asarray(part) for part in packs[:4])
+    size = max(1, _BATCH * paths.shape[2] // tokens.shape[1])
+    everything = jax.lax.map(of_pack, (tokens, Past(place, seen), paths), batch_size=size)
+    at = (packs.pack[word], packs.member[word], position)
+    return Reading(*jax.tree.map(lambda site: site[at], everything))
+
+
+def _along(activations: dict[str, Array], path: Array) -> dict[str, Array]:
+    """The activations of one word: `[time, width]` or `[layer, time, width]`, a pattern `[layer, head, time, time]`."""
+    seen = lambda site, value: value[..., path, :][..., path] if site == "attn_pattern" else value[..., path, :]
+    return {site: seen(site, value) for site, value in activations.items()}
+
+
+def _selected(select: Callable, logits: Array, activations: dict[str, Array], read: tuple[int, ...]) -> tuple:
+    """Log-laws and selected activations of one word, each with an entry for every token read."""
+    selected = select(activations)
+    if logits.ndim != 2 or logits.shape[:1] != read:
+        raise ValueError(
+            f"apply must give logits [time, vocab] for the {read[0]} tokens read; got shape {logits.shape}"
+        )
+    for site in jax.tree.leaves(selected):
+        if site.shape[:1] != read:
+            raise ValueError(
+                f"select must give activations [time, width], {read[0]} tokens first; got shape {site.shape}: "
+                "take one layer"
+            )
+    # JAX sorts the names of a dict and keeps the order of an OrderedDict.
+    return log_softmax(logits), OrderedDict(selected) if isinstance(selected, dict) else selected
 
 
 def of_arrays(rows: Rows, logits: Any, activations: Mapping[str, Any]) -> Reading:
