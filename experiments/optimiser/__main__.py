@@ -20,6 +20,7 @@ Interrupt it and start it again with the same command: it continues.
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
+from typing import Any
 
 import descent
 import figures
@@ -80,7 +81,7 @@ def of_process(run: runs.Run, name: tasks.Name, config: Config) -> dict:
     network = replace(config.network, vocab_size=task.process.vocab_size, context=task.context)
     steps = 50 * round(config.duration * task.steps / 50)
     paths, shuffled, tokens = {}, {}, []
-    settings = [*product(config.optimizers, config.targets, config.decays)]
+    settings: list[Any] = [*product(config.optimizers, config.targets, config.decays)]
     settings += [(descent.FAST, config.targets[0], config.decays[0])] if "nadam" in config.optimizers else []
     for optimizer, targets, decay in settings:
         budget = Budget(steps, config.batch, data=targets, chunk=50, snapshots=config.snapshots, seeds=config.seeds)

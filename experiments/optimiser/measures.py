@@ -112,7 +112,7 @@ def compare(pairs: list[tuple[Properties, Properties]]) -> dict[str, Any]:
 def _at_equal_loss(one: Properties, other: Properties) -> np.ndarray:
     lowest = np.maximum(one.gap.values.min(1), other.gap.values.min(1))
     a, b = (
-        np.array([_crossing(*curve, level) for *curve, level in zip(*_logarithms(path), np.log(lowest), strict=True)])
+        np.array([_crossing(*curve) for curve in zip(*_logarithms(path), np.log(lowest), strict=True)])
         for path in (one, other)
     )
     return a - b

@@ -110,4 +110,4 @@ def _sharpness(
     unit = lambda tree: jax.tree.map(lambda leaf: leaf / optax.tree.norm(tree), tree)
     curved = lambda along: jax.jvp(slope, (params,), (along,))[1]
     along = jax.lax.fori_loop(0, _ITERATIONS, lambda _, along: unit(curved(along)), unit(slope(params)))
-    return optax.tree.vdot(along, curved(along))
+    return jnp.asarray(optax.tree.vdot(along, curved(along)))

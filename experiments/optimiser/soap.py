@@ -19,7 +19,7 @@ class SoapState(NamedTuple):
     columns: Float[Array, "column column"]
     row_basis: Float[Array, "row row"]
     column_basis: Float[Array, "column column"]
-    count: Int[Array, ""]
+    steps: Int[Array, ""]
 
 
 def scale_by_soap() -> optax.GradientTransformation:
@@ -31,29 +31,30 @@ def scale_by_soap() -> optax.GradientTransformation:
     return optax.GradientTransformation(lambda params: jax.tree.map(_start, params), _update)
 
 
-def _update(gradients: Any, state: Any, _: Any = None) -> tuple[Any, Any]:
-    leaves, structure = jax.tree.flatten(gradients)
+def _update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    leaves, structure = jax.tree.flatten(updates)
     found = [_one(*pair) for pair in zip(leaves, structure.flatten_up_to(state), strict=True)]
     return structure.unflatten([one for one, _ in found]), structure.unflatten([one for _, one in found])
 
 
 def _start(param: Array) -> SoapState:
     matrix = jnp.zeros_like(as_matrix(param))
-    square = [jnp.zeros((size, size), param.dtype) for size in matrix.shape]
-    return SoapState(matrix, matrix, *square, *(jnp.eye(len(one)) for one in square), jnp.int32(0))
+    rows, columns = (jnp.zeros((size, size), param.dtype) for size in matrix.shape)
+    return SoapState(matrix, matrix, rows, columns, jnp.eye(len(rows)), jnp.eye(len(columns)), jnp.int32(0))
 
 
 def _one(gradient: Array, state: SoapState) -> tuple[Array, SoapState]:
-    matrix, count = as_matrix(gradient), state.count + 1
+    matrix, steps = as_matrix(gradient), state.steps + 1
     mean = lambda old, new, rate: rate * old + (1 - rate) * new
     turn = lambda matrix: state.row_basis.T @ matrix @ state.column_basis
     first = mean(state.first, matrix, _MOMENTUM)
     second = mean(state.second, turn(matrix) ** 2, _SCALE)
-    scale = jnp.sqrt(second / (1 - _SCALE**count)) + _EPS
-    direction = state.row_basis @ (turn(first) / (1 - _MOMENTUM**count) / scale) @ state.column_basis.T
+    scale = jnp.sqrt(second / (1 - _SCALE**steps)) + _EPS
+    direction = state.row_basis @ (turn(first) / (1 - _MOMENTUM**steps) / scale) @ state.column_basis.T
     rows, columns = mean(state.rows, matrix @ matrix.T, _BASIS), mean(state.columns, matrix.T @ matrix, _BASIS)
-    bases = (jnp.linalg.qr(a @ basis)[0] for a, basis in ((rows, state.row_basis), (columns, state.column_basis)))
-    return direction.reshape(gradient.shape), SoapState(first, second, rows, columns, *bases, count)
+    row_basis, column_basis = jnp.linalg.qr(rows @ state.row_basis)[0], jnp.linalg.qr(columns @ state.column_basis)[0]
+    state = SoapState(first, second, rows, columns, row_basis, column_basis, steps)
+    return direction.reshape(gradient.shape), state
 
 
 def as_matrix(param: Array) -> Float[Array, "row column"]:

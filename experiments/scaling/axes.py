@@ -168,4 +168,5 @@ def rate(process: Process) -> float:
 
 def emission_of(x: float) -> float:
     """Mess3's emission at which these moves have the entropy rate `RATE`."""
-    return float(brentq(lambda alpha: rate(bg.mess3(x, alpha)) - RATE, 0.4, 0.9999, xtol=1e-6))
+    found: Any = brentq(lambda alpha: rate(bg.mess3(x, alpha)) - RATE, 0.4, 0.9999, xtol=1e-6)
+    return float(found)

@@ -1,7 +1,7 @@
 """Power laws: their exponents by seed, whether they are straight, and whether two of them are the same."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -143,4 +143,5 @@ def together(axes: Mapping[str, Study]) -> dict[str, object]:
 
 def rank_correlation(gap: Float[np.ndarray, " one"], error: Float[np.ndarray, " one"]) -> float:
     """Spearman's, from -1 to 1; 0 where one of both does not vary."""
-    return float(np.nan_to_num(spearmanr(gap, error).statistic))
+    found: Any = spearmanr(gap, error)
+    return float(np.nan_to_num(found.statistic))
