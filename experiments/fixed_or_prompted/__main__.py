@@ -10,7 +10,7 @@ Sources: Hu, Liu, Jin 2406.04089; Agarwal, Dalal, Misra 2512.22471. The tasks ar
 
     python experiments/fixed_or_prompted                     the default preset
     python experiments/fixed_or_prompted quick               a smoke run, under a minute
-    python experiments/fixed_or_prompted rates --seed 7      the learning rates tried before, on other HMMs
+    python experiments/fixed_or_prompted rates               the learning rates tried before, on other HMMs
     python experiments/fixed_or_prompted default --tasks told
 """
 
@@ -24,8 +24,9 @@ import learners
 import measures
 import numpy as np
 import tasks
-from claims import BUDGETS, CLAIMS, at_end, check, judge, judge_task
+from claims import BUDGETS, CLAIMS, check, judge, judge_task
 from learners import LEARNERS, Learner
+from rates import LONGER, RATES, TRIED
 from tasks import NAMES, Name
 
 from beliefgeo import runs
@@ -47,8 +48,8 @@ class Config:
     """The number of tokens of the HMM in a sequence."""
     words: int = 1000
     """The number of words that judge the networks."""
-    steps: int = 2000
-    """The number of steps in the task of a fixed HMM, a multiple of 200; the other tasks take twice as many."""
+    steps: int = 1000
+    """The number of steps in the task of a fixed HMM, a multiple of 200; the others take four times as many."""
     batch: int = 32
     """The number of sequences of a step."""
     rates: tuple[float, ...] = ()
@@ -59,10 +60,10 @@ class Config:
     """The seed of the whole run."""
 
 
-QUICK = Config(("fixed", "told"), hmms=1, pool=64, length=12, words=50, steps=200, batch=8, seeds=2)
+QUICK = Config(("told",), ("transformer", "LSTM"), 1, 64, length=12, words=50, steps=200, batch=8, seeds=2)
 PRESETS = {
     "quick": QUICK,
-    "rates": Config(hmms=1, words=300, steps=1000, rates=learners.TRIED, seeds=1, seed=7),
+    "rates": Config(hmms=1, words=300, steps=500, rates=TRIED, seeds=1, seed=7),
     "default": Config(),
 }
 
@@ -83,21 +84,21 @@ def of_task(run: runs.Run, config: Config, name: Name, seen: tasks.Prior, new: t
     keys = jax.random.split(run.key(f"words of {name}"), len(groups))
     with run.stage("optima"):
         sat = [exams.exam(key, name, one, new, config) for key, one in zip(keys, groups, strict=True)]
-    sources = jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), config.seeds, 0), *groups)
-    steps = config.steps * learners.LONGER[name]
-    study = lambda learner, steps, rate: measures.measure(
-        learners.learn(run, name, learner, learners.budget(steps, config.batch, rate), config.length, sources),
-        sat,
-    )
+    steps, repeat = config.steps * LONGER[name], len(config.rates) or config.seeds
+    sources = jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), repeat, 0), *groups)
     if config.rates:
-        lost = lambda learner, rate: at_end(study(learner, steps, rate).gap)
-        return {"rates": {one: {str(rate): lost(one, rate) for rate in config.rates} for one in config.learners}}
+        shape = (steps, config.batch, config.length)
+        rated = lambda learner: learners.try_rates(run, name, learner, *shape, sources, config.rates)
+        return {"rates": {one: measures.by_rate(rated(one), sat[0], config.rates) for one in config.learners}}
+    study = lambda learner, steps, rate: measures.measure(
+        learners.learn(run, name, learner, learners.budget(steps, config.batch, rate), config.length, sources), sat
+    )
     learnt = {
         one: {
-            "rate": learners.RATES[name][one],
+            "rate": RATES[name][one],
             "parameters": learners.parameters(learners.network_of(one, config.length)),
         }
-        | {budget: study(one, steps // part, learners.RATES[name][one]) for budget, part in BUDGETS.items()}
+        | {budget: study(one, steps // part, RATES[name][one]) for budget, part in BUDGETS.items()}
         for one in config.learners
     }
     return exams.told(sat) | {"learners": learnt, "verdict": judge_task(learnt)}

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from learners import LEARNERS, TRIED
+from learners import LEARNERS
+from rates import TRIED
 from tasks import COUNT, NAMES
 
 from beliefgeo.reading import Seeds

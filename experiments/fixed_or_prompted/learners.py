@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import tasks
 
 from beliefgeo import learning, runs
@@ -20,19 +22,8 @@ from beliefgeo.runs.identity import identity
 
 Learner = Literal["transformer", "LSTM", "GRU"]
 LEARNERS: tuple[Learner, ...] = get_args(Learner)
-WIDTHS: dict[Learner, int] = {"transformer": 16, "LSTM": 22, "GRU": 26}
+WIDTHS: dict[Learner, int] = {"transformer": 16, "LSTM": 23, "GRU": 27}
 """Two layers each; the widths at which they have as many parameters."""
-
-TRIED = (1e-3, 3e-3, 1e-2, 3e-2)
-"""The peak learning rates tried for each learner in each task."""
-RATES: dict[tasks.Name, dict[Learner, float]] = {
-    "fixed": {"transformer": 1e-2, "LSTM": 1e-2, "GRU": 1e-2},
-    "told": {"transformer": 1e-2, "LSTM": 1e-2, "GRU": 1e-2},
-    "inferred": {"transformer": 1e-2, "LSTM": 1e-2, "GRU": 1e-2},
-}
-"""The best of them on a pilot with other HMMs."""
-LONGER: dict[tasks.Name, int] = {"fixed": 1, "told": 2, "inferred": 2}
-"""How many times the number of steps each task is learnt for."""
 
 
 def budget(steps: int, batch: int, rate: float) -> learning.Budget:
@@ -81,3 +72,30 @@ def learn(
         resumable.train(folder, training, key, plan, seen)
         shots = [*resumable.snapshots(folder, training, key, plan, seen)]
     return [Checkpoint(network, params, step * plan.tokens_per_step) for step, params in shots]
+
+
+def try_rates(
+    run: runs.Run,
+    name: tasks.Name,
+    learner: Learner,
+    steps: int,
+    batch: int,
+    length: int,
+    seen: tasks.Prior,
+    rates: tuple[float, ...],
+) -> Checkpoint:
+    """A network for each peak rate, in one program; the HMMs have the rates' axis. All see the same words."""
+    network, chunk = network_of(learner, length), budget(steps, batch, 1.0).chunk
+    # Nadam's step is its rate times a direction that knows no rate: networks with rates of their own share a program.
+    scaled = optax.chain(optimizer_of(budget(steps, batch, 1.0)), optax.inject_hyperparams(optax.scale)(step_size=1.0))
+    training = learning.training(network, scaled, tasks.batches(name, batch, length), steps=chunk)
+    state = jax.vmap(training.init, (None, 0))(jax.random.key(run.seed), seen)
+    direction, scale = state.optimizer
+    scale = scale._replace(hyperparams={"step_size": jnp.asarray(rates, jnp.float32)})
+    state = state._replace(optimizer=(direction, scale))
+    advance = jax.jit(jax.vmap(training.advance))
+    with run.stage(f"train {learner}"):
+        for _ in range(steps // chunk):
+            state, metrics = advance(state)
+        print(f"{name}, {learner}: above who knows the HMM {metrics.excess.mean(1).round(5)}", flush=True)
+    return Checkpoint(network, state.params, steps * batch * length)

@@ -60,6 +60,12 @@ def measure(shots: Sequence[Checkpoint], sat: Sequence[exams.Exam]) -> Measured:
     return Measured([shot.tokens for shot in shots], **whole)
 
 
+def by_rate(shot: Checkpoint, exam: exams.Exam, rates: Sequence[float]) -> dict[str, float]:
+    """The gap of the network of each learning rate."""
+    gaps = reading.each(shot, exam.rows, lambda one: float(reading.loss_gap(exam.rows, one.log_laws).mean()), nothing)
+    return dict(zip(map(str, rates), gaps.values, strict=True))
+
+
 def of_exam(shots: Sequence[Checkpoint], exam: exams.Exam) -> dict[str, Seeds]:
     """Everything of the networks that sit one exam."""
     losses = reading.each(shots, exam.rows, lambda one: reading.losses(one, exam.rows), nothing)

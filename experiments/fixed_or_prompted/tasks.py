@@ -1,6 +1,7 @@
 """The HMMs of the prior, the three tasks, and words of each with the exact laws after every prefix."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
@@ -54,7 +55,7 @@ def prior(key: PRNGKeyArray) -> Prior:
     equations[:, -1] = 1
     stationary = np.linalg.solve(equations, np.eye(STATES)[:, -1:])[..., 0]
     arrays = (emissions.swapaxes(1, 2)[..., None] * moves[:, None], stationary, np.ones((COUNT, STATES)))
-    hmms = Process(*(jnp.asarray(one, jnp.float32) for one in arrays), generalised=False)
+    hmms = jax.vmap(partial(Process, generalised=False))(*(jnp.asarray(one, jnp.float32) for one in arrays))
     return Prior(hmms, jnp.asarray(TOKENS + 1 + chosen, jnp.int32))
 
 
