@@ -49,7 +49,7 @@ class Config:
     words: int = 1000
     """The number of words that judge the networks."""
     steps: int = 1000
-    """The number of steps in the task of a fixed HMM, a multiple of 200; the others take four times as many."""
+    """The number of steps in the task of a fixed HMM, a multiple of 200; see `LONGER` for the others."""
     batch: int = 32
     """The number of sequences of a step."""
     rates: tuple[float, ...] = ()
