@@ -13,6 +13,6 @@ RATES: dict[Name, dict[Learner, float]] = {
     "told": {"transformer": 1e-2, "LSTM": 3e-2, "GRU": 3e-2},
     "inferred": {"transformer": 3e-2, "LSTM": 3e-2, "GRU": 1e-1},
 }
-"""The best of them on a pilot. Of the transformer on a fixed HMM .1 was best at half of the steps, .03 at all of them."""
+"""The best of them on a pilot; of the transformer on a fixed HMM .1 was best at half of the steps, .03 at all."""
 LONGER: dict[Name, int] = {"fixed": 1, "told": 4, "inferred": 2}
 """How many times the number of steps each task is learnt for."""
