@@ -4,8 +4,8 @@ Two published answers seem to contradict each other: on fixed HMMs recurrent net
 a fresh HMM for each sequence transformers beat LSTMs (2512.22471). The second paper writes the HMM's probabilities at
 the head of the prompt, and asks for the belief about the state. Here are three tasks with one prior, one vocabulary,
 the same learners and the same loss, of the next token: a fixed HMM; a fresh HMM for each sequence, told in the head of
-its prompt; and a fresh HMM that must be inferred from its tokens. The exact optimum of each is known: with 4,096 HMMs
-in the prior, an observer who must infer the HMM filters all that there are.
+its prompt; and a fresh HMM that must be inferred from its tokens. The exact optimum of each is known: an observer
+who must infer the HMM filters all 1,024 that it may meet, side by side.
 Sources: Hu, Liu, Jin 2406.04089; Agarwal, Dalal, Misra 2512.22471. The tasks are ours, and far smaller.
 
     python experiments/fixed_or_prompted                     the default preset
