@@ -7,6 +7,7 @@ import numpy as np
 from learners import LEARNERS
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from beliefgeo.plots.style import BLUE, GREEN, GREY, ORANGE, PAGE, panels, styled
 from beliefgeo.reading import Seeds
@@ -40,6 +41,7 @@ def training(shown: Mapping[str, Any]) -> Figure:
                     np.mean(found["controls"][control]), color=GREY, linewidth=0.8, linestyle=style, label=control
                 )
         panel.set(title=_TITLES[name], xscale="log", yscale="log", xlabel="tokens of training")
+        panel.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("nats a token above the optimum")
     _legend(figure, axes)
     return figure
@@ -63,26 +65,26 @@ def positions(shown: Mapping[str, Any]) -> Figure:
 
 
 def _over_hmms(values: np.ndarray) -> np.ndarray:
-    """The mean over HMMs of `[seed, hmm, ...]`."""
-    return values.mean(1)
+    """The logarithm of `[seed, hmm, ...]`, in the mean over HMMs, as the judge takes it."""
+    return np.log(values).mean(1)
 
 
-def _band(panel: Axes, places: Any, values: np.ndarray, color: str, label: str) -> None:
-    """The mean over seeds with its 95% interval."""
-    seeds = Seeds(values)
-    panel.plot(places, seeds.mean, color=color, label=label)
+def _band(panel: Axes, places: Any, logs: np.ndarray, color: str, label: str) -> None:
+    """The geometric mean over seeds, with the 95% interval of the mean logarithm."""
+    seeds = Seeds(logs)
+    panel.plot(places, np.exp(seeds.mean), color=color, label=label)
     if seeds.interval is not None:
-        low, high = seeds.interval
-        panel.fill_between(places, np.maximum(low, seeds.mean / 10), high, color=color, alpha=0.25, linewidth=0)
+        panel.fill_between(places, *np.exp(seeds.interval), color=color, alpha=0.25, linewidth=0)
 
 
-def _point(panel: Axes, place: float, values: np.ndarray, color: str) -> None:
-    """The mean over seeds with its 95% interval, of the shorter training."""
-    seeds = Seeds(values)
-    half = None if seeds.interval is None else seeds.interval[1] - seeds.mean
-    panel.errorbar([place], [seeds.mean], None if half is None else [half], fmt="o", color=color, markersize=3.5)
+def _point(panel: Axes, place: float, logs: np.ndarray, color: str) -> None:
+    """The same at the end of the shorter training."""
+    seeds = Seeds(logs)
+    middle = np.exp(seeds.mean)
+    ends = None if seeds.interval is None else abs(np.exp(seeds.interval) - middle)[:, None]
+    panel.errorbar([place], [middle], ends, fmt="o", color=color, markersize=3.5)
 
 
 def _legend(figure: Figure, axes: list[Axes]) -> None:
     found = {label: line for panel in axes for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(found.values(), found, loc="outside lower center", ncols=len(found))
+    figure.legend(found.values(), found, loc="outside lower center", ncols=3)
