@@ -42,6 +42,7 @@ def training(shown: Mapping[str, Any]) -> Figure:
                 )
         panel.set(title=_TITLES[name], xscale="log", yscale="log", xlabel="tokens of training")
         panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.yaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("nats a token above the optimum")
     _legend(figure, axes)
     return figure
@@ -59,6 +60,7 @@ def positions(shown: Mapping[str, Any]) -> Figure:
             by_position = _over_hmms(learnt["long"].by_position.values)
             _band(panel, np.arange(by_position.shape[1]), by_position, _COLORS[learner], learner)
         panel.set(title=_TITLES[name], yscale="log", xlabel="tokens of the HMM that are read")
+        panel.yaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("nats above the optimum")
     _legend(figure, axes)
     return figure
