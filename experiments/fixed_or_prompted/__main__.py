@@ -14,6 +14,7 @@ Sources: Hu, Liu, Jin 2406.04089; Agarwal, Dalal, Misra 2512.22471. The tasks ar
     python experiments/fixed_or_prompted default --tasks told
 """
 
+import itertools
 from dataclasses import dataclass
 
 import exams
@@ -90,17 +91,12 @@ def of_task(run: runs.Run, config: Config, name: Name, seen: tasks.Prior, new: t
         shape = (steps, config.batch, config.length)
         rated = lambda learner: learners.try_rates(run, name, learner, *shape, sources, config.rates)
         return {"rates": {one: measures.by_rate(rated(one), sat[0], config.rates) for one in config.learners}}
-    study = lambda learner, steps, rate: measures.measure(
-        learners.learn(run, name, learner, learners.budget(steps, config.batch, rate), config.length, sources), sat
-    )
-    learnt = {
-        one: {
-            "rate": RATES[name][one],
-            "parameters": learners.parameters(learners.network_of(one, config.length)),
-        }
-        | {budget: study(one, steps // part, RATES[name][one]) for budget, part in BUDGETS.items()}
-        for one in config.learners
-    }
+    size = lambda learner: learners.parameters(learners.network_of(learner, config.length))
+    learnt: dict = {one: {"rate": RATES[name][one], "parameters": size(one)} for one in config.learners}
+    for one, (budget, part) in itertools.product(config.learners, BUDGETS.items()):
+        plan = learners.budget(steps // part, config.batch, RATES[name][one])
+        shots = learners.learn(run, name, one, plan, config.length, sources)
+        learnt[one][budget] = measures.measure(shots if budget == "long" else [shots[0], shots[-1]], sat)
     return exams.told(sat) | {"learners": learnt, "verdict": judge_task(learnt)}
 
 
