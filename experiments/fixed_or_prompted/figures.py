@@ -61,6 +61,9 @@ def positions(shown: Mapping[str, Any]) -> Figure:
             _band(panel, np.arange(by_position.shape[1]), by_position, _COLORS[learner], learner)
         panel.set(title=_TITLES[name], yscale="log", xlabel="tokens of the HMM that are read")
         panel.yaxis.set_minor_formatter(NullFormatter())
+    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
+    for panel in axes:
+        panel.set_ylim(min(lows), max(highs))
     axes[0].set_ylabel("nats above the optimum")
     _legend(figure, axes)
     return figure
