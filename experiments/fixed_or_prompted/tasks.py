@@ -81,8 +81,8 @@ def as_read(name: Name, chosen: Prior, tokens: Int[Array, "word time"]) -> Int[A
 def batches(name: Name, batch: int, length: int) -> Callable[[PRNGKeyArray, Prior], learning.Batch]:
     """Fresh words in every step, of the HMMs that are the source.
 
-    The floor is that of who knows the HMM and takes every head as equally likely. In `inferred` it cannot be reached; in
-    `told` a network that knows by heart which heads occur passes it.
+    The floor is that of who knows the HMM and takes every head as equally likely. In `inferred` it cannot be reached;
+    in `told` a network that knows by heart which heads occur passes it.
     """
     head = HEAD * (name == "told")
 

@@ -159,6 +159,19 @@ def test_the_judge(parts):
     assert claims.judge(tasks) == {"told GRU": "confirmed: GRU on fixed HMMs, transformer on fresh ones"}
 
 
+def test_the_judge_of_a_task(parts):
+    of = lambda gap, new: SimpleNamespace(gap=Seeds(np.array(gap)[:, None, None]), new=Seeds(np.array(new)[:, None]))
+    nan, two = [np.nan] * 2, [0.2, 0.21]
+    learnt = {
+        "transformer": {"short": of(two, nan), "long": of(two, two)},
+        "LSTM": {"short": of([0.1, 0.2], nan), "long": of([0.1, 0.105], [0.4, 0.42])},
+    }
+    found = parts.claims.judge_task(learnt)
+    said = {name: one["winner"] for name, one in found.items()}
+    assert said == {"LSTM short": "open", "LSTM long": "LSTM", "LSTM long new": "transformer"}
+    assert found["LSTM long"]["ratio"].mean == pytest.approx(np.log(2))
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -181,6 +194,5 @@ def test_quick(tmp_path):
     assert {path.stem for path in home.iterdir() if path.suffix == ".png"} == {"training", "positions"}
     found = json.loads((home / "results.json").read_text())
     assert found["verdict"] == {}  # one task alone
-    learnt = found["told"]["learners"]["LSTM"]["long"]
+    learnt = found["fixed"]["learners"]["GRU"]["long"]
     assert np.mean(learnt["gap"]["values"], (0, 1))[-1] < np.mean(learnt["gap"]["values"], (0, 1))[0]
-    assert {"LSTM long", "LSTM long new", "LSTM short", "LSTM short new"} == {*found["told"]["verdict"]}
