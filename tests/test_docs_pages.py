@@ -210,6 +210,16 @@ def test_every_claim_has_a_row_of_its_own():
     assert sorted(rows("docs/pages/reproducing.md", r"^\| \[.+?\| `python experiments/(\w+)`")) == names
 
 
+def test_what_does_not_reproduce_quotes_the_table_of_claims():
+    number = r"(?<![\w.])-?\d*\.\d+(?:e-?\d+)?"
+    table = (ROOT / "experiments/README.md").read_text()
+    page = (ROOT / "docs/pages/not_reproduced.md").read_text()
+    for name, row in re.findall(r"^\| \[[^]]+\]\(\.\./\.\./experiments/(\w+)/README\.md\) (.+)$", page, re.M):
+        held = re.search(rf"^\| \[`{name}`\].*$", table, re.M)[0]
+        known = {float(each) for each in re.findall(number, held)}
+        assert {float(each) for each in re.findall(number, row)} <= known, name
+
+
 def test_every_cited_paper_is_in_the_bibliography():
     sources = [path for folder in ("beliefgeo", "experiments", "docs") for path in (ROOT / folder).rglob("*.py")]
     number = r"(?<![\d.])(?:0[7-9]|1\d|2\d)(?:0[1-9]|1[0-2])\.\d{4,5}(?![\d.])"
