@@ -52,7 +52,8 @@ def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, 
             tokens.
     """
     select = by_layer if select is None else select
-    packs = pack(rows.tokens) if isinstance(network, Transformer) else None
+    known = isinstance(network, Transformer) and not is_traced(rows.tokens)
+    packs = pack(np.asarray(rows.tokens)) if known else None
     if packs is None:
         reading = _read(network.apply, select, params, rows.tokens, rows.word, rows.position)
     else:
