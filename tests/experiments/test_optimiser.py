@@ -173,6 +173,6 @@ def test_quick_from_the_command_line(tmp_path):
     done = start("optimiser", "quick", *args, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     (results,) = tmp_path.glob("optimiser/*/results.json")
-    found = json.loads(results.read_text())["results"]["processes"]["mess3"]
+    found = json.loads(results.read_text())["processes"]["mess3"]
     assert len(found["trainings"]) == 8
     assert {path.stem for path in results.parent.rglob("*.png")} >= {"curves", "ratios", "correlations"}
