@@ -57,6 +57,7 @@ def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, 
     if packs is None:
         reading = _read(network.apply, select, params, rows.tokens, rows.word, rows.position)
     else:
+        predicted_tokens(network, params, jax.ShapeDtypeStruct(rows.tokens.shape[1:], jnp.int32))  # words too long
         reading = _read_packs(network.apply, select, params, packs, rows.word, rows.position)
     if rows.laws.shape[1] > reading.log_laws.shape[1]:
         raise ValueError(_too_few(rows, reading.log_laws.shape))

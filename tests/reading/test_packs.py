@@ -70,6 +70,12 @@ def test_many_words_are_read_in_packs():
     np.testing.assert_allclose(found.features["last"][some], word_by_word(network, params, few)[1]["last"], atol=5e-6)
 
 
+def test_words_longer_than_the_context_are_refused_in_packs_too():
+    rows = reading.rows(jax.random.key(0), bg.mess3(), 9)
+    with pytest.raises(ValueError, match="at most 8 tokens"):
+        reading.read(*network_of(3, 8), rows)
+
+
 def test_words_without_common_prefixes_are_not_packed():
     assert pack(np.array([[0, 1, 1], [1, 0, 0]]), many=0) is None
 
