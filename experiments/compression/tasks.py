@@ -14,7 +14,7 @@ from beliefgeo.processes.factored import Product
 from beliefgeo.processes.process import Process
 from beliefgeo.reading import Rows
 
-Name = Literal["unlike pair", "three like", "five", "random HMM"]
+Name = Literal["unlike pair", "three like", "four like", "five", "random HMM", "second HMM"]
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,13 @@ LOUD, TELLING, LIKE = (0.28, 0.95), (0.02, 0.6), (0.05, 0.85)
 TASKS: dict[Name, Task] = {
     "unlike pair": Task(lambda: bg.product([bg.mess3(*LOUD), bg.mess3(*TELLING)]), 4, 10_000, ("loud", "telling")),
     "three like": Task(lambda: bg.product([bg.mess3(*LIKE)] * 3), 4, 1000, ("first", "second", "third"), True),
+    "four like": Task(lambda: bg.product([bg.mess3(*LIKE)] * 4), 4, 400, ("1st", "2nd", "3rd", "4th"), True),
     "five": Task(
         lambda: bg.product([bg.mess3(x, 0.85) for x in (0.02, 0.05, 0.08, 0.12, 0.16)]),
-        *(4, 400, ("x .02", "x .05", "x .08", "x .12", "x .16")),
+        *(4, 200, (".02", ".05", ".08", ".12", ".16")),
     ),
     "random HMM": Task(lambda: bg.random_hmm(jax.random.key(20), 20, 10, 0.03), 4, 1000),
+    "second HMM": Task(lambda: bg.random_hmm(jax.random.key(21), 20, 10, 0.03), 4, 1000),
 }
 
 
