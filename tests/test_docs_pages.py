@@ -4,6 +4,7 @@ import ast
 import contextlib
 import importlib.util
 import io
+import json
 import re
 import shlex
 import tomllib
@@ -208,6 +209,15 @@ def test_every_claim_has_a_row_of_its_own():
     names = sorted(folder.name for folder in RESULTS)
     assert sorted(rows("experiments/README.md", r"^\| \[`(\w+)`\]\(")) == names
     assert sorted(rows("docs/pages/reproducing.md", r"^\| \[.+?\| `python experiments/(\w+)`")) == names
+
+
+def test_every_row_has_a_verdict_and_the_commits_of_its_claims():
+    verdicts = "reproduced|in part|not reproduced|cannot be told|holds|does not hold|answered|measured|exploratory"
+    for row in re.findall(r"^\| \[`\w+`\].*$", (ROOT / "experiments/README.md").read_text(), re.M):
+        name, _, verdict, *_, commits = row.strip("| ").split(" | ")
+        assert re.match(rf"(?:{verdicts})\b", verdict), row
+        lines = json.loads((ROOT / "experiments" / name.split("`")[1] / "claims.json").read_text())
+        assert commits.split(", ") == list(dict.fromkeys(line["commit"] for line in lines)), row
 
 
 def test_what_does_not_reproduce_quotes_the_table_of_claims():
