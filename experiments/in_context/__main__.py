@@ -33,7 +33,7 @@ from beliefgeo.learning import TARGETS
 
 SOURCES: tuple[SourceName, ...] = ("golden_mean", "even", "coins", "names")
 NETWORKS: tuple[NetworkName, ...] = ("transformer", "gru")
-SIGHTINGS = "1.05 .0079 .0023 .0018 (51.2M drawn tokens)"
+SIGHTINGS = "1.05 .0079 .0023 .0018 (51.2M drawn tokens, no exact-law targets)"
 CLAIMS = [runs.Claim(f"{name}: the exact excess falls", f"sources/{name}/falls") for name in SOURCES]
 CLAIMS += [runs.Claim("coins: the same, in longer contexts", "sources/coins/falls further on")]
 CLAIMS += [runs.Claim("names: exact loss on the name, sightings 1 to 4", "sources/names/sightings", form=".2g")]
