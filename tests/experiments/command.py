@@ -1,14 +1,16 @@
 """An experiment as a user starts it: `python experiments/name arguments`."""
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -28,6 +30,24 @@ def module(name: str, part: str) -> ModuleType:
     return loaded
 
 
+@contextlib.contextmanager
+def modules(name: str, *parts: str) -> Iterator[SimpleNamespace]:
+    """Modules of an experiment's folder, which import one another by their plain names; forgotten afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXPERIMENTS / name))
+        for held in _of_experiments():
+            patch.delitem(sys.modules, held)  # two claims have modules of one name
+        try:
+            yield SimpleNamespace(**{part: importlib.import_module(part) for part in parts})
+        finally:
+            for loaded in _of_experiments():
+                del sys.modules[loaded]
+
+
+def _of_experiments() -> list[str]:
+    return [key for key, one in sys.modules.items() if str(EXPERIMENTS) in (getattr(one, "__file__", "") or "")]
+
+
 def start(name: str, *args: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(EXPERIMENTS / name), *args]
     environment = {**os.environ, "JAX_CAPTURED_CONSTANTS_WARN_BYTES": BYTES}
@@ -41,10 +61,8 @@ def refusal(name: str, *args: str) -> str:
         stopped = stack.enter_context(pytest.raises(SystemExit))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(sys, "argv", [name, *args])
-        for loaded in [
-            key for key, one in sys.modules.items() if str(EXPERIMENTS) in (getattr(one, "__file__", "") or "")
-        ]:
-            patch.delitem(sys.modules, loaded)  # two claims have modules of one name
+        for loaded in _of_experiments():
+            patch.delitem(sys.modules, loaded)
         patch.setenv("JAX_NUM_CPU_DEVICES", "1")  # those of the tests' own process stay as they are
         stack.enter_context(contextlib.redirect_stdout(said))
         stack.enter_context(contextlib.redirect_stderr(said))

@@ -1,7 +1,6 @@
 """The claim as a user runs it, its mistakes, and its optima on cases with known answers."""
 
 import json
-import sys
 
 import jax
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import beliefgeo as bg
 from beliefgeo import reading
 from beliefgeo.reading import Seeds
-from tests.experiments.command import EXPERIMENTS, module, refusal, start
+from tests.experiments.command import module, modules, refusal, start
 
 OPTIMA = module("compression", "optima")
 PAIR = bg.product([bg.mess3(0.28, 0.95), bg.mess3(0.02, 0.6)])
@@ -18,14 +17,8 @@ PAIR = bg.product([bg.mess3(0.28, 0.95), bg.mess3(0.02, 0.6)])
 
 @pytest.fixture(scope="module")
 def measures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXPERIMENTS / "compression"))
-        before = {name: sys.modules.pop(name, None) for name in ("optima", "tasks")}
-        yield module("compression", "measures")
-    for name, one in before.items():
-        sys.modules.pop(name, None)
-        if one is not None:
-            sys.modules[name] = one
+    with modules("compression", "measures") as found:
+        yield found.measures
 
 
 def entropy(laws):

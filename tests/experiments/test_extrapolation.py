@@ -1,7 +1,6 @@
 """Extrapolation: measures on cases known by hand, mistakes, and the claim as it is started."""
 
 import json
-import sys
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -12,24 +11,13 @@ import pytest
 
 from beliefgeo import discovery
 from beliefgeo.reading import Seeds
-from tests.experiments.command import EXPERIMENTS, refusal, start
-
-MODULES = ("tasks", "pairs", "tables", "futures", "bias", "left_out", "claims")
+from tests.experiments.command import modules, refusal, start
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """The modules of the claim, which import one another by their plain names."""
-    held = {name: sys.modules.pop(name, None) for name in MODULES}
-    sys.path.insert(0, str(EXPERIMENTS / "extrapolation"))
-    try:
-        yield SimpleNamespace(**{name: __import__(name) for name in MODULES})
-    finally:
-        sys.path.remove(str(EXPERIMENTS / "extrapolation"))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-            if (before := held[name]) is not None:
-                sys.modules[name] = before
+    with modules("extrapolation", "tasks", "pairs", "tables", "futures", "bias", "left_out", "claims") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

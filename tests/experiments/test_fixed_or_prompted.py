@@ -1,7 +1,6 @@
 """Fixed or prompted: exact laws beside sums over all HMMs, the judge, mistakes, and the claim as it is started."""
 
 import json
-import sys
 from types import SimpleNamespace
 
 import jax
@@ -10,24 +9,13 @@ import pytest
 
 from beliefgeo.reading import Seeds
 from tests.cases import some_slow
-from tests.experiments.command import EXPERIMENTS, refusal, start
-
-MODULES = ("tasks", "learners", "rates", "exams", "measures", "claims")
+from tests.experiments.command import modules, refusal, start
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """The modules of the claim, which import one another by their plain names."""
-    held = {name: sys.modules.pop(name, None) for name in MODULES}
-    sys.path.insert(0, str(EXPERIMENTS / "fixed_or_prompted"))
-    try:
-        yield SimpleNamespace(**{name: __import__(name) for name in MODULES})
-    finally:
-        sys.path.remove(str(EXPERIMENTS / "fixed_or_prompted"))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-            if (before := held[name]) is not None:
-                sys.modules[name] = before
+    with modules("fixed_or_prompted", "tasks", "learners", "rates", "exams", "measures", "claims") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

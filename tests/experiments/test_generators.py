@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import sys
 from types import SimpleNamespace
 
 import jax
@@ -12,24 +11,13 @@ import pytest
 
 import beliefgeo as bg
 from beliefgeo.reading import Seeds
-from tests.experiments.command import CAPTURED, EXPERIMENTS, refusal, start
-
-MODULES = ("generator", "knowledge", "by_hand", "measures", "claims")
+from tests.experiments.command import CAPTURED, modules, refusal, start
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """The modules of the claim, which import one another by their plain names."""
-    held = {name: sys.modules.pop(name, None) for name in MODULES}
-    sys.path.insert(0, str(EXPERIMENTS / "generators"))
-    try:
-        yield {name: __import__(name) for name in MODULES}
-    finally:
-        sys.path.remove(str(EXPERIMENTS / "generators"))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-            if held[name] is not None:
-                sys.modules[name] = held[name]
+    with modules("generators", "generator", "knowledge", "by_hand", "measures", "claims") as found:
+        yield found
 
 
 def entropy(law):
@@ -43,7 +31,7 @@ def mean(sums, weights):
 
 def test_a_hidden_coin(parts):
     """A coin is thrown once; each of two tokens shows it with probability .9: all by hand."""
-    know = parts["knowledge"]
+    know = parts.knowledge
     emissions = np.array([[0.9, 0.1], [0.1, 0.9]])
     laws = jnp.log(emissions)[:, None]
     found = know.knowledge(
@@ -62,9 +50,9 @@ def test_a_hidden_coin(parts):
 
 def test_three_states_by_enumeration(parts):
     """Of all hidden paths: the excess is I(word; path) / length, above the floor; and the sampled estimate agrees."""
-    know, length = parts["knowledge"], 3
+    know, length = parts.knowledge, 3
     process = bg.mess3()
-    moves, emissions = (np.asarray(one, np.float64) for one in parts["by_hand"].state_form(process))
+    moves, emissions = (np.asarray(one, np.float64) for one in parts.by_hand.state_form(process))
     paths = np.array([*itertools.product(range(3), repeat=length)])
     chances = np.array([np.prod([1 / 3, *moves[path[:-1], path[1:]]]) for path in paths])
     laws = tuple(jnp.log(emissions)[paths[:, place]][:, None] for place in range(length))
@@ -73,14 +61,14 @@ def test_three_states_by_enumeration(parts):
     words = np.array([*itertools.product(range(3), repeat=length)])
     given = np.array([[emissions[path, word].prod() for word in words] for path in paths])
     information = entropy(chances @ given) - chances @ [entropy(row) for row in given]
-    theory = parts["by_hand"].exact(process, length)
+    theory = parts.by_hand.exact(process, length)
     assert exact.excess == pytest.approx(information / length, abs=1e-5)
     assert theory["three states"] == pytest.approx(information / length, abs=1e-5)
     assert 0 < theory["floor without feedback"] < exact.excess
     assert exact.divergence == pytest.approx(0, abs=1e-5)
-    task = parts["generator"].Task(None, jnp.asarray(truth), length, 1, 1, 0.0, 1, 1)
-    study = parts["measures"].Study(process, task, 4096, jax.random.key(0))
-    found = study.know(*parts["by_hand"].state_generator(process))
+    task = parts.generator.Task(None, jnp.asarray(truth), length, 1, 1, 0.0, 1, 1)
+    study = parts.measures.Study(process, task, 4096, jax.random.key(0))
+    found = study.know(*parts.by_hand.state_generator(process))
     for name in ("excess", "divergence", "explained"):
         error = getattr(found["error"], name)
         assert abs(getattr(found["value"], name) - getattr(exact, name)) < 4 * error and error < 0.01, name
@@ -89,10 +77,8 @@ def test_three_states_by_enumeration(parts):
 def test_the_ideal_observer_knows_nothing_in_excess(parts):
     process, length = bg.mess3(), 2
     truth = jnp.asarray(bg.word_tree(process, length).probabilities)
-    _, held = parts["by_hand"].observer_generator(process, length)
-    found = parts["knowledge"].knowledge(
-        jax.jit(parts["knowledge"].path_sums)(held.log_laws), np.asarray(truth, np.float64)
-    )
+    _, held = parts.by_hand.observer_generator(process, length)
+    found = parts.knowledge.knowledge(jax.jit(parts.knowledge.path_sums)(held.log_laws), np.asarray(truth, np.float64))
     assert abs(found.excess) < 1e-5 and abs(found.divergence) < 1e-5
     assert found.explained == pytest.approx(1, abs=1e-5)
 
@@ -100,15 +86,15 @@ def test_the_ideal_observer_knows_nothing_in_excess(parts):
 def test_jackknife_of_a_square(parts):
     """(mean)^2 is too large by s^2 / G, which the jackknife takes away exactly; its error of a mean is s / sqrt(G)."""
     groups = np.array([1.0, 2.0, 4.0, 9.0])
-    value, _ = parts["knowledge"].jackknife(groups, lambda one: one**2)
+    value, _ = parts.knowledge.jackknife(groups, lambda one: one**2)
     assert value == pytest.approx(groups.mean() ** 2 - groups.var(ddof=1) / 4)
-    value, error = parts["knowledge"].jackknife(groups, lambda one: one)
+    value, error = parts.knowledge.jackknife(groups, lambda one: one)
     assert (value, error) == (pytest.approx(4.0), pytest.approx(groups.std(ddof=1) / 2))
 
 
 def test_feedback_begins_as_the_generator_without(parts):
     """Without weights for tokens, the law is the same after every prefix; with them it is not."""
-    made = parts["generator"]
+    made = parts.generator
     alone, fed = made.Generator(4, 3), made.Generator(4, 3, feedback=True)
     noise = jax.random.normal(jax.random.key(1), (3, 2))
     params = alone.init(jax.random.key(0), noise)
@@ -124,7 +110,7 @@ def test_feedback_begins_as_the_generator_without(parts):
 
 
 def test_near_three_points(parts):
-    near = parts["measures"].near
+    near = parts.measures.near
     corners = np.repeat(np.eye(3), 5, 0)
     assert near(corners) == pytest.approx(1)
     # Four equal clusters at the corners of a square: three points leave two of them at half a side.
@@ -139,7 +125,7 @@ def test_the_verdict_asks_the_whole_interval(parts):
         value = lambda excess: {"trained": {"value": SimpleNamespace(excess=Seeds(excess), divergence=divergence)}}
         return {"noise only": value(np.array(noise)), "feedback": value(np.array(feedback))}
 
-    verdict = parts["claims"].verdict
+    verdict = parts.claims.verdict
     assert verdict(found([0.305, 0.306], [0.03, 0.031])) == {"noise only": "holds", "feedback": "holds"}
     # The means pass, but Student's interval of two seeds is wide.
     assert verdict(found([0.27, 0.31], [0.01, 0.06])) == {"noise only": "fails", "feedback": "fails"}
@@ -162,7 +148,7 @@ def test_mistakes(args, message, tmp_path):
 
 def test_a_state_that_does_not_decide_the_token(parts):
     with pytest.raises(ValueError, match="the new state must decide the law of the token.*take one like mess3"):
-        parts["by_hand"].state_form(bg.even())
+        parts.by_hand.state_form(bg.even())
 
 
 @pytest.mark.slow

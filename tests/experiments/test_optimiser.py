@@ -1,7 +1,6 @@
 """The claim as a user runs it, its mistakes, and its parts on cases with known answers."""
 
 import json
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -14,22 +13,13 @@ from beliefgeo import reading
 from beliefgeo.networks import TransformerConfig
 from beliefgeo.networks.transformer import Transformer
 from beliefgeo.reading import Seeds
-from tests.experiments.command import EXPERIMENTS, module, refusal, start
-
-_PARTS = ("soap", "descent", "properties", "measures")
+from tests.experiments.command import modules, refusal, start
 
 
 @pytest.fixture(scope="module")
 def parts():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(EXPERIMENTS / "optimiser"))
-        before = {name: sys.modules.pop(name, None) for name in _PARTS}
-        loaded = {name: module("optimiser", name) for name in _PARTS}
-        yield loaded
-    for name, one in before.items():
-        sys.modules.pop(name, None)
-        if one is not None:
-            sys.modules[name] = one
+    with modules("optimiser", "soap", "descent", "properties", "measures") as found:
+        yield found
 
 
 def soap_of(gradients):
@@ -48,7 +38,7 @@ def soap_of(gradients):
 
 def test_soap_is_its_algorithm(parts):
     gradients = np.random.default_rng(0).normal(size=(7, 4, 3))
-    soap = parts["soap"].scale_by_soap()
+    soap = parts.soap.scale_by_soap()
     state = soap.init({"one": jnp.zeros((4, 3))})
     for gradient in gradients:
         directions, state = soap.update({"one": jnp.asarray(gradient, jnp.float32)}, state)
@@ -56,7 +46,7 @@ def test_soap_is_its_algorithm(parts):
 
 
 def test_soap_reads_maps_into_and_out_of_heads_as_matrices(parts):
-    as_matrix = parts["soap"].as_matrix
+    as_matrix = parts.soap.as_matrix
     assert as_matrix(jnp.zeros((32, 2, 8))).shape == (32, 16)
     assert as_matrix(jnp.zeros((2, 8, 32))).shape == (16, 32)
     assert as_matrix(jnp.zeros((5, 7))).shape == (5, 7)
@@ -70,7 +60,7 @@ def network():
 
 def test_matrices_are_maps_between_layers(parts, network):
     params = network[1]["params"]
-    kinds = parts["descent"].kinds(network[1])["params"]
+    kinds = parts.descent.kinds(network[1])["params"]
     assert kinds["block_0"]["mlp_in"] == {"kernel": "matrix", "bias": "other"}
     assert kinds["block_0"]["attention"]["output"]["kernel"] == "matrix"
     assert {*jax.tree.leaves(kinds["unembed"]), *jax.tree.leaves(kinds["embed"])} == {"other"}
@@ -78,19 +68,19 @@ def test_matrices_are_maps_between_layers(parts, network):
 
 
 def test_decay_shrinks_matrices_alone_by_its_share_of_the_schedule(parts, network):
-    shrink = parts["descent"].shrinking(0.1, lambda count: 1.0 / (count + 1))
+    shrink = parts.descent.shrinking(0.1, lambda count: 1.0 / (count + 1))
     params, state = network[1], shrink.init(network[1])
     for _ in range(2):
         updates, state = shrink.update(jax.tree.map(jnp.zeros_like, params), state, params)
         params = optax.apply_updates(params, updates)
     for kind, before, after in zip(
-        *(jax.tree.leaves(tree) for tree in (parts["descent"].kinds(params), network[1], params)), strict=True
+        *(jax.tree.leaves(tree) for tree in (parts.descent.kinds(params), network[1], params)), strict=True
     ):
         np.testing.assert_allclose(after, before * (0.9 * 0.95 if kind == "matrix" else 1), rtol=1e-6)
 
 
 def test_participation_counts_equal_variances(parts):
-    participation = parts["properties"].participation
+    participation = parts.properties.participation
     assert participation(np.diag([2.0, 2.0, 0.0])) == 2
     assert participation(np.diag([3.0, 1.0])) == pytest.approx(16 / 10)
 
@@ -107,7 +97,7 @@ class Constant:
 
 def test_sharpness_is_the_largest_curvature(parts):
     rows = reading.rows(jax.random.key(0), bg.golden_mean(), 3)
-    found = parts["properties"]._sharpness(Constant(), jnp.array([0.5, -0.3]), *parts["properties"]._targets(rows))
+    found = parts.properties._sharpness(Constant(), jnp.array([0.5, -0.3]), *parts.properties._targets(rows))
     law = np.exp([0.5, -0.3]) / np.exp([0.5, -0.3]).sum()
     assert found == pytest.approx(np.linalg.eigvalsh(np.diag(law) - np.outer(law, law)).max(), rel=1e-5)
 
@@ -115,21 +105,21 @@ def test_sharpness_is_the_largest_curvature(parts):
 def path(parts, gap, left, **more):
     """A path of properties [seed, moment], the others random."""
     random = np.random.default_rng(3)
-    names = parts["properties"].Properties._fields
+    names = parts.properties.Properties._fields
     given = {name: random.uniform(size=np.shape(gap)) for name in names} | {"gap": gap, "unexplained": left} | more
-    return parts["properties"].Properties(*(Seeds(np.asarray(given[name], float)) for name in names))
+    return parts.properties.Properties(*(Seeds(np.asarray(given[name], float)) for name in names))
 
 
 def test_at_equal_loss_lines_are_straight_in_logarithms(parts):
     one = path(parts, [[1, 0.1, 0.01], [0.5, 0.1, 0.001]], [[0.5, 0.2, 0.1], [0.5, 0.4, 0.1]])
-    at_level = parts["measures"].at_level
+    at_level = parts.measures.at_level
     np.testing.assert_allclose(np.exp(at_level(one, 0.1**1.5).values), [np.sqrt(0.02), 0.4 * 0.25**0.25])
     assert at_level(one, 0.005) is None  # one of the two seeds never gets there
     np.testing.assert_allclose(np.exp(at_level(one, 2.0).values), [0.5, 0.5])  # from the beginning
 
 
 def test_a_comparison_is_at_the_lowest_loss_that_both_reach(parts):
-    compare = parts["measures"].compare
+    compare = parts.measures.compare
     one = path(parts, [[1, 0.1, 0.01]] * 3, [[0.8, 0.4, 0.1], [0.8, 0.4, 0.2], [0.8, 0.4, 0.3]])
     other = path(parts, [[1, 0.1], [1, 0.1], [1, 0.01]], [[0.8, 0.2], [0.8, 0.2], [0.8, 0.15]])
     np.testing.assert_allclose(compare([(one, other)])["ratio"].values, [2, 2, 2])  # .1, .1 and .01 nats
@@ -143,13 +133,13 @@ def test_a_comparison_is_at_the_lowest_loss_that_both_reach(parts):
 def test_partial_rank_finds_what_the_loss_does_not_tell(parts):
     random = np.random.default_rng(0)
     gap, own = random.uniform(size=200), random.uniform(size=200)
-    partial = parts["measures"].partial_rank
+    partial = parts.measures.partial_rank
     assert partial(gap, gap + own, own) > 0.95
     assert abs(partial(gap, gap + own, gap**2 + 1e-3 * random.uniform(size=200))) < 0.2
 
 
 def test_a_property_predicts_where_all_processes_agree(parts):
-    predicts = parts["measures"].predicts
+    predicts = parts.measures.predicts
     strong, weak, other = (Seeds(np.array([a, a + 0.01, a - 0.01])) for a in (0.7, 0.3, -0.7))
     assert predicts([strong, strong]) == "yes"
     assert predicts([strong, weak]) == predicts([strong, other]) == "no"

@@ -1,7 +1,6 @@
 """Scaling: power laws on lines known by hand, settings that change one thing, mistakes, and the whole claim."""
 
 import json
-import sys
 from types import SimpleNamespace
 
 import jax
@@ -13,24 +12,13 @@ from beliefgeo import reading
 from beliefgeo.networks import TransformerConfig
 from beliefgeo.reading import Seeds
 from beliefgeo.runs import Budget
-from tests.experiments.command import EXPERIMENTS, refusal, start
-
-MODULES = ("axes", "laws", "sweep")
+from tests.experiments.command import modules, refusal, start
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """The modules of the claim, which import one another by their plain names."""
-    held = {name: sys.modules.pop(name, None) for name in MODULES}
-    sys.path.insert(0, str(EXPERIMENTS / "scaling"))
-    try:
-        yield SimpleNamespace(**{name: __import__(name) for name in MODULES})
-    finally:
-        sys.path.remove(str(EXPERIMENTS / "scaling"))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-            if (before := held[name]) is not None:
-                sys.modules[name] = before
+    with modules("scaling", "axes", "laws", "sweep") as found:
+        yield found
 
 
 def test_a_power_law_is_found_and_a_bend_is_refused(parts):
