@@ -155,8 +155,8 @@ def checksum(probs: ArrayLike) -> Process:
     5
     """
     laws = as_floats(probs)
-    if laws.ndim != 2:
-        raise ValueError(f"checksum needs probs [letters, alphabet]; got shape {laws.shape}")
+    if laws.ndim != 2 or 0 in laws.shape:
+        raise ValueError(f"checksum needs probs [letters, alphabet]; got shape {laws.shape}: a row for each letter")
     if (values := concrete(laws)) is not None:
         if not (values >= 0).all():
             raise ValueError(f"checksum needs probs of 0 or more; got {values.min():g}")

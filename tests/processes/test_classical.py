@@ -153,6 +153,8 @@ def test_rows_of_checksum_are_normalised(x64):
         (lambda: bg.coin(2), r"coin needs 0 <= p <= 1; got p=2"),
         (lambda: bg.mr_name(0.7, 0.7), r"mr_name needs 0 <= p \+ q <= 1"),
         (lambda: bg.checksum([0.5, 0.5]), r"checksum needs probs \[letters, alphabet\]; got shape \(2,\)"),
+        (lambda: bg.checksum(np.zeros((0, 2))), r"checksum needs probs .*; got shape \(0, 2\): a row for each letter"),
+        (lambda: bg.checksum([[]]), r"checksum needs probs .*; got shape \(1, 0\)"),
         (lambda: bg.checksum([[0.5, 0.6]]), r"each row of probs to sum to 1; got sums \[1.1\]"),
         (lambda: bg.matching_parens([0.5]), r"o_0 = 1; got \[0.5\]"),
         (lambda: bg.matching_parens([]), r"matching_parens needs open_probs \[o_0, o_1, ...\] with o_0 = 1; got \[\]"),
