@@ -33,7 +33,7 @@ def load_process(path: str | PathLike) -> Process:
     for what, count in zip(("state_names", "token_names"), (matrices.shape[1], matrices.shape[0]), strict=True):
         if what in names and len(set(names[what])) != count:
             raise ValueError(f"{path} holds no process: it needs {count} different {what}; got {list(names[what])}")
-    process = Process(*map(as_floats, (matrices, initial, readout)), bool(arrays["generalised"]))
+    process = Process(as_floats(matrices), as_floats(initial), as_floats(readout), bool(arrays["generalised"]))
     try:
         check_numbers(process)
     except ValueError as error:
