@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import hypothesis.strategies as st
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import beliefgeo as bg
@@ -19,6 +20,8 @@ GENERALISED = [(3, 3), (8, 2)]  # bg.ghmm checks all words of 8 tokens
 
 KINDS = ["dense", "sparse", "reducible", "periodic", "deterministic", "tiny", "moore"]
 KINDS += ["nearly decomposable", "nearly periodic", "transient", "unnormalised", "reviving"]
+HALF = "half precision"  # whose process is float32 in every session
+HALVES = [jnp.float16, jnp.bfloat16]
 LENGTH = 24  # of every word, so that kernels compile once for each shape; shorter ones are its beginnings
 
 
@@ -59,6 +62,8 @@ class Recipe(NamedTuple):
         transitions, initial, basis = self.model()
         if self.kind == "moore":
             return bg.from_moore(initial, transitions.sum(0), transitions.sum(2).T)
+        if self.kind == HALF:
+            return bg.hmm(jnp.asarray(transitions, HALVES[self.seed % 2]), initial)
         if basis is None:  # whose rows and initial law may be off by as much as is accepted
             off = np.random.default_rng([self.seed, 2]).uniform(-9e-6, 9e-6, len(initial) + 1)
             off = off if self.kind == "unnormalised" else 0 * off
@@ -81,6 +86,40 @@ class Recipe(NamedTuple):
         return tokens
 
 
+class Cloud(NamedTuple):
+    """Rows of features and targets with weights; `alive` are the features that vary."""
+
+    features: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    alive: np.ndarray
+
+
+class CloudRecipe(NamedTuple):
+    kind: str
+    seed: int
+
+    def cloud(self) -> Cloud:
+        rng = np.random.default_rng(self.seed)
+        features = rng.normal(size=(60, 5)) + rng.normal(size=5)
+        targets = features @ rng.normal(size=(5, 2)) + rng.normal(size=(60, 2))
+        alive = np.ones(5, bool)
+        if self.kind == "dead features":
+            alive[rng.permutation(5)[: rng.integers(1, 5)]] = False
+            features = np.where(alive, features, rng.normal(size=5) * 10 ** rng.uniform(-3, 3, 5))
+        if self.kind == "features in other units":
+            features = features * 10 ** rng.uniform(-9, 9, 5)
+        if self.kind == HALF:
+            features = np.asarray(features, HALVES[self.seed % 2])
+        return Cloud(features, targets, rng.uniform(0.1, 1, 60), alive)
+
+
+def clouds():
+    """A recipe of a cloud of any kind."""
+    kinds = st.sampled_from(["plain", "dead features", "features in other units", HALF])
+    return st.builds(CloudRecipe, kinds, st.integers(0, 2**32 - 1))
+
+
 def recipes(kinds=KINDS, shapes=SHAPES):
     """A recipe of these kinds and shapes, simplest first."""
     walks = st.sampled_from(["typical", "improbable", "any"])
@@ -93,6 +132,12 @@ def key(recipe: Recipe) -> jax.Array:
 
 def _dense(rng, n_states, vocab_size):
     return rng.exponential(size=(vocab_size, n_states, n_states)) + 0.05
+
+
+def _dyadic(rng, n_states, vocab_size):
+    """Counts out of 256, which half precision holds exactly."""
+    counts = rng.multinomial(256, rng.dirichlet(np.full(vocab_size * n_states, 0.3)), n_states)
+    return counts.reshape(n_states, vocab_size, n_states).swapaxes(0, 1)
 
 
 def _sparse(rng, n_states, vocab_size):
@@ -175,6 +220,7 @@ _BUILD = {
     "nearly periodic": _nearly_periodic,
     "transient": _transient,
     "reviving": _reviving,
+    HALF: _dyadic,
 }
 
 

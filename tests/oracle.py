@@ -107,6 +107,38 @@ def filter_truth(transitions, initial, word, precision, basis=None, *, unbounded
     return Truth(*(np.array(part, np.float64) for part in parts))
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # an impossible word is 0 / 0
+def smoothed(transitions, initial, word):
+    """P(state after t tokens | all tokens) of an HMM, and ln P(word), in extended precision; NaN if impossible."""
+    matrices = np.asarray(transitions, np.longdouble)[list(word)]
+    forward, backward, log_probability = [np.asarray(initial, np.longdouble)], [np.ones(len(initial), np.longdouble)], 0
+    for matrix in matrices:
+        joint = forward[-1] @ matrix
+        log_probability += np.log(joint.sum())
+        forward.append(joint / joint.sum())
+    for matrix in matrices[::-1]:
+        future = matrix @ backward[-1]
+        backward.append(future / future.max())
+    both = np.array(forward) * np.array(backward[::-1])
+    return np.asarray(both / both.sum(1, keepdims=True), np.float64), float(log_probability)
+
+
+@np.errstate(divide="ignore")
+def path_log_probabilities(transitions, initial, word, path):
+    """ln P of the first state of a path, and of each token and move after it."""
+    moves = [transitions[token][here, there] for token, here, there in zip(word, path[:-1], path[1:], strict=True)]
+    return np.log([initial[path[0]], *moves])
+
+
+@np.errstate(divide="ignore")
+def likeliest_log_probability(transitions, initial, word):
+    """The greatest ln P(states, word) over hidden paths."""
+    score = np.log(np.asarray(initial, np.longdouble))
+    for token in word:
+        score = (score[:, None] + np.log(np.asarray(transitions[token], np.longdouble))).max(0)
+    return float(score.max())
+
+
 def closed_classes(matrix):
     """The sets of states that are never left, by who reaches whom."""
     reach = np.eye(len(matrix), dtype=bool) | (np.asarray(matrix) > 0)
@@ -128,6 +160,16 @@ def stationary_law(matrix, states):
     for place in range(1, len(chain)):
         law[states[place]] = law[list(states[:place])] @ chain[:place, place]
     return np.asarray(law / law.sum(), np.float64)
+
+
+def canonical_correlations(left, right, weights):
+    """Cosines between the column spaces of two sets of full rank, each column about its mean and at unit scale."""
+    share = np.asarray(weights, np.float64) / np.sum(weights)
+    axes = []
+    for values in (left, right):
+        about = np.asarray(values, np.float64) - share @ np.asarray(values, np.float64)
+        axes.append(np.linalg.qr(np.sqrt(share)[:, None] * about / abs(about).max(0))[0])
+    return np.linalg.svd(axes[0].T @ axes[1], compute_uv=False)
 
 
 def weighted_least_squares(features, targets, weights, *, offset=True):

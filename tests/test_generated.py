@@ -9,7 +9,7 @@ import pytest
 import beliefgeo as bg
 from beliefgeo.beliefs.parallel import filter_beliefs_parallel
 from tests import oracle
-from tests.generated import GENERALISED, SMALL, key, recipes
+from tests.generated import GENERALISED, HALF, SMALL, clouds, key, recipes
 
 PRECISIONS = pytest.mark.parametrize("precision", ["float32", "float64"])
 EVERY = recipes() | recipes(["generalised"], GENERALISED)
@@ -125,6 +125,55 @@ def test_word_tree_and_words(recipe, precision):
         elif margin < 0.1 * probability:
             np.testing.assert_allclose(allowed.probabilities[index], probability, atol=margin)
             assert (abs(allowed.beliefs[index] - truth.beliefs) <= truth.errors).all()
+
+
+@PRECISIONS
+@hypothesis.given(recipe=recipes(shapes=[(2, 2), (5, 2), (8, 7)]))
+def test_hidden_states(recipe, precision):
+    """Nothing cancels in an HMM: each step rounds by gamma, as in `filter_truth`, forward and backward."""
+    with jax.enable_x64(precision == "float64"):
+        process, word = recipe.process(), recipe.word()
+        beliefs, log_probability = map(np.asarray, bg.smooth_beliefs(process, word))
+        states, log_joint = map(np.asarray, bg.likeliest_path(process, word))
+    transitions, initial, _ = recipe.model()
+    exact, total = oracle.smoothed(transitions, initial, word)
+    best = oracle.likeliest_log_probability(transitions, initial, word)
+    info = np.finfo(precision)
+    gamma = len(word) * (3 * len(initial) + 8) * info.eps
+    if np.isneginf(best):
+        assert np.isneginf([log_probability, log_joint]).all() and np.isnan(beliefs).all() and (states == -1).all()
+        return
+    np.testing.assert_allclose(beliefs, exact, rtol=4 * gamma, atol=info.tiny)
+    np.testing.assert_allclose(log_probability, total, rtol=8 * info.eps, atol=2 * gamma)
+    terms = oracle.path_log_probabilities(transitions, initial, word, states)
+    rounding = 4 * len(word) * info.eps * (1 + abs(terms).sum())  # of sums of so many logarithms
+    assert terms.sum() >= best - rounding
+    np.testing.assert_allclose(log_joint, terms.sum(), rtol=0, atol=rounding)
+
+
+@hypothesis.given(recipe=recipes([HALF], [(2, 2), (5, 2), (8, 7)]))
+def test_a_process_in_half_precision(recipe):
+    process, word = recipe.process(), recipe.word()
+    assert process.transitions.dtype == np.float32
+    truth = truth_of(recipe, word, "float32", unbounded=True)
+    check_filtered(*map(np.asarray, bg.filter_beliefs(process, word)), truth)
+
+
+@hypothesis.given(recipe=clouds())
+def test_probes_of_rows(recipe):
+    """Dead features count for nothing, units do not matter, and half precision is float32 of the same numbers."""
+    features, targets, weights, alive = recipe.cloud()
+    seen = np.asarray(features, np.float64)[:, alive]
+    r2, _ = oracle.weighted_least_squares(seen / abs(seen).max(0), targets, weights)
+    probe = bg.fit_probe(features, targets, weights)
+    np.testing.assert_allclose(bg.score_probe(probe, features, targets, weights).r2, r2, atol=1e-4)
+    assert (np.asarray(probe.kernel)[~alive] == 0).all()
+    correlations = bg.probes.canonical_correlations(features, targets, weights)
+    np.testing.assert_allclose(correlations, oracle.canonical_correlations(seen, targets, weights), atol=1e-4)
+    variances = np.asarray(bg.probes.principal_components(features, weights).variances)
+    exact = np.linalg.eigvalsh(np.atleast_2d(np.cov(seen.T, aweights=weights, ddof=0)))[::-1]
+    np.testing.assert_allclose(variances[: len(exact)], exact, atol=1e-5 * exact[0])
+    assert (variances[len(exact) :] <= 1e-12 * exact[0]).all()
 
 
 def word_margin(truth):

@@ -52,6 +52,34 @@ def room(module):
     return module.split(".")[1] if "." in module else None
 
 
+# Bare keys that draw nothing (shapes, or words that are all listed), or that fix a process or a benchmark's input.
+BARE_KEYS = {
+    "beliefgeo/mechanisms/impossible.py",
+    "beliefgeo/networks/network.py",
+    "beliefgeo/probes/describe.py",
+    "beliefgeo/reading/each.py",
+    "beliefgeo/runs/recipes.py",
+    "experiments/benchmarks/kernels.py",
+    "experiments/benchmarks/theory.py",
+    "experiments/compression/tasks.py",
+    "experiments/extrapolation/tasks.py",
+    "experiments/fixed_or_prompted/learners.py",
+}
+
+
+def has_bare_key(path):
+    """Whether it calls `key` with a number that is written out, outside docstrings."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    is_key = lambda node: isinstance(node, ast.Attribute) and ast.unparse(node) in ("jax.random.key", "random.key")
+    return any(is_key(call.func) and isinstance(call.args[0], ast.Constant) for call in calls if call.args)
+
+
+def test_draws_have_named_keys():
+    """Two draws from one key are the same draw: a key has the name of its use, `run.key("words")`."""
+    paths = [*MODULES, *(ROOT.parent / "experiments").rglob("*.py")]
+    assert {path.relative_to(ROOT.parent).as_posix() for path in paths if has_bare_key(path)} == BARE_KEYS
+
+
 def test_every_module_lies_in_a_room():
     found = {room(name_of(path)) for path in MODULES} - {None, "__main__"}
     assert found == set(ROOMS)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, shortest_path
 
 from beliefgeo.beliefs.merging import BEYOND, KnownBeliefs
 from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64, initial_float64
@@ -120,6 +120,22 @@ def closed_classes(graph: csr_array) -> Int[np.ndarray, " mixed"]:
     is_open[component[source[component[source] != component[target]]]] = True
     numbers = np.where(is_open, -1, np.cumsum(~is_open) - 1)
     return numbers[component]
+
+
+def period(graph: csr_array) -> int:
+    """The largest number that divides the length of every cycle inside the closed classes.
+
+    All cycles of a class close around the steps d from one of its nodes: moves i -> j have d_i + 1 - d_j divisible by
+    the period, and by no larger number.
+
+    >>> period(csr_array([[0, 1.0, 0], [0, 0, 1.0], [1.0, 0, 0]])), period(csr_array([[1e-9, 1.0], [1.0, 0]]))
+    (3, 1)
+    """
+    label = closed_classes(graph)
+    number, first = np.unique(label, return_index=True)
+    steps = shortest_path(graph, indices=first[number >= 0], unweighted=True).min(0)
+    source, target = (end[label[graph.nonzero()[0]] >= 0] for end in graph.nonzero())
+    return int(np.gcd.reduce((steps[source] + 1 - steps[target]).astype(int)))
 
 
 def spectrum(presentation: MixedStatePresentation) -> Complex[np.ndarray, " mixed"]:

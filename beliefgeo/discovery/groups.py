@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.probes.held_out import held_out_folds, nested
 from beliefgeo.probes.subspaces import principal_subspace
-from beliefgeo.probes.weighted import check_weights
+from beliefgeo.probes.weighted import check_weights, only_rounding
 from beliefgeo.probes.windows import group_means, shares_of
 from beliefgeo.reading.rows import Rows
 
@@ -38,7 +38,8 @@ class Groups(NamedTuple):
     """A partition of latents.
 
     Attributes:
-        labels: 0, 1, ...; -1 for latents that are silent, code the position alone, or vary with no other latent.
+        labels: 0, 1, ...; -1 for latents that are silent or constant, code the position alone, or vary with no other
+            latent.
         number: The number of groups.
         eigenvalues: Those of the normalised affinity, largest first: k of them are 1 if k groups, of two latents or
             more, share nothing.
@@ -107,7 +108,8 @@ def group_latents(
     label = np.zeros(len(known), int) if position is None else np.unique(np.asarray(position), return_inverse=True)[1]
     varied = known - group_means(known, shares, label)
     within, total = shares @ varied**2, shares @ (known - shares @ known) ** 2
-    counted = np.flatnonzero((shares @ (known != 0) > ALIVE) & (within > _WITHIN * total) & (total > 0))
+    varies = ~only_rounding(np.sqrt(total), shares @ abs(known), np.float32)
+    counted = np.flatnonzero((shares @ (known != 0) > ALIVE) & (within > _WITHIN * total) & varies)
     if len(counted) < max(3, groups or 0):
         raise ValueError(
             f"grouping needs {max(3, groups or 0)} latents or more that vary within positions; got {len(counted)}: fit "

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from beliefgeo.mechanisms.interventions import Encoding
 from beliefgeo.networks.network import Network
+from beliefgeo.probes.weighted import standardised
 from beliefgeo.reading.losses import loss_gap
 from beliefgeo.reading.read import read_words
 from beliefgeo.reading.resumed import resume
@@ -41,7 +42,9 @@ def erasure(encoding: Encoding) -> Projector:
     """The oblique projector P of LEACE: (x - mean)(1 - P) tells no linear probe anything of the belief.
 
     Of all such changes it is the smallest in units of the covariance S: P = S^(1/2)+ U U' S^(1/2), where U spans
-    S^(1/2)+ cov(x, b). Source: Belrose et al. 2023 (2306.03819), theorem 4.3.
+    S^(1/2)+ cov(x, b). It is the same in any units of features and beliefs, so S is taken at unit variances: a large
+    feature would make the others rounding. Directions below 1/300 of the largest are then left as they are. Source:
+    Belrose et al. 2023 (2306.03819), theorem 4.3.
 
     >>> import beliefgeo as bg, jax
     >>> from beliefgeo.mechanisms.interventions import encode
@@ -53,11 +56,17 @@ def erasure(encoding: Encoding) -> Projector:
     >>> bool(bg.score_probe(probe, left, rows.beliefs, rows.counts).r2 < 1e-6)
     True
     """
-    variances, axes = np.linalg.eigh(encoding.covariance)
+    features, beliefs = (
+        standardised(values, encoding.shares, np.float32) for values in (encoding.features, encoding.beliefs)
+    )
+    weighted = (encoding.shares[:, None] * features).T
+    variances, axes = np.linalg.eigh(weighted @ features)
     kept = variances > _RCOND * variances.max()
     roots = np.sqrt(np.where(kept, variances, 1))
     whiten, colour = (axes * np.where(kept, one, 0) @ axes.T for one in (1 / roots, roots))
-    return whiten @ _onto(whiten @ _crossed(encoding)) @ colour
+    units = np.sqrt(np.diagonal(encoding.covariance))
+    units = np.where(units > 0, units, 1)
+    return whiten @ _onto(whiten @ weighted @ beliefs) @ colour * units / units[:, None]
 
 
 def components(encoding: Encoding, count: int) -> Projector:

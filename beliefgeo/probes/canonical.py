@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from beliefgeo.arrays import ArrayLike
-from beliefgeo.probes.weighted import weighted_rows
+from beliefgeo.probes.weighted import standardised, weighted_rows
 
 # Directions of less spread than this, in units of the largest, are rounding of float32.
 _RCOND = 1e-4
@@ -16,7 +16,8 @@ def canonical_correlations(
     """The correlations of pairs of directions, one in each set of columns, largest first; Hotelling 1936.
 
     All are 1 if one set is an affine image of the other. There are as many as the set of smaller rank has dimensions:
-    the beliefs of three states have two.
+    the beliefs of three states have two. Columns count at unit variance, so their units do not matter, and a column
+    that scatters by no more than its rounding has no dimension.
 
     Args:
         left: `[row, column]`, such as the beliefs that a probe sees.
@@ -30,11 +31,12 @@ def canonical_correlations(
     [1.0]
     """
     columns = {"left [row, column]": left, "right [row, column]": right}
-    *sets, shares = (np.asarray(one, np.float64) for one in weighted_rows(columns, weights))
-    one, other = (_axes(values, shares / shares.sum()) for values in sets)
+    *sets, weights = weighted_rows(columns, weights)
+    shares = np.asarray(weights, np.float64) / np.asarray(weights, np.float64).sum()
+    one, other = (_axes(standardised(np.asarray(values, np.float64), shares, values.dtype), shares) for values in sets)
     return np.minimum(np.linalg.svd(one.T @ other, compute_uv=False), 1)
 
 
-def _axes(values: np.ndarray, shares: np.ndarray) -> Float[np.ndarray, "row axis"]:
-    axes, sizes, _ = np.linalg.svd(np.sqrt(shares)[:, None] * (values - shares @ values), full_matrices=False)
+def _axes(columns: Float[np.ndarray, "row column"], shares: np.ndarray) -> Float[np.ndarray, "row axis"]:
+    axes, sizes, _ = np.linalg.svd(np.sqrt(shares)[:, None] * columns, full_matrices=False)
     return axes[:, sizes > _RCOND * sizes.max(initial=0)]

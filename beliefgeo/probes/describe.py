@@ -6,9 +6,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Complex, Float, Int
+from scipy.sparse import csr_array
 
 from beliefgeo.beliefs.information import entropy_rate, entropy_rate_bounds
-from beliefgeo.beliefs.mixed_states import mixed_state_presentation, synchronization_length
+from beliefgeo.beliefs.mixed_states import closed_classes, mixed_state_presentation, period, synchronization_length
 from beliefgeo.probes.controls import Rank, law_rank
 from beliefgeo.probes.least_squares import fit_probe, score_probe
 from beliefgeo.processes.factored import require_process
@@ -19,7 +20,7 @@ from beliefgeo.reading.rows import Rows, rows
 
 # Presentations with more mixed states than these are told by how they grow.
 _MOST_STATES = 10_000
-# Eigenvalues nearer to each other than this are one.
+# Eigenvalues of a generalised process nearer to each other than this are one.
 _EQUAL = 1e-6
 # A law that explains more of the beliefs than this leaves little to find beyond it.
 _NEARLY_ALL = 0.95
@@ -33,7 +34,8 @@ class Description(NamedTuple):
         tokens: The number of tokens.
         generalised: Whether the process has entries of both signs, as a quantum process has, and no hidden states.
         classes: The number of closed classes: 1 if the process is ergodic.
-        period: The period of the hidden chain: it comes back to a state after multiples of so many steps only.
+        period: The period of the hidden chain: it comes back to a state after multiples of so many steps only,
+            whichever closed class it is in.
         rank: How many dimensions of the beliefs the next-token law tells, of how many.
         r2_by_count: R2 of the affine map from the next-token law to the belief, every word and position counting
             equally.
@@ -110,15 +112,16 @@ def describe(process: Observer, length: int) -> Description:
     presentation = mixed_state_presentation(process, max_states=_MOST_STATES)
     finite = not presentation.truncated
     growth = np.bincount(presentation.depth)
-    values = np.linalg.eigvals(np.asarray(as_float64(process).transitions).sum(0))  # pyright: ignore[reportAttributeAccessIssue]
+    total = np.asarray(as_float64(process).transitions).sum(0)  # pyright: ignore[reportAttributeAccessIssue]
+    values = np.linalg.eigvals(total)
     values = values[np.argsort(-abs(values).round(9), kind="stable")].astype(complex)
-    classes = int((abs(values - 1) < _EQUAL).sum())
+    classes, cycle = _of_eigenvalues(values) if process.generalised else _of_moves(total)
     return Description(
         process.n_states,
         process.vocab_size,
         process.generalised,
         classes,
-        int((abs(abs(values) - 1) < _EQUAL).sum()) // classes,
+        cycle,
         law_rank(every),
         _law_to_belief(every, every.counts),
         _law_to_belief(every, every.probabilities),
@@ -131,6 +134,18 @@ def describe(process: Observer, length: int) -> Description:
         values,
         synchronization_length(presentation) if finite else None,
     )
+
+
+def _of_moves(total: np.ndarray) -> tuple[int, int]:
+    """Closed classes and period from which moves are possible: eigenvalues of a rare move are 1 up to its rate."""
+    moves = csr_array(total)
+    return int(closed_classes(moves).max()) + 1, period(moves)
+
+
+def _of_eigenvalues(values: np.ndarray) -> tuple[int, int]:
+    """The same where entries have both signs, so that no graph tells what is possible."""
+    classes = int((abs(values - 1) < _EQUAL).sum())
+    return classes, int((abs(abs(values) - 1) < _EQUAL).sum()) // classes
 
 
 def _law_to_belief(rows: Rows, weights: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from beliefgeo.arrays import ArrayLike, contract
+from beliefgeo.arrays import ArrayLike, contract, is_traced
 from beliefgeo.probes.statistic import probe_statistic
 from beliefgeo.probes.weighted import as_reals, lengths, only_rounding, power_of_two, weighted_mean, weighted_rows
 
@@ -64,17 +64,39 @@ def simplex_coordinates(beliefs: ArrayLike) -> Float[Array, "... axis"]:
 def principal_components(features: ArrayLike, weights: ArrayLike | None = None) -> PrincipalComponents:
     """Principal components of weighted rows, from the factor of the centred data.
 
-    A feature that scatters by no more than the rounding of its mean, as in `fit_probe`, has no variance.
+    A feature that scatters by no more than the rounding of its mean, as in `fit_probe`, has no variance. If the largest
+    variance of traced features is beyond the range of the precision, the variances are NaN.
 
     Args:
         features: `[row, feature]`.
         weights: `[row]`, at any scale; default equal. Rows of no weight may hold NaN.
 
     Raises:
-        ValueError: other than two axes, no rows or no features, NaN, weights of other rows, negative or all zero.
+        ValueError: other than two axes, no rows or no features, NaN, weights of other rows, negative or all zero, a
+            variance beyond the range of the precision.
 
     >>> principal_components([[0.0, 0.0], [2.0, 0.0]]).variances.tolist()
     [1.0, 0.0]
+    """
+    components, unit = scaled_components(features, weights)
+    largest = components.variances[:1] * unit**2
+    lost = (components.variances[:1] > 0) & ~((largest >= jnp.finfo(largest.dtype).tiny) & (largest < jnp.inf))
+    if not is_traced(lost) and lost.any():
+        raise ValueError(
+            f"the variances of features of about {float(unit):.1g} are beyond the range of {largest.dtype}: divide the "
+            "features by their largest entry"
+        )
+    return PrincipalComponents(
+        components.mean * unit, components.directions, jnp.where(lost, jnp.nan, components.variances * unit**2)
+    )
+
+
+def scaled_components(
+    features: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[PrincipalComponents, Float[Array, ""]]:
+    """The principal components of features divided by a power of two just below their largest entry; and that power.
+
+    Squares of the features themselves may leave the range of float32.
     """
     features, weights = weighted_rows({"features [row, feature]": features}, weights)
     if not features.shape[1]:
@@ -83,9 +105,10 @@ def principal_components(features: ArrayLike, weights: ArrayLike | None = None) 
 
 
 @jax.jit
-def _components(features: Array, weights: Array) -> PrincipalComponents:
-    statistic = probe_statistic(features, features[:, :0], weights)
-    return PrincipalComponents(statistic.mean, *_axes(statistic.factor / jnp.sqrt(statistic.weight)))
+def _components(features: Array, weights: Array) -> tuple[PrincipalComponents, Array]:
+    unit = power_of_two(abs(features).max())
+    statistic = probe_statistic(features / unit, features[:, :0], weights)
+    return PrincipalComponents(statistic.mean, *_axes(statistic.factor / jnp.sqrt(statistic.weight))), unit
 
 
 @jax.custom_jvp

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.arrays import ArrayLike, concrete, contract
-from beliefgeo.probes.geometry import principal_components
-from beliefgeo.probes.weighted import as_reals, only_rounding
+from beliefgeo.probes.geometry import scaled_components
+from beliefgeo.probes.weighted import as_reals, lengths, only_rounding
 
 
 def effective_dimension(features: ArrayLike, weights: ArrayLike | None = None, *, fraction: float = 0.95) -> int:
@@ -46,7 +46,7 @@ def principal_subspace(
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must lie between 0 and 1; got {fraction}")
-    components = principal_components(features, weights)
+    components, _ = scaled_components(features, weights)
     held = np.asarray(components.variances, np.float64).cumsum()
     return components.directions[: np.searchsorted(held, fraction * held[-1]) + (held[-1] > 0)]
 
@@ -114,8 +114,8 @@ def deviations(features: ArrayLike) -> Float[Array, "row feature"]:
     near = features.mean(1, keepdims=True)
     mean = near + (features - near).mean(1, keepdims=True)  # the mean of equal values is exactly that value
     moved = features - mean
-    still = only_rounding(jnp.sqrt((moved**2).mean(1, keepdims=True)), mean)
-    return jnp.where(still, 0, moved).reshape(-1, features.shape[-1])
+    spread = lengths(moved, 1) / features.shape[1] ** 0.5
+    return jnp.where(only_rounding(spread[:, None], mean), 0, moved).reshape(-1, features.shape[-1])
 
 
 def subspace_overlap(left: ArrayLike, right: ArrayLike) -> Float[Array, ""]:

@@ -33,7 +33,7 @@ def as_reals(name: str, values: ArrayLike) -> Array:
     array = as_floats(values)
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise ValueError(f"{name} must be real; got {array.dtype}: give real and imaginary parts as columns")
-    return array.astype(jnp.result_type(array.dtype, jnp.float32))
+    return array
 
 
 def weighted_rows(columns: Mapping[str, ArrayLike], weights: ArrayLike | None) -> tuple[Array, ...]:
@@ -133,6 +133,28 @@ def only_rounding(spread: Num[Numbers, "..."], size: Num[Numbers, "..."], precis
     [True, False]
     """
     return spread <= _ROUNDING * float(jnp.finfo(spread.dtype if precision is None else precision).eps) * abs(size)
+
+
+def standardised(
+    values: Float[np.ndarray, "row column"], shares: Float[np.ndarray, " row"], precision: object
+) -> Float[np.ndarray, "row column"]:
+    """Columns about their weighted mean, in units of their standard deviation; a column that is constant becomes 0.
+
+    A cut-off relative to the largest direction would otherwise drop a column because of the unit it is measured in.
+
+    Args:
+        values: in float64.
+        shares: weights with a sum of 1.
+        precision: the dtype in which the values were known.
+
+    >>> standardised(np.array([[0.0, 0.1], [1e-9, 0.1]]), np.full(2, 0.5), np.float32).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    near = shares @ values
+    mean = near + shares @ (values - near)  # the mean of equal values is exactly that value
+    spread = np.sqrt(shares @ (values - mean) ** 2)
+    constant = only_rounding(spread, mean, precision)
+    return np.where(constant, 0, values - mean) / np.where(constant, 1, spread)
 
 
 def drop_rounding(

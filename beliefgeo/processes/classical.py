@@ -23,7 +23,7 @@ def coin(p: Number = 0.5) -> Process:
     >>> coin(0.25).predict(jnp.ones(1)).tolist()
     [0.25, 0.75]
     """
-    require_between("coin", "p", p, 0, 1)
+    p = require_between("coin", "p", p, 0, 1)
     return hmm(jnp.array([[[p]], [[1 - p]]]))
 
 
@@ -36,9 +36,9 @@ def mess(x: Number = 0.05, alpha: Number = 0.85, n_states: int = 3) -> Process:
     >>> mess(0.1, 0.9, 2).transitions.sum((0, 2)).round(4).tolist()
     [1.0, 1.0]
     """
-    require_between("mess", "alpha", alpha, 0, 1)
+    alpha = require_between("mess", "alpha", alpha, 0, 1)
     require_between("mess", "n_states", n_states, 2, float("inf"))
-    require_between("mess", "x", x, 0, (1 + 2 * _rounding(x)) / (n_states - 1))  # 1/3 of float32 is above 1/3
+    x = require_between("mess", "x", x, 0, (1 + 2 * _rounding(x)) / (n_states - 1))  # 1/3 of float32 is above 1/3
     return _mess(x, alpha, n_states)
 
 
@@ -52,8 +52,8 @@ def mess3(x: Number = 0.05, alpha: Number = 0.85) -> Process:
     >>> mess3().transitions[0, 0].round(5).tolist()
     [0.765, 0.00375, 0.00375]
     """
-    require_between("mess3", "x", x, 0, 1 / 2)
-    require_between("mess3", "alpha", alpha, 0, 1)
+    x = require_between("mess3", "x", x, 0, 1 / 2)
+    alpha = require_between("mess3", "alpha", alpha, 0, 1)
     return _mess(x, alpha, 3)
 
 
@@ -93,7 +93,7 @@ def composite_mess3(xA: Number, aA: Number, xB: Number, aB: Number, eps: Number)
     >>> composite_mess3(0.05, 0.85, 0.15, 0.6, 0.01).n_states
     6
     """
-    require_between("composite_mess3", "eps", eps, 0, 1)
+    eps = require_between("composite_mess3", "eps", eps, 0, 1)
     a, b = mess3(xA, aA).transitions, mess3(xB, aB).transitions
     stay, leave = 1 - as_floats(eps), as_floats(eps)
     rows = [jnp.concatenate([stay * a, leave * a], 2), jnp.concatenate([leave * b, stay * b], 2)]
@@ -107,8 +107,8 @@ def rrxor(p1: Number = 0.5, p2: Number = 0.5) -> Process:
     >>> rrxor().initial.round(4).tolist()
     [0.3333, 0.1667, 0.1667, 0.1667, 0.1667]
     """
-    require_between("rrxor", "p1", p1, 0, 1)
-    require_between("rrxor", "p2", p2, 0, 1)
+    p1 = require_between("rrxor", "p1", p1, 0, 1)
+    p2 = require_between("rrxor", "p2", p2, 0, 1)
     return hmm(_rrxor_transitions(p1, p2))
 
 
@@ -139,9 +139,9 @@ def leaky_rrxor(p1: Number, p2: Number, eps: Number) -> Process:
     >>> round(float(leaky_rrxor(0.5, 0.5, 0.1).transitions.min()), 4)
     0.01
     """
-    require_between("leaky_rrxor", "p1", p1, 0, 1)
-    require_between("leaky_rrxor", "p2", p2, 0, 1)
-    require_between("leaky_rrxor", "eps", eps, 0, 1)
+    p1 = require_between("leaky_rrxor", "p1", p1, 0, 1)
+    p2 = require_between("leaky_rrxor", "p2", p2, 0, 1)
+    eps = require_between("leaky_rrxor", "eps", eps, 0, 1)
     return hmm((1 - as_floats(eps)) * _rrxor_transitions(p1, p2) + as_floats(eps) / 10)
 
 
@@ -155,8 +155,8 @@ def checksum(probs: ArrayLike) -> Process:
     5
     """
     laws = as_floats(probs)
-    if laws.ndim != 2:
-        raise ValueError(f"checksum needs probs [letters, alphabet]; got shape {laws.shape}")
+    if laws.ndim != 2 or 0 in laws.shape:
+        raise ValueError(f"checksum needs probs [letters, alphabet]; got shape {laws.shape}: a row for each letter")
     if (values := concrete(laws)) is not None:
         if not (values >= 0).all():
             raise ValueError(f"checksum needs probs of 0 or more; got {values.min():g}")
@@ -180,7 +180,7 @@ def z1r(p: Number = 0.5) -> Process:
     >>> z1r().predict(jnp.array([0.3, 0.1, 0.6])).round(4).tolist()
     [0.6, 0.4]
     """
-    require_between("z1r", "p", p, 0, 1)
+    p = require_between("z1r", "p", p, 0, 1)
     return hmm(jnp.array([[[0, 1, 0], [0, 0, 0], [1 - p, 0, 0]], [[0, 0, 0], [0, 0, 1], [p, 0, 0]]]))
 
 
@@ -191,7 +191,7 @@ def cycle(n: int, p: Number = 0.5) -> Process:
     [0.0, 0.9, 0.0, 0.1]
     """
     require_between("cycle", "n", n, 2, float("inf"))
-    require_between("cycle", "p", p, 0, 1)
+    p = require_between("cycle", "p", p, 0, 1)
     moves = [(i, i, (i + 1) % n, p) for i in range(n)] + [(i, i, (i - 1) % n, 1 - as_floats(p)) for i in range(n)]
     return hmm(_fill(jnp.zeros((n, n, n)), moves), jnp.full(n, 1 / n))
 
@@ -202,7 +202,7 @@ def even(p: Number = 0.5) -> Process:
     >>> even().initial.round(4).tolist()
     [0.6667, 0.3333]
     """
-    require_between("even", "p", p, 0, 1)
+    p = require_between("even", "p", p, 0, 1)
     return hmm(jnp.array([[[1 - p, 0], [0, 0]], [[0, p], [1, 0]]]))
 
 
@@ -212,7 +212,7 @@ def golden_mean(p: Number = 0.5) -> Process:
     >>> golden_mean().predict(jnp.array([0.0, 1.0])).tolist()
     [1.0, 0.0]
     """
-    require_between("golden_mean", "p", p, 0, 1)
+    p = require_between("golden_mean", "p", p, 0, 1)
     return hmm(jnp.array([[[1 - p, 0], [1, 0]], [[0, p], [0, 0]]]))
 
 
@@ -222,8 +222,8 @@ def sns(p: Number = 0.5, q: Number = 0.5) -> Process:
     >>> sns().transitions[1].tolist()
     [[0.0, 0.0], [0.5, 0.0]]
     """
-    require_between("sns", "p", p, 0, 1)
-    require_between("sns", "q", q, 0, 1)
+    p = require_between("sns", "p", p, 0, 1)
+    q = require_between("sns", "q", q, 0, 1)
     if (both := concrete(p + q)) is not None and both == 0:
         raise ValueError(
             "sns needs p > 0 or q > 0, else no state is ever left and the stationary law is not unique; got p=0, q=0"
@@ -237,8 +237,8 @@ def mr_name(p: Number = 0.4, q: Number = 0.25) -> Process:
     >>> mr_name().transitions.sum(0)[1].round(4).tolist()
     [0.25, 0.35, 0.4, 0.0]
     """
-    require_between("mr_name", "p", p, 0, 1)
-    require_between("mr_name", "q", q, 0, 1)
+    p = require_between("mr_name", "p", p, 0, 1)
+    q = require_between("mr_name", "q", q, 0, 1)
     require_between("mr_name", "p + q", p + q, 0, 1)
     stay = _rest(p, q)
     moves = jnp.array([[0, 0, 0, 1], [q, stay, p, 0], [q, p, stay, 0], [0, 0.5, 0.5, 0]])

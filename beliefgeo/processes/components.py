@@ -1,6 +1,7 @@
 """What a belief of a `mixture` says: which component emits, and the belief within that component."""
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -9,7 +10,8 @@ from jaxtyping import Array, Float
 
 from beliefgeo.arrays import ArrayLike, as_floats, contract
 from beliefgeo.processes.factored import require_process
-from beliefgeo.processes.process import Observer, normalise, zero_below_rounding
+from beliefgeo.processes.given import mass_and_lowest, require_belief
+from beliefgeo.processes.process import Observer, Process, normalise, zero_below_rounding
 
 
 class MixtureBelief(NamedTuple):
@@ -37,7 +39,8 @@ def split_mixture(processes: Sequence[Observer], belief: ArrayLike) -> MixtureBe
         belief: `[..., state]`, beliefs of the mixture, such as `filter_beliefs(mixture(...), tokens).beliefs`.
 
     Raises:
-        ValueError: no components; a belief whose number of entries is not that of all components together.
+        ValueError: no components; a belief whose number of entries is not that of all components together; (concrete
+            values only) a vector that is not a belief, as in `check_belief`, which is NaN if traced.
         TypeError: a component that is neither a process nor made of processes.
 
     >>> from beliefgeo.processes.classical import coin, golden_mean
@@ -53,7 +56,7 @@ def split_mixture(processes: Sequence[Observer], belief: ArrayLike) -> MixtureBe
         raise ValueError(
             f"a belief of this mixture has the {ends[-1]} entries of its components' beliefs; got shape {vector.shape}"
         )
-    blocks = jnp.split(vector, ends[:-1], axis=-1)
+    blocks = jnp.split(_checked(parts, vector, ends), ends[:-1], axis=-1)
     masses = []
     for part, block in zip(parts, blocks, strict=True):
         mass = contract("...i,i->...", block, part.readout)
@@ -61,3 +64,11 @@ def split_mixture(processes: Sequence[Observer], belief: ArrayLike) -> MixtureBe
         masses.append(zero_below_rounding(mass, size, part.n_states) if part.generalised else mass)
     within = tuple(normalise(block, mass[..., None]) for block, mass in zip(blocks, masses, strict=True))
     return MixtureBelief(jnp.stack(masses, -1), within)
+
+
+def _checked(parts: Sequence[Process], belief: Float[Array, "*batch state"], ends: Sequence[int]) -> Array:
+    """A belief of the mixture, whose mass is that of all blocks together; each block has its probabilities."""
+    pairs = zip(parts, jnp.split(belief, ends[:-1], axis=-1), strict=True)
+    masses, lowest = zip(*[mass_and_lowest(*pair) for pair in pairs], strict=True)
+    classical = not any(part.generalised for part in parts)
+    return require_belief(belief, reduce(jnp.add, masses), reduce(jnp.minimum, lowest), classical)

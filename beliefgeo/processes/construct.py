@@ -135,6 +135,31 @@ def from_moore(initial: ArrayLike | None, transition_matrix: ArrayLike, emission
     return hmm(jnp.asarray(_normalise_rows(product, dtype)), initial)
 
 
+def check_numbers(process: Process) -> None:
+    """Raise unless the numbers are those of a process; nothing is normalised or changed.
+
+    They are finite, and initial @ readout is 1. In an HMM probabilities are not negative, sum to 1 for each state, and
+    the readout is all ones. A generalised process may be one that was learnt, whose longer words are not probabilities.
+
+    Raises:
+        ValueError: numbers that the constructors refuse.
+    """
+    transitions, initial, readout = (
+        np.asarray(leaf, np.float64) for leaf in (process.transitions, process.initial, process.readout)
+    )
+    _check_transitions(transitions)
+    for name, vector in (("initial", initial), ("readout", readout)):
+        if not np.isfinite(vector).all():
+            raise ValueError(f"{name} must be finite; got {vector.tolist()}")
+    if not process.generalised:
+        _check_probabilities("transitions", transitions, np.float64)
+        _check_probabilities("initial", initial, np.float64)
+        _check_rows(transitions)
+        if abs(readout - 1).max() > 1e-5:
+            raise ValueError(f"the readout of an HMM must be all ones; got {readout.tolist()}")
+    _normalise_initial(initial, jnp.asarray(readout))
+
+
 def chain_law_of(transitions: Float[Array, "token state next_state"]) -> Float[Array, " state"]:
     """The stationary law of an HMM's hidden chain; raises ValueError if a concrete chain has several."""
     if (values := concrete(transitions)) is None:

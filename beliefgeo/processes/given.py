@@ -78,9 +78,23 @@ def check_belief(process: Observer, belief: ArrayLike) -> Float[Array, "*batch s
         raise ValueError(
             f"a belief of this process has {len(process.initial)} entries, one a state; got shape {array.shape}"
         )
-    mass, lowest = _mass_and_lowest(process, array)
+    return require_belief(
+        array, *mass_and_lowest(process, array), isinstance(process, Process) and not process.generalised
+    )
+
+
+def require_belief(
+    array: Float[Array, "*batch state"], mass: Float[Array, "*batch"], lowest: Float[Array, "*batch"], classical: bool
+) -> Float[Array, "*batch state"]:
+    """The beliefs if they have mass 1 and no probability below 0; see `check_belief`.
+
+    Args:
+        array: the beliefs.
+        mass: the sum of the probabilities of each.
+        lowest: the least probability of each, of a state if `classical`, else of a token.
+        classical: whether the entries are probabilities themselves.
+    """
     # Errors of earlier tokens may leave a generalised process with an impossible token at -1e-4 in float32.
-    classical = isinstance(process, Process) and not process.generalised
     slack = _TOLERANCE if classical else float(jnp.finfo(array.dtype).eps) ** 0.5
     wrong = (abs(mass - 1) > _TOLERANCE) | (lowest < -slack)
     if not isinstance(wrong, Tracer):
@@ -100,7 +114,7 @@ def check_belief(process: Observer, belief: ArrayLike) -> Float[Array, "*batch s
     return jnp.where(wrong[..., None], jnp.nan, array)
 
 
-def _mass_and_lowest(process: Observer, belief: Float[Array, "*batch state"]) -> tuple[Array, Array]:
+def mass_and_lowest(process: Observer, belief: Float[Array, "*batch state"]) -> tuple[Array, Array]:
     """For each belief, the sum of its probabilities and the least of them."""
     if not isinstance(process, Process):
         return _of_law(process, belief)
@@ -115,7 +129,7 @@ def _of_law(process: Observer, belief: Float[Array, "*batch state"]) -> tuple[Ar
     """The same for any observer: factor by factor if factors are independent, else by the law of its next token."""
     if isinstance(process, Product):
         pairs = zip(process.factors, process.split_belief(belief), strict=True)
-        masses, lowest = zip(*[_mass_and_lowest(*pair) for pair in pairs], strict=True)
+        masses, lowest = zip(*[mass_and_lowest(*pair) for pair in pairs], strict=True)
         further = lambda one, other: jnp.where(abs(other - 1) > abs(one - 1), other, one)
         return reduce(further, masses), reduce(jnp.minimum, lowest)
     laws = jax.vmap(process.predict)(belief.reshape(-1, belief.shape[-1]))

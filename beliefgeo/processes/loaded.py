@@ -3,8 +3,8 @@
 import dataclasses
 from os import PathLike
 
-import jax.numpy as jnp
-
+from beliefgeo.arrays import as_floats
+from beliefgeo.processes.construct import check_numbers
 from beliefgeo.processes.process import Process
 from beliefgeo.processes.saved import read_process
 
@@ -13,7 +13,7 @@ def load_process(path: str | PathLike) -> Process:
     """The process that `process.save(path)` wrote: bit for bit if the session has the precision of its arrays.
 
     Raises:
-        ValueError: a file that holds no process.
+        ValueError: a file that holds no process, or whose numbers are not those of a process.
         OSError: no such file.
 
     >>> import tempfile
@@ -33,5 +33,9 @@ def load_process(path: str | PathLike) -> Process:
     for what, count in zip(("state_names", "token_names"), (matrices.shape[1], matrices.shape[0]), strict=True):
         if what in names and len(set(names[what])) != count:
             raise ValueError(f"{path} holds no process: it needs {count} different {what}; got {list(names[what])}")
-    process = Process(jnp.asarray(matrices), jnp.asarray(initial), jnp.asarray(readout), bool(arrays["generalised"]))
+    process = Process(as_floats(matrices), as_floats(initial), as_floats(readout), bool(arrays["generalised"]))
+    try:
+        check_numbers(process)
+    except ValueError as error:
+        raise ValueError(f"{path} holds no process: {error}") from error
     return dataclasses.replace(process, **names)

@@ -25,7 +25,7 @@ def arch(alpha: Number) -> Process:
     >>> arch(0.97).transitions.sum(0).round(2).tolist()[0]
     [0.97, 0.01, 0.01, 0.01]
     """
-    require_between("arch", "alpha", alpha, 0, 1)
+    alpha = require_between("arch", "alpha", alpha, 0, 1)
     return hmm(_arch(alpha), jnp.full(4, 1 / 4))
 
 
@@ -44,8 +44,8 @@ def wing(alpha: Number, x: Number = 0.4) -> Process:
     >>> wing(0.98).transitions[0].round(3).tolist()
     [[0.0, 0.01, 0.0], [0.0, 0.392, 0.005], [0.01, 0.0, 0.0]]
     """
-    require_between("wing", "alpha", alpha, 0, 1)
-    require_between("wing", "x", x, 0, 1)
+    alpha = require_between("wing", "alpha", alpha, 0, 1)
+    x = require_between("wing", "x", x, 0, 1)
     return hmm(_wing(alpha, x), jnp.full(3, 1 / 3))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -28,9 +29,28 @@ class Checkpoint(NamedTuple):
 
     @property
     def seeds(self) -> list[Any]:
-        """The params of each seed."""
+        """The params of each seed.
+
+        Raises:
+            ValueError: params without an axis of seeds before those that the network itself gives them.
+        """
+        _require_seeds(self)
         count = len(jax.tree.leaves(self.params)[0])
         return [jax.tree.map(lambda leaf, index=index: leaf[index], self.params) for index in range(count)]
+
+
+def _require_seeds(checkpoint: Checkpoint) -> None:
+    """Raise unless every leaf has one axis more than `network.init` gives it, and all have as many seeds."""
+    alone = jax.eval_shape(checkpoint.network.init, jax.random.key(0), jax.ShapeDtypeStruct((1,), jnp.int32))
+    for leaf, one in zip(jax.tree.leaves(checkpoint.params), jax.tree.leaves(alone), strict=False):
+        if leaf.ndim != one.ndim + 1:
+            raise ValueError(
+                f"params of a Checkpoint must be [seed, ...]; got a leaf of shape {leaf.shape} where the network has "
+                f"{one.shape}: for one network pass jax.tree.map(lambda leaf: leaf[None], params)"
+            )
+    counts = sorted({len(leaf) for leaf in jax.tree.leaves(checkpoint.params)})
+    if len(counts) != 1:
+        raise ValueError(f"params of a Checkpoint must be [seed, ...], of as many seeds in every leaf; got {counts}")
 
 
 def each(
@@ -49,7 +69,7 @@ def each(
         select: which activations to keep; see `read`.
 
     Raises:
-        ValueError: as `read`; or a measure whose parts differ between seeds.
+        ValueError: as `read`; params without an axis of seeds; or a measure whose parts differ between seeds.
     """
     if isinstance(checkpoints, Checkpoint):
         return over_seeds([measure(reading) for reading in readings(checkpoints, rows, select)])

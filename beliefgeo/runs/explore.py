@@ -14,6 +14,7 @@ from beliefgeo.reading.each import Checkpoint
 from beliefgeo.runs.folder import read_config
 from beliefgeo.runs.identity import identity
 from beliefgeo.runs.load import load_run
+from beliefgeo.runs.run import named_key
 from beliefgeo.runs.scene import scene_of
 
 
@@ -63,9 +64,8 @@ def explore(run: str | Path, options: Options = Options()) -> Path:
         loaded = load_run(folder, shots[0].network if shots else None, seed=options.seed, step=step)
         shots.append(Checkpoint(loaded.network, jax.tree.map(lambda leaf: leaf[None], loaded.params), step * each))
     title = options.title or (folder.name if run == folder else run.absolute().parent.name)
-    scene = scene_of(
-        jax.random.key(0), process, shots, config["context"], bos=config["bos"], words=options.words, title=title
-    )
+    key = named_key(0, "words of the explorer")
+    scene = scene_of(key, process, shots, config["context"], bos=config["bos"], words=options.words, title=title)
     return write_page(options.out or run / "explorer.html", scene)
 
 

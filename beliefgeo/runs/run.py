@@ -20,6 +20,11 @@ from beliefgeo.runs.timing import stage
 _WORTH_A_PAGE = 700
 
 
+def named_key(seed: int, name: str) -> PRNGKeyArray:
+    """The key for one use: the same in every call, and never a key of training."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
 @dataclass
 class Run:
     """One call of an experiment.
@@ -43,8 +48,8 @@ class Run:
     shown: "tuple[Observer, Learned, int, bool] | None" = None
 
     def key(self, name: str) -> PRNGKeyArray:
-        """The key for one use: the same in every call, and never a key of training."""
-        return jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(name.encode()))
+        """`named_key` of the seed of the run."""
+        return named_key(self.seed, name)
 
     def learn(
         self,

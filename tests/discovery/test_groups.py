@@ -80,3 +80,15 @@ def test_a_latent_that_varies_with_no_other_is_in_no_group():
     found = group_latents(np.stack([one, 1 - one, two, 1 - two, three], 1), np.ones(8))
     assert found.number == 2 and found.labels[4] == -1
     assert found.labels[0] == found.labels[1] != found.labels[2] == found.labels[3]
+
+
+def test_constant_latents_are_in_no_group():
+    """Under unequal weights their variance is rounding, not 0; two of them would share all of that rounding."""
+    one, other = np.array([[0.0, 0, 1, 1], [0, 1, 0, 1]])
+    codes = np.tile(np.stack([one, other, 1 - one, 1 - other], 1), (50, 1))
+    weights = np.random.default_rng(0).uniform(0.5, 1, 200)
+    for constants in ([0.1], [0.1, 0.7]):
+        found = group_latents(np.concatenate([codes, np.tile(constants, (200, 1))], 1), weights)
+        assert found.number == group_latents(codes, weights).number == 2
+        assert found.labels[0] == found.labels[2] != found.labels[1] == found.labels[3]
+        assert (found.labels[4:] == -1).all()

@@ -73,3 +73,17 @@ def test_mistakes(case):
         projections.random_plane(jax.random.key(0), held, 0)
     with pytest.raises(ValueError, match=r"\[feature, feature\], 7 each way"):
         projections.projected_gaps(network, params, rows, site, held, [np.eye(6)])
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e3, 1e6])
+def test_erasure_has_no_units(scale):
+    """Beside large noise, or small noise, no probe finds the beliefs that are left; and a constant feature stays."""
+    rows = reading.rows(jax.random.key(0), bg.mess3(), 6)
+    noise = np.random.default_rng(1).normal(size=(len(rows.word), 2))
+    features = np.concatenate([rows.beliefs + noise[:, :1], noise, np.full((len(noise), 1), 0.7)], 1)
+    units = np.array([1, 1, 1, scale, scale, 1])
+    erase = lambda values: projections.erasure(encode(values, rows, rows.counts))
+    left = features * units @ (np.eye(6) - erase(features * units))
+    probe = bg.fit_probe(left, rows.beliefs, rows.counts, rcond=1e-4)
+    assert bg.score_probe(probe, left, rows.beliefs, rows.counts).r2 < 1e-6
+    np.testing.assert_allclose(erase(features * units) / units * units[:, None], erase(features), atol=1e-4)

@@ -44,6 +44,35 @@ def test_observable_states_and_infinite_presentations():
     assert two.classes == 2 and two.entropy_rate is None
 
 
+def _edges(moves):
+    """A chain that tells its states: token = next state."""
+    moves = np.asarray(moves, float)
+    return bg.hmm(np.einsum("ij,jx->xij", moves, np.eye(len(moves))), np.full(len(moves), 1 / len(moves)))
+
+
+def test_a_rare_move_joins_classes_and_breaks_a_period():
+    """By hand: the eigenvalues of both are 1 to 3e-7, and of neither do they tell classes or period."""
+    a, b = 1e-7, 2e-7
+    slow = bg.describe(bg.hmm([[[1 - a, 0], [b, 0]], [[0, a], [0, 1 - b]]]), 3)
+    law, entropy = (2 / 3, 1 / 3), lambda p: -p * np.log(p) - (1 - p) * np.log1p(-p)
+    assert (slow.classes, slow.period) == (1, 1)
+    assert slow.entropy_rate == pytest.approx(law[0] * entropy(a) + law[1] * entropy(b), rel=1e-4)
+    ring = np.roll(np.eye(3), 1, 1)
+    assert bg.describe(_edges(ring), 2).period == 3
+    assert bg.describe(_edges(ring * (1 - 1e-7) + 1e-7 * np.eye(3)), 2).period == 1
+
+
+def test_periods_of_several_classes():
+    """Rings of 2 and of 4, and a transient state: 2 divides both; rings of 2 and 3 share no period."""
+    for other, both in ((4, 2), (3, 1)):
+        moves = np.zeros((3 + other,) * 2)
+        moves[0, 1] = moves[1, 0] = 1
+        moves[range(2, 2 + other), [*range(3, 2 + other), 2]] = 1
+        moves[-1, [0, 2, -1]] = 1 / 3
+        found = bg.describe(_edges(moves), 2)
+        assert (found.classes, found.period) == (2, both)
+
+
 def test_a_generalised_process_and_one_belief():
     walk = bg.describe(bg.bloch_walk(), 4)
     assert walk.generalised and walk.bounds[0] is None and "(generalised)" in str(walk)

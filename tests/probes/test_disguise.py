@@ -29,6 +29,19 @@ def test_canonical_correlations_of_known_sets():
     weights = np.r_[np.ones(4000), 0]
     odd = np.concatenate([left, [[1e3, -1e3]]]), np.concatenate([right, [[-1e3, 1e3]]])
     np.testing.assert_allclose(probes.canonical_correlations(*odd, weights), found, atol=1e-4)
+    for scale in (1e-9, 1e-5, 1e9):  # the unit of a column does not matter
+        scaled = probes.canonical_correlations(left * [1, scale], right)
+        np.testing.assert_allclose(scaled, found, atol=1e-5)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_constant_columns_correlate_with_nothing(x64):
+    constants, rng = [np.full((500, 1), value) for value in (0.7, 123.456)], np.random.default_rng(2)
+    weights, varied = rng.uniform(0.1, 1, 500), rng.normal(size=(500, 1))
+    with jax.enable_x64(x64):
+        assert probes.canonical_correlations(*constants, weights).tolist() == []
+        both = [np.concatenate([constant, varied], 1) for constant in constants]
+        np.testing.assert_allclose(probes.canonical_correlations(*both, weights), [1], atol=1e-6)
 
 
 def test_neurons_keep_their_values_within_a_class(rows):

@@ -199,3 +199,15 @@ def test_cosines_from_zero():
     assert cosines(square + 5, square) == pytest.approx(1, abs=1e-4)
     # Who sees the mean everywhere explains nothing.
     assert cosines(jnp.ones((4, 2)), square) == cosines(jnp.ones((4, 2)), square, centred=False) == 0
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_variances_beyond_float32_are_not_silent(scale):
+    x = RNG.normal(size=(9, 3))
+    with pytest.raises(ValueError, match="beyond the range of float32: divide the features by their largest entry"):
+        principal_components(x * scale)
+    assert np.isnan(jax.jit(lambda x: principal_components(x).variances)(x * scale)).all()
+    with jax.enable_x64(True):
+        found = principal_components(x * scale)
+        np.testing.assert_allclose(found.variances, np.linalg.eigvalsh(np.cov(x.T, bias=True))[::-1] * scale**2)
+        np.testing.assert_allclose(found.mean, x.mean(0) * scale)

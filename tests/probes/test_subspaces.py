@@ -106,3 +106,14 @@ def test_report_on_factors_with_planes_in_common():
     assert report.whole.mean == pytest.approx(0.5 / 3, abs=1e-4)
     # The leading direction of each is its first axis, up to the sample.
     np.testing.assert_allclose(report.leading.matrix, np.eye(3), atol=0.02)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-25, 1.0, 1e25, 1e30])
+def test_dimensions_have_no_scale(scale):
+    """Squares of these features are beyond the range of float32."""
+    features = np.random.default_rng(0).normal(size=(300, 4))
+    assert effective_dimension(features * scale) == 4
+    np.testing.assert_allclose(principal_subspace(features * scale), principal_subspace(features), atol=1e-4)
+    frozen = features.reshape(30, 10, 4)[..., :2] * scale
+    moved = frozen - frozen.mean(1, keepdims=True)
+    np.testing.assert_allclose(deviations(frozen), moved.reshape(-1, 2), rtol=1e-4, atol=1e-6 * scale)

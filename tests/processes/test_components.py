@@ -79,8 +79,22 @@ def test_gradient_beside_an_excluded_component(x64):
             r"has the 4 entries of its components' beliefs; got shape \(2,\)",
         ),
         (lambda: split_mixture([bg.coin()], 1.0), ValueError, r"has the 1 entries .*; got shape \(\)"),
+        (lambda: split_mixture([bg.coin()] * 2, [1.5, -0.5]), ValueError, "every state a probability of 0 or more"),
+        (lambda: split_mixture([bg.coin()] * 2, [0.5, 0.4]), ValueError, "a belief must be normalised.*got 0.9 for"),
+        (
+            lambda: split_mixture([bg.bloch_walk(), bg.coin()], [0.5, 0, 2, 0.5]),
+            ValueError,
+            "every token a probability",
+        ),
     ],
 )
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_traced_vector_that_is_no_belief_has_no_posterior():
+    split = jax.jit(lambda belief: split_mixture([bg.coin()] * 2, belief).posterior)
+    assert np.isnan(split(jnp.array([1.5, -0.5]))).all()
+    np.testing.assert_allclose(split(jnp.array([0.25, 0.75])), [0.25, 0.75])
+    assert np.isnan(split_mixture([bg.coin()] * 2, [np.nan, np.nan]).posterior).all()  # after an impossible word

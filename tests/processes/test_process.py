@@ -118,6 +118,24 @@ def test_float64_is_kept(x64):
     np.testing.assert_allclose(bg.update_belief(process, process.initial, 0), oracle.belief(process, (0,)), rtol=1e-14)
 
 
+@pytest.mark.parametrize("half", [jnp.float16, jnp.bfloat16])
+def test_half_precision_is_float32_of_the_same_numbers(half):
+    """A sum over 1e5 tokens overflows float16 and stalls in bfloat16, and 1 - p keeps 3 digits."""
+    fair, rare = jnp.full((2, 1, 1), 0.5, half), jnp.array([[[1 / 256]], [[255 / 256]]], half)
+    zeros = np.zeros(100_000, int)
+    for build in (bg.hmm, bg.ghmm, jax.jit(bg.hmm)):
+        assert build(fair).transitions.dtype == build(fair).initial.dtype == build(fair).readout.dtype == jnp.float32
+        np.testing.assert_allclose(bg.log_probability(build(fair), zeros), 1e5 * np.log(0.5), rtol=1e-6)
+    moore = bg.from_moore(jnp.ones(1, half), jnp.ones((1, 1), half), fair[:, :, 0].T)
+    np.testing.assert_allclose(bg.log_probability(moore, zeros), 1e5 * np.log(0.5), rtol=1e-6)
+    drawn = bg.sample(jax.random.key(0), bg.hmm(rare), 200_000).tokens
+    assert abs((drawn == 0).mean() * 256 - 1) < 5 * np.sqrt(256 / 200_000)  # 5 standard errors
+    p = half(0.3)
+    tossed = lambda p: bg.log_probability(bg.coin(p), zeros[:60_000])
+    for told in (tossed, jax.jit(tossed)):
+        np.testing.assert_allclose(told(p), 60_000 * np.log(float(p)), rtol=1e-6)
+
+
 @pytest.mark.parametrize("traced", [False, True])
 def test_rows_are_divided_by_their_sums(traced):
     """What is accepted within 1e-5 of 1 is 1 afterwards: a million tokens would add up what is missing."""

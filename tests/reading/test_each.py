@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import xlogy
 
 import beliefgeo as bg
 from beliefgeo import reading
@@ -64,3 +65,37 @@ def test_sites_keep_their_order(rows):
     select = lambda sites: {"z": sites["embed"], "b": sites["final_norm"], "a": sites["resid_post"][0]}
     found = reading.each(checkpoint(0), rows, lambda network: network.features, select)
     assert [*found] == ["z", "b", "a"]
+
+
+class Bias:
+    """A network whose params look like several seeds: a bias for each token."""
+
+    vocab_size = 2
+
+    def init(self, key, tokens):
+        return {"bias": jnp.array([0.3, -0.2])}
+
+    def apply(self, params, tokens, edit=None):
+        return jnp.zeros((len(tokens), 2)) + params["bias"][None], {"x": jnp.zeros((len(tokens), 1))}
+
+
+def uneven(params):
+    """Params whose first leaf has one seed and the others two."""
+    leaves, structure = jax.tree.flatten(params)
+    return jax.tree.unflatten(structure, [leaves[0][:1], *leaves[1:]])
+
+
+def test_an_axis_of_seeds_is_never_guessed(rows):
+    network, bias = Bias(), jnp.array([0.3, -0.2])
+    gap = lambda params: reading.each(
+        reading.Checkpoint(network, params), rows, lambda one: reading.losses(one, rows).gap, lambda sites: sites
+    )
+    with pytest.raises(ValueError, match=r"must be \[seed, ...\]; got a leaf of shape \(2,\) where .* \(2,\): for one"):
+        gap({"bias": bias})
+    with pytest.raises(ValueError, match=r"of as many seeds in every leaf; got \[1, 2\]"):
+        list(reading.Checkpoint(NETWORK, uneven(checkpoint(0).params)).seeds)
+    found, log_law = gap({"bias": bias[None]}), np.asarray(bias) - np.log(np.exp(bias).sum())
+    each = (xlogy(rows.laws, rows.laws) - rows.laws * log_law).sum(1)  # relative entropy of the law after each prefix
+    by_length = [np.average(each[rows.length == n], weights=rows.probabilities[rows.length == n]) for n in (1, 2, 3)]
+    np.testing.assert_allclose(found.values, [np.mean(by_length)], rtol=1e-5)
+    assert found.interval is None
