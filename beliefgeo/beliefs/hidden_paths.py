@@ -140,7 +140,7 @@ def _likeliest(process: Process, codes: Int[Array, " time"]) -> LikeliestPath:
 
     # From the last token to the first, so that of equal paths the first state decides, then the second, and so on.
     def step(score: Float[Array, " state"], code: Int[Array, ""]) -> tuple[Array, Array]:
-        candidates = logarithms[code] + score
+        candidates = logarithms[code] + score[None]
         best = candidates.max(1)
         # Scores are measured from the best score, so that they keep their digits in a long sequence.
         return best - jnp.where(jnp.isfinite(best.max()), best.max(), 0), candidates.argmax(1)
