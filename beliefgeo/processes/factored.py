@@ -226,7 +226,8 @@ def join_tokens(tokens: ArrayLike, vocab_sizes: Sequence[int]) -> Int[Array, "*b
             token -1, gives -1); more composite tokens than an int32 counts.
     """
     _count_tokens(vocab_sizes)
-    given = [as_integers("tokens", digit) for digit in (tokens if isinstance(tokens, Sequence) else [*tokens])]
+    parts = tokens if isinstance(tokens, Sequence) else as_integers("tokens", tokens)
+    given = [as_integers("tokens", digit) for digit in parts]
     if len(given) != len(vocab_sizes):
         raise ValueError(f"join_tokens needs one token a factor ({len(vocab_sizes)}); got {len(given)}")
     digits = jnp.stack([as_int32(digit) for digit in given])

@@ -163,8 +163,8 @@ CALLS = (
 
 
 @pytest.mark.parametrize("call", CALLS, ids=["filter", "smooth", "likeliest"])
-@pytest.mark.parametrize("outside", [2, 3, -1])
-def test_a_traced_token_outside_the_vocabulary_is_no_silence(call, outside):
+@pytest.mark.parametrize(("outside", "beyond"), [(2, 4), (3, 5), (-1, -1)])
+def test_a_traced_token_outside_the_vocabulary_is_no_silence(call, outside, beyond):
     """The codes V and V + 1 are for tokens not observed and past the end; a caller's V or V + 1 is a mistake."""
     process, tokens = bg.coin(0.3), jnp.array([1, outside, 1])
     every = {"lengths": 3}, {"missing": -9}, {"observed": np.ones(3, bool)}
@@ -172,7 +172,7 @@ def test_a_traced_token_outside_the_vocabulary_is_no_silence(call, outside):
         asked = lambda tokens, options=options: call(process, tokens, **options)
         assert np.isnan(jax.jit(asked)(tokens)) and np.isnan(jax.vmap(asked)(tokens[None])).all()
     pair = bg.product([process, process])
-    assert np.isnan(jax.jit(lambda tokens: bg.log_probability(pair, tokens, lengths=3))(tokens.at[1].set(outside + 2)))
+    assert np.isnan(jax.jit(lambda tokens: bg.log_probability(pair, tokens, lengths=3))(tokens.at[1].set(beyond)))
     # Past the end, and as the number that stands for a missing token, it is none.
     padded = jax.jit(lambda tokens: call(process, tokens, lengths=1))(tokens)
     np.testing.assert_allclose(padded, np.log(0.7), rtol=1e-6)
