@@ -50,6 +50,21 @@ def as_integers(name: str, values: ArrayLike, ragged: str = "give one at a time"
     return array
 
 
+def as_int32(integers: Array | np.ndarray) -> Int[Array, "..."]:
+    """Integers in int32; those beyond its ends become its ends, so that 2^32 + 1 becomes no token (a cast makes it 1).
+
+    >>> as_int32(np.array([1, 2**32 + 1, -(2**32)])).tolist()
+    [1, 2147483647, -2147483648]
+    """
+    if not integers.size:  # an empty list counts as floats
+        return jnp.zeros(integers.shape, jnp.int32)
+    given, kept = jnp.iinfo(integers.dtype), jnp.iinfo(jnp.int32)
+    if kept.min <= given.min and given.max <= kept.max:
+        return jnp.asarray(integers, jnp.int32)
+    clip = np.clip if isinstance(integers, np.ndarray) else jnp.clip
+    return jnp.asarray(clip(integers, max(given.min, kept.min), min(given.max, kept.max)), jnp.int32)
+
+
 def concrete(values: ArrayLike) -> np.ndarray | None:
     """The values in float64 if they are known now; None if they are traced (and so cannot be checked)."""
     return None if is_traced(values) else np.asarray(values, np.float64)
@@ -84,4 +99,4 @@ def contract(subscripts: str, *operands: Array) -> Array:
 
 def take(array: Array, token: Int[Array, ""]) -> Array:
     """`array[token]`, NaN outside the vocabulary (a plain gather would clamp, or wrap a negative token)."""
-    return array.at[token].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    return array.at[as_int32(jnp.asarray(token))].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)

@@ -1,15 +1,27 @@
 """What an ideal observer believes after each token of a sequence."""
 
-from collections.abc import Sequence
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt
 
 from beliefgeo.arrays import ArrayLike, is_traced, take
+from beliefgeo.beliefs.composed import filter_fully_conditional, filter_with_bos, filter_with_end, together
 from beliefgeo.beliefs.observations import PADDED, check_observations, with_silence, without_silence
-from beliefgeo.beliefs.scaled import Filtered, filter_in_range, filter_tangents, may_have_lost, rescued
+from beliefgeo.beliefs.scaled import (
+    Filtered,
+    Linear,
+    end_of_range,
+    filter_in_range,
+    filter_tangents,
+    least_entries,
+    may_have_lost,
+    rescued,
+    undefined_if_lost,
+)
+from beliefgeo.processes.bos import WithBos
+from beliefgeo.processes.conditional import ConditionalTransitions, FullyConditional
+from beliefgeo.processes.end import WithEnd
 from beliefgeo.processes.factor_tree import FactorTree
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.given import check_belief, check_token, check_tokens
@@ -59,8 +71,9 @@ def filter_beliefs(
     A posterior may fall below the range of its precision and rise again. If an entry comes near the end of the range,
     the whole sequence is filtered with an exponent for each entry (`scaled`), several times slower. Entries are right
     to a few roundings a token; for a process that is not generalised, each entry in proportion to its size. This holds
-    for processes, and for products, chains and trees of processes. Any other observer updates its own belief, in the
-    range of its precision.
+    for processes and for every composition of processes. An observer of another class updates its own belief, in the
+    range of its precision, and what that loses is not known: after an entry below 1e-31 (1e-292 in float64) that is not
+    0, beliefs raise, or are NaN if they are traced.
 
     Args:
         process: the process that is observed.
@@ -76,7 +89,8 @@ def filter_beliefs(
         an impossible token on, beliefs are NaN and log-probabilities -inf; derivatives before that token are finite.
 
     Raises:
-        ValueError: a token outside the vocabulary (NaN if it is traced), shapes that do not match.
+        ValueError: a token outside the vocabulary (NaN if it is traced), shapes that do not match; a belief of an
+            observer of another class near the end of its range, with tokens after it (NaN if it is traced).
         TypeError: unobserved tokens for an observer without T, which is neither a `Process` nor a product of processes.
 
     >>> from beliefgeo.processes.classical import golden_mean
@@ -90,11 +104,13 @@ def filter_beliefs(
         tokens = check_tokens(process, tokens, ragged=PADDED)
         if tokens.ndim != 1:
             raise ValueError(f"tokens must be one sequence [time]; got shape {tokens.shape}: use jax.vmap for a batch")
-        return _filter_now(process, tokens) if isinstance(process, Process) else _filter(process, tokens)
+        if isinstance(process, Linear):
+            return _filter_now(process, tokens)
+        return _kept(process, _filter(process, tokens))
     if observed is not None or missing is not None:
         _require_matrices(process)
     codes = check_observations(process, tokens, observed, missing, lengths)
-    return _filter_observed(process, codes) if codes.ndim == 1 else _filter_batch(process, codes)
+    return _kept(process, _filter_observed(process, codes) if codes.ndim == 1 else _filter_batch(process, codes))
 
 
 def _require_matrices(process: Observer) -> None:
@@ -108,7 +124,31 @@ def _require_matrices(process: Observer) -> None:
         )
 
 
-def _filter_now(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+def _kept(process: Observer, filtered: Filtered) -> Filtered:
+    """The result, if nothing of it may have been lost; else it raises, unless the result is traced, and so NaN."""
+    if is_traced(filtered) or not _moves_by_itself(process) or not jnp.isnan(filtered.log_probabilities).any():
+        return filtered
+    beliefs = filtered.beliefs.reshape(-1, filtered.beliefs.shape[-1])
+    least, dtype = least_entries(Filtered(beliefs, filtered.log_probabilities)).min(), beliefs.dtype
+    if least < size_order(end_of_range(dtype)):
+        raise ValueError(
+            f"a belief near the end of the range of {dtype} may lose what must come back, unless its matrices are "
+            f"known; got an entry below {end_of_range(dtype):.0e} that is not 0: use float64 (jax.enable_x64), or give "
+            "the observer as a process or as a composition of processes, such as its joint"
+        )
+    return filtered
+
+
+def _moves_by_itself(process: Observer) -> bool:
+    """Whether some part moves its belief by itself, and not by matrices that are known."""
+    if isinstance(process, WithBos | WithEnd):
+        return _moves_by_itself(process.inner)
+    if isinstance(process, Product | FactorTree):  # a factor with a parent is a tuple of processes
+        return any(_moves_by_itself(factor) for factor in process.factors if isinstance(factor, Observer))
+    return not isinstance(process, Linear | ConditionalTransitions | FullyConditional)
+
+
+def _filter_now(process: Linear, tokens: Int[Array, " time"]) -> Filtered:
     """`_filter`; for concrete values the scaled filter is not even compiled unless it is needed."""
     if is_traced((process, tokens)):
         return _filter(process, tokens)
@@ -118,9 +158,17 @@ def _filter_now(process: Process, tokens: Int[Array, " time"]) -> Filtered:
 
 @eqx.filter_jit
 def _filter(process: Observer, tokens: Int[Array, " time"]) -> Filtered:
-    if isinstance(process, Product | FactorTree):
-        return _together([_filter(*part) for part in process.apart(tokens)])
-    return _filter_process(process, tokens) if isinstance(process, Process) else _filter_vectors(process, tokens)
+    if isinstance(process, Product | FactorTree | ConditionalTransitions):
+        return together([_filter(*part) for part in process.apart(tokens)])
+    if isinstance(process, FullyConditional):
+        return filter_fully_conditional(process, tokens, _filter)
+    if isinstance(process, WithBos):
+        return filter_with_bos(process, tokens, _filter)
+    if isinstance(process, WithEnd):
+        return filter_with_end(process, tokens, _filter)
+    if isinstance(process, Linear):
+        return _filter_linear(process, tokens)
+    return undefined_if_lost(_filter_vectors(process, tokens))
 
 
 @eqx.filter_jit
@@ -135,11 +183,11 @@ def _filter_observed(process: Observer, codes: Int[Array, " time"]) -> Filtered:
     if isinstance(process, Product):
         silence = [codes - vocab_size + size for size in process.vocab_sizes]
         parts = zip(process.apart(codes), silence, strict=True)
-        return _together(
+        return together(
             [_filter_observed(factor, jnp.where(codes < vocab_size, seen, unseen)) for (factor, seen), unseen in parts]
         )
     if isinstance(process, Process):
-        beliefs, log_probabilities = _filter_process(with_silence(process), codes)
+        beliefs, log_probabilities = _filter_linear(with_silence(process), codes)
         return Filtered(beliefs, without_silence(log_probabilities, codes, vocab_size))
     ended = codes == vocab_size + 1
     beliefs, log_probabilities = _filter(process, jnp.where(ended, 0, codes))
@@ -148,17 +196,17 @@ def _filter_observed(process: Observer, codes: Int[Array, " time"]) -> Filtered:
 
 
 @jax.custom_jvp
-def _filter_process(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+def _filter_linear(process: Linear, tokens: Int[Array, " time"]) -> Filtered:
     return rescued(process, tokens, *filter_plainly(process, tokens))
 
 
-@_filter_process.defjvp
+@_filter_linear.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Filtered, Filtered]:
     # The value comes from the function itself: jax batches the two separately, and they must agree on the batch axis.
-    return _filter_process(*primals), filter_tangents(primals, tangents)
+    return _filter_linear(*primals), filter_tangents(primals, tangents)
 
 
-def filter_plainly(process: Process, tokens: Int[Array, " time"]) -> tuple[Filtered, Bool[Array, ""]]:
+def filter_plainly(process: Linear, tokens: Int[Array, " time"]) -> tuple[Filtered, Bool[Array, ""]]:
     """The filter in the range of its precision, and whether that range may have lost something."""
     scalars = ScalarProcess.of(process) if len(tokens) else None
     if scalars is None:
@@ -169,14 +217,6 @@ def filter_plainly(process: Process, tokens: Int[Array, " time"]) -> tuple[Filte
 
 
 _plainly, _in_range = eqx.filter_jit(filter_plainly), eqx.filter_jit(filter_in_range)
-
-
-def _together(parts: Sequence[Filtered]) -> Filtered:
-    """The joint result of factors that were filtered separately; it is undefined where a factor's belief is."""
-    beliefs = jnp.concatenate([part.beliefs for part in parts], 1)
-    undefined = jnp.isnan(beliefs).any(1, keepdims=True)
-    log_probabilities = jnp.stack([part.log_probabilities for part in parts]).sum(0)
-    return Filtered(jnp.where(undefined, jnp.nan, beliefs), log_probabilities)
 
 
 def log_probability(

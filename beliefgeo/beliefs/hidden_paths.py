@@ -108,6 +108,8 @@ def likeliest_path(
 ) -> LikeliestPath:
     """The hidden states of greatest P(states | tokens), by the Viterbi algorithm; of equal paths the first in order.
 
+    Derivatives of the log-probability are those of that path.
+
     Args:
         process: classical.
         tokens: `[time]` integers or names, or a string of one-letter names; `[batch, time]` with lengths `[batch]`.
@@ -133,20 +135,21 @@ def likeliest_path(
 
 @eqx.filter_jit
 def _likeliest(process: Process, codes: Int[Array, " time"]) -> LikeliestPath:
-    logarithms, start = jnp.log(with_silence(process).transitions), jnp.log(process.initial)
+    logarithms, start = _logarithm(with_silence(process).transitions), _logarithm(process.initial)
     inside = jnp.clip(codes, 0, process.vocab_size + 1)
 
+    # From the last token to the first, so that of equal paths the first state decides, then the second, and so on.
     def step(score: Float[Array, " state"], code: Int[Array, ""]) -> tuple[Array, Array]:
-        candidates = score[:, None] + logarithms[code]
-        best = candidates.max(0)
+        candidates = logarithms[code] + score[None]
+        best = candidates.max(1)
         # Scores are measured from the best score, so that they keep their digits in a long sequence.
-        return best - jnp.where(jnp.isfinite(best.max()), best.max(), 0), candidates.argmax(0)
+        return best - jnp.where(jnp.isfinite(best.max()), best.max(), 0), candidates.argmax(1)
 
-    score, came_from = jax.lax.scan(step, start, inside)
-    back = lambda state, origin: (origin[state], origin[state])
-    last = score.argmax()
-    _, states = jax.lax.scan(back, last, came_from, reverse=True)
-    states = jnp.append(states, last)
+    score, goes_to = jax.lax.scan(step, jnp.zeros_like(start), inside, reverse=True)
+    follow = lambda state, following: (following[state], following[state])
+    first = (start + score).argmax()
+    _, states = jax.lax.scan(follow, first, goes_to)
+    states = jnp.append(first, states)
     moves = logarithms[inside, states[:-1], states[1:]]
     total = sum_pairwise(jnp.concatenate([start[states[:1]], moves]))
     total = jnp.where((codes == inside).all(), total, jnp.nan)
@@ -195,6 +198,12 @@ def _sample_path(key: PRNGKeyArray, process: Process, tokens: Int[Array, " time"
     inside = jnp.clip(tokens, 0, process.vocab_size - 1)
     _, states = jax.lax.scan(step, last, (keys[:-1], weights[:-1], inside), reverse=True)
     return jnp.where(jnp.isfinite(log_probabilities).all(), jnp.append(states, last), -1)
+
+
+def _logarithm(values: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """ln values, -inf for 0: there the derivative is 0, where that of a plain logarithm spoils all others with NaN."""
+    positive = values > 0
+    return jnp.where(positive, jnp.log(jnp.where(positive, values, 1)), -jnp.inf)
 
 
 def _logarithms(beliefs: Scaled) -> Float[Array, "time state"]:

@@ -28,6 +28,9 @@ def check_observations(
 ) -> Int[Array, "*batch time"]:
     """Tokens as int32, with V for a token that was not observed and V + 1 after the end of the sequence.
 
+    A traced token that counts and lies outside the vocabulary is -1, and so are all tokens of a sequence whose traced
+    length is out of range: every kernel answers -1 with NaN.
+
     Args:
         process: gives the vocabulary.
         tokens: `[time]`, or `[batch, time]` with lengths `[batch]`.
@@ -57,7 +60,11 @@ def check_observations(
     n_tokens = vocabulary(process)
     checked = check_tokens(process, array, counted & seen)
     silent = jnp.where(jnp.asarray(counted), n_tokens, n_tokens + 1)
-    return jnp.where(jnp.asarray(counted & seen), checked, silent).astype(jnp.int32)
+    codes = jnp.where(jnp.asarray(counted & seen), checked, silent).astype(jnp.int32)
+    if lengths is None:
+        return codes
+    ends = jnp.asarray(lengths)[..., None]
+    return jnp.where((ends >= 0) & (ends <= array.shape[-1]), codes, -1)
 
 
 def _before_end(tokens: Array | np.ndarray, lengths: ArrayLike | None) -> Array | np.ndarray:

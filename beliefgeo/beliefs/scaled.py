@@ -5,6 +5,8 @@ belief v 2^e and T^(token) = m 2^x, entry j of the next belief is sum_i v_i m_ij
 taken out of this sum, so that nothing that counts is lost. This filter is several times slower than the plain filter.
 """
 
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -12,8 +14,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt
 
 from beliefgeo.arrays import contract
+from beliefgeo.processes.noisy_product import NoisyProduct
 from beliefgeo.processes.process import Process, zero_below_rounding
 from beliefgeo.processes.scalars import size_order
+from beliefgeo.processes.switching import Switching
+
+# Observers that move a belief by matrices, which are known: nothing of a posterior need be lost.
+Linear = Process | Switching | NoisyProduct
 
 # The exponent of zero: it is below that of any entry, and the sum of three such exponents fits in an int32.
 _LEAST = -(2**29)
@@ -88,31 +95,100 @@ def power_of_two(exponent: Int[Array, "*batch"], dtype: jnp.dtype) -> Float[Arra
 def moved(belief: Scaled, matrix: Scaled) -> Scaled:
     """belief @ matrix, `[state]` and `[state, next_state]`."""
     exponents = belief.exponents[:, None] + matrix.exponents
-    terms = Scaled(belief.values[:, None] * matrix.values, exponents)
+    return _summed(Scaled(belief.values[:, None] * matrix.values, exponents))
+
+
+def _summed(terms: Scaled) -> Scaled:
+    """The sum over the first axis."""
     counting = terms.sizes.max(0)
-    largest = jnp.where(counting == _LEAST, exponents.max(0), counting)
+    largest = jnp.where(counting == _LEAST, terms.exponents.max(0), counting)
     return scaled(terms.at(largest[None]).sum(0), largest)
 
 
-def filter_scaled(process: Process, tokens: Int[Array, " time"]) -> ScaledBeliefs:
+def _mover(process: Linear) -> Callable[[Scaled, Int[Array, ""]], Scaled]:
+    """belief, token -> belief T^(token), in scaled numbers."""
+    if isinstance(process, Switching):
+        return _switching_mover(process)
+    if isinstance(process, NoisyProduct):
+        return _noisy_mover(process)
+    matrices = scaled(process.transitions)
+    return lambda belief, token: moved(belief, jax.tree.map(lambda leaf: leaf[token], matrices))
+
+
+def _switching_mover(process: Switching) -> Callable[[Scaled, Int[Array, ""]], Scaled]:
+    """Each mode moves by its own matrix, then the mass of each state moves between modes."""
+    by_token, shape = process.processes.transitions.swapaxes(0, 1), process.processes.initial.shape
+    matrices, moves = scaled(by_token), None if process.moves is None else scaled(process.moves)
+
+    def move(belief: Scaled, token: Int[Array, ""]) -> Scaled:
+        by_mode = jax.tree.map(lambda leaf: leaf.reshape(shape), belief)
+        after = jax.vmap(moved)(by_mode, jax.tree.map(lambda leaf: leaf[token], matrices))
+        if moves is not None:
+            after = jax.vmap(moved, (1, None), 1)(after, moves)
+        return jax.tree.map(jnp.ravel, after)
+
+    return move
+
+
+def _noisy_mover(process: NoisyProduct) -> Callable[[Scaled, Int[Array, ""]], Scaled]:
+    """(1 - eps) kron_n T_n^(x_n) + eps / V kron_n T_n, each Kronecker product factor by factor."""
+    each = [scaled(factor.transitions) for factor in process.factors]
+    sums = [scaled(factor.transitions.sum(0)) for factor in process.factors]
+    shares = scaled(jnp.stack([1 - process.eps, process.eps / process.vocab_size]))
+    shape = [factor.n_states for factor in process.factors]
+
+    def move(belief: Scaled, token: Int[Array, ""]) -> Scaled:
+        digits = process.split_token(token)
+        own = [jax.tree.map(lambda leaf, x=x: leaf[x], one) for one, x in zip(each, digits, strict=True)]
+        ways = [_moved_along(belief, shape, matrices) for matrices in (own, sums)]
+        both = jax.tree.map(lambda *leaves: jnp.stack(leaves), *ways)
+        return _summed(Scaled(both.values * shares.values[:, None], both.exponents + shares.exponents[:, None]))
+
+    return move
+
+
+def _moved_along(belief: Scaled, shape: Sequence[int], matrices: Sequence[Scaled]) -> Scaled:
+    """The belief as a tensor with an axis for each factor, moved by each factor's matrix along its axis."""
+    for axis, matrix in enumerate(matrices):
+        # Axes before, this axis, axes after: the others are batches.
+        parts = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+        tensor = jax.tree.map(lambda leaf, parts=parts: leaf.reshape(parts), belief)
+        along = jax.vmap(jax.vmap(moved, (1, None), 1), (0, None))(tensor, matrix)
+        belief = jax.tree.map(jnp.ravel, along)
+    return belief
+
+
+def _evidence(process: Linear) -> Float[Array, "token state"] | None:
+    """|T^(token)| |w|, the size of the sum that a probability is; None where nothing in the sum can cancel."""
+    if isinstance(process, NoisyProduct):  # noise makes every token possible
+        return None
+    whole = process if isinstance(process, Process) else process.processes
+    if not whole.generalised:
+        return None
+    if isinstance(process, Process):
+        return contract("xij,j->xi", abs(whole.transitions), abs(whole.readout))
+    by_mode = contract("mxij,mj->xmi", abs(whole.transitions), abs(whole.readout))
+    return by_mode.reshape(process.vocab_size, -1)
+
+
+def filter_scaled(process: Linear, tokens: Int[Array, " time"]) -> ScaledBeliefs:
     """`filter_beliefs` of one sequence in any range; derivatives are finite wherever the result is finite.
 
     Log-probabilities are -inf from an impossible token on, and NaN from a token outside the vocabulary on.
     """
-    matrices = scaled(process.transitions)
-    evidence = contract("xij,j->xi", abs(process.transitions), abs(process.readout))
+    move, evidence = _mover(process), _evidence(process)
     inside = (tokens >= 0) & (tokens < process.vocab_size)
 
     def step(carry: tuple[Scaled, Bool[Array, ""], Bool[Array, ""]], now: tuple[Array, Array]):
         belief, possible, defined = carry
         token, inside = now
-        joint = moved(belief, jax.tree.map(lambda leaf: leaf[token], matrices))
+        joint = move(belief, token)
         top = joint.sizes.max()
         mass = joint.at(top) @ process.readout
         probability = mass * power_of_two(top, mass.dtype)
-        if process.generalised:
+        if evidence is not None:
             size = abs(belief.at(jnp.int32(0))) @ evidence[token]
-            seen = zero_below_rounding(probability, size, process.n_states) != 0
+            seen = zero_below_rounding(probability, size, len(process.readout)) != 0
         else:
             seen = mass > 0
         possible, defined = possible & seen, defined & inside
@@ -139,7 +215,7 @@ def _logarithm(value: Float[Array, ""], exponent: Int[Array, ""]) -> Float[Array
     )
 
 
-def filter_in_range(process: Process, tokens: Int[Array, " time"]) -> Filtered:
+def filter_in_range(process: Linear, tokens: Int[Array, " time"]) -> Filtered:
     """`filter_scaled` in plain numbers, NaN where a belief is undefined."""
     beliefs, log_probabilities = filter_scaled(process, tokens)
     defined = jnp.append(True, jnp.isfinite(log_probabilities))
@@ -151,7 +227,7 @@ def filter_tangents(primals: tuple, tangents: tuple) -> Filtered:
     return jax.jvp(filter_in_range, primals, tangents)[1]
 
 
-def rescued(process: Process, tokens: Int[Array, " time"], plain: Filtered, lost: Bool[Array, ""]) -> Filtered:
+def rescued(process: Linear, tokens: Int[Array, " time"], plain: Filtered, lost: Bool[Array, ""]) -> Filtered:
     """The result of a plain filter, or of the scaled filter if an entry came near the end of the plain range.
 
     It is a loop of one pass or none: under vmap a `cond` computes both branches, a loop only what some row needs.
@@ -165,7 +241,7 @@ def rescued(process: Process, tokens: Int[Array, " time"], plain: Filtered, lost
     return jax.lax.while_loop(lambda state: state[0], rescue, (lost, plain))[1]
 
 
-def may_have_lost(process: Process, least: UInt[Array, ""]) -> Bool[Array, ""]:
+def may_have_lost(process: Linear, least: UInt[Array, ""]) -> Bool[Array, ""]:
     """Whether a product b_i T_ij may have been below the least normal number, and so 0, in a filtered sequence.
 
     The first lost product has a nonzero b_i below that number divided by the least entry of T. Twice that bound is
@@ -175,6 +251,38 @@ def may_have_lost(process: Process, least: UInt[Array, ""]) -> Bool[Array, ""]:
         process: gives T.
         least: `size_order` of the least entry of all beliefs.
     """
-    entries = abs(process.transitions)
-    safe = 2 * jnp.finfo(entries.dtype).tiny / jnp.where(entries > 0, entries, 1).min()
+    safe = 2 * jnp.finfo(process.initial.dtype).tiny / _least_entry(process)
     return least < size_order(safe)
+
+
+def _least_entry(process: Linear) -> Float[Array, ""]:
+    """The least entry of T that is not 0, or a bound below it: a product of least entries."""
+    least = lambda entries: jnp.where(entries != 0, abs(entries), 1).min()
+    if isinstance(process, Process):
+        return least(process.transitions)
+    if isinstance(process, Switching):
+        moves = 1 if process.moves is None else least(process.moves)
+        return least(process.processes.transitions) * moves
+    shares = jnp.stack([1 - process.eps, process.eps / process.vocab_size])
+    return math.prod([least(factor.transitions) for factor in process.factors], start=least(shares))
+
+
+def undefined_if_lost(filtered: Filtered) -> Filtered:
+    """NaN from where a posterior may have been lost by an observer whose matrices are not known.
+
+    The belief with an entry near the end of the range is still right, and so is the law after it.
+    """
+    low = least_entries(filtered) < size_order(end_of_range(filtered.beliefs.dtype))
+    lost = jnp.cumsum(low) - low > 0
+    beliefs = jnp.where(lost[:, None], jnp.nan, filtered.beliefs)
+    return Filtered(beliefs, jnp.where(lost[:-1], jnp.nan, filtered.log_probabilities))
+
+
+def least_entries(filtered: Filtered) -> UInt[Array, " time_plus_1"]:
+    """`size_order` of the least entry of each belief."""
+    return size_order(filtered.beliefs).min(1)
+
+
+def end_of_range(dtype: jnp.dtype) -> Float[Array, ""]:
+    """An entry below this number may become 0 at a token whose probability is above the rounding error."""
+    return jnp.asarray(jnp.finfo(dtype).tiny / jnp.finfo(dtype).eps, dtype)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.probes.held_out import Predict, held_out, held_out_folds
 from beliefgeo.probes.nested import cross_validated_r2
-from beliefgeo.probes.weighted import as_reals
+from beliefgeo.probes.weighted import as_ranks, as_reals
 from beliefgeo.reading.rows import Rows
 
 # How many numbers the targets of the shuffles that are scored at once may have: 64 MiB of float32.
@@ -93,7 +93,6 @@ class Control:
         return float(scores[0][0]), np.concatenate([some[1:] for some in scores])
 
 
-@jax.jit
 def shuffle_beliefs(
     key: PRNGKeyArray, beliefs: Float[Array | np.ndarray, "row state"], length: Int[Array | np.ndarray, " row"]
 ) -> Float[Array, "row state"]:
@@ -102,10 +101,15 @@ def shuffle_beliefs(
     >>> shuffle_beliefs(jax.random.key(0), jnp.arange(3.0)[:, None], jnp.array([1, 2, 2]))[0].tolist()
     [0.0]
     """
-    length = jnp.asarray(length)
-    home = jnp.argsort(length, stable=True)
-    drawn = jnp.lexsort((jax.random.uniform(key, length.shape), length))
-    beliefs = jnp.asarray(beliefs)
+    return _permuted(key, jnp.asarray(beliefs), as_ranks(length))
+
+
+@jax.jit
+def _permuted(
+    key: PRNGKeyArray, beliefs: Float[Array, "row state"], group: Int[Array, " row"]
+) -> Float[Array, "row state"]:
+    home = jnp.argsort(group, stable=True)
+    drawn = jnp.lexsort((jax.random.uniform(key, group.shape), group))
     return jnp.zeros_like(beliefs).at[home].set(beliefs[drawn])
 
 

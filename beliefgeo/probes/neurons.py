@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.merging import group_close
-from beliefgeo.probes.weighted import as_reals
+from beliefgeo.probes.weighted import as_ranks, as_reals
 from beliefgeo.reading.rows import Rows
 
 
@@ -37,7 +37,7 @@ def shuffle_within(key: PRNGKeyArray, features: ArrayLike, group: ArrayLike) -> 
     >>> shuffled[2].tolist(), sorted(shuffled[:2, 0].tolist())
     ([5.0, 6.0], [1.0, 3.0])
     """
-    features, group = as_reals("features", features), jnp.asarray(group)
+    features, group = as_reals("features", features), as_ranks(group)
     if features.ndim != 2 or group.shape != features.shape[:1]:
         raise ValueError(f"group must be [row] for features [row, feature]; got {group.shape} and {features.shape}")
     home = jnp.argsort(group, stable=True)

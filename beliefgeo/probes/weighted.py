@@ -36,6 +36,18 @@ def as_reals(name: str, values: ArrayLike) -> Array:
     return array
 
 
+def as_ranks(labels: ArrayLike) -> Array:
+    """Labels of groups, known ones numbered in their order: a cast of wide labels would make two groups into one.
+
+    >>> as_ranks(np.array([2**32, 0, 2**32])).tolist()
+    [1, 0, 1]
+    """
+    if is_traced(labels):
+        return jnp.asarray(labels)
+    labels = np.asarray(labels)
+    return jnp.asarray(np.unique(labels, return_inverse=True)[1].reshape(labels.shape), jnp.int32)
+
+
 def weighted_rows(columns: Mapping[str, ArrayLike], weights: ArrayLike | None) -> tuple[Array, ...]:
     """Arrays `[row, column]` of the same rows, in one dtype of at least float32, and, last, the weights of the rows.
 

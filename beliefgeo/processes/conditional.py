@@ -69,6 +69,13 @@ class ConditionalTransitions(eqx.Module):
         """The composite token of the factors' tokens `[factor, ...]`."""
         return join_tokens(tokens, self.vocab_sizes)
 
+    def apart(self, tokens: Int[Array, " time"]) -> list[tuple[Process, Int[Array, " time"]]]:
+        """Each factor as a process by itself, and its tokens: beliefs move as here, and log-probabilities add.
+
+        A factor's process has a token for each combination of all tokens, with the others' tokens most significant.
+        """
+        return _apart(self.factors, self.split_token(tokens))
+
     def joint(self) -> Process:
         """One process on the product of the factors' states: T^(x) = kron_n T_n^(x_n | x_-n)."""
         digits = self.split_token(jnp.arange(self.vocab_size))
@@ -102,12 +109,19 @@ class FullyConditional(eqx.Module):
 
     def predict(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
         """P(x | belief) = prod_n P_n(x_n | belief_n, x_-n) / Z(belief); NaN where the conditionals exclude every x."""
+        weights = self._weights(belief)
+        return normalise(weights, weights.sum())
+
+    def total(self, belief: Float[Array, " state"]) -> Float[Array, ""]:
+        """Z(belief), the sum over x of prod_n P_n(x_n | belief_n, x_-n)."""
+        return self._weights(belief).sum()
+
+    def _weights(self, belief: Float[Array, " state"]) -> Float[Array, " token"]:
         sizes, laws = self.vocab_sizes, []
         for n, (processes, b) in enumerate(zip(self.factors, self.split_belief(belief), strict=True)):
             given_others = jax.vmap(Process.predict, (0, None))(stack(processes), b)
             laws.append(jnp.moveaxis(given_others.reshape(*sizes[:n], *sizes[n + 1 :], sizes[n]), -1, n))
-        weights = reduce(mul, laws).ravel()
-        return normalise(weights, weights.sum())
+        return reduce(mul, laws).ravel()
 
     def update(self, belief: Float[Array, " state"], token: Int[Array, ""]) -> Float[Array, " state"]:
         """Each factor's belief moved by its own token and the others'; NaN throughout where one is impossible."""
@@ -124,6 +138,13 @@ class FullyConditional(eqx.Module):
     def join_tokens(self, tokens: ArrayLike) -> Int[Array, "*batch"]:
         """The composite token of the factors' tokens `[factor, ...]`."""
         return join_tokens(tokens, self.vocab_sizes)
+
+    def apart(self, tokens: Int[Array, " time"]) -> list[tuple[Process, Int[Array, " time"]]]:
+        """Each factor as a process by itself, and its tokens: beliefs move as here, and weights multiply.
+
+        A factor's process has a token for each combination of all tokens, with the others' tokens most significant.
+        """
+        return _apart(self.factors, self.split_token(tokens))
 
 
 def conditional_transitions(factors: Sequence[Sequence[Observer]]) -> ConditionalTransitions:
@@ -229,6 +250,18 @@ def _update(
     for n, (processes, b) in enumerate(zip(factors, beliefs, strict=True)):
         moved.append(choose(processes, _others(digits, sizes, n)).update(b, digits[n]))
     return join_beliefs(moved)
+
+
+def _apart(
+    factors: Sequence[Alternatives], digits: Sequence[Int[Array, " time"]]
+) -> list[tuple[Process, Int[Array, " time"]]]:
+    sizes, parts = [processes[0].vocab_size for processes in factors], []
+    for n, (processes, digit) in enumerate(zip(factors, digits, strict=True)):
+        every, first = stack(processes).transitions, processes[0]
+        pairs = jnp.where(digit < 0, -1, _others(digits, sizes, n) * sizes[n] + digit)
+        by_pair = every.reshape(-1, *every.shape[2:])
+        parts.append((Process(by_pair, first.initial, first.readout, first.generalised), pairs))
+    return parts
 
 
 def _others(digits: Sequence[Int[Array, "*batch"]], sizes: Sequence[int], n: int) -> Int[Array, "*batch"]:

@@ -12,12 +12,11 @@ from functools import reduce
 from itertools import accumulate
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.arrays import ArrayLike, as_floats, as_integers, contract, is_traced
+from beliefgeo.arrays import ArrayLike, as_floats, as_int32, as_integers, contract, is_traced
 from beliefgeo.processes.classical import mess3
 from beliefgeo.processes.opaque import Opaque, as_pytree
 from beliefgeo.processes.process import Observer, Process, vocabulary
@@ -213,8 +212,8 @@ def split_token(token: ArrayLike, vocab_sizes: Sequence[int]) -> list[Int[Array,
         ValueError: more composite tokens than an int32 counts.
     """
     total = _count_tokens(vocab_sizes)
-    token = as_integers("tokens", token)  # compared before the cast: a cast to int32 would make 2^32 + 1 into 1
-    token = jnp.where(jnp.asarray((token >= 0) & (token < total)), jnp.asarray(token), -1).astype(jnp.int32)
+    token = as_int32(as_integers("tokens", token))
+    token = jnp.where((token >= 0) & (token < total), token, -1)
     places = [math.prod(vocab_sizes[n + 1 :]) for n in range(len(vocab_sizes))]
     return [jnp.where(token < 0, -1, token // place % size) for place, size in zip(places, vocab_sizes, strict=True)]
 
@@ -227,24 +226,20 @@ def join_tokens(tokens: ArrayLike, vocab_sizes: Sequence[int]) -> Int[Array, "*b
             token -1, gives -1); more composite tokens than an int32 counts.
     """
     _count_tokens(vocab_sizes)
-    digits = as_integers("tokens", tokens) if not isinstance(tokens, Sequence) else _stack_digits(tokens)
-    if len(digits) != len(vocab_sizes):
-        raise ValueError(f"join_tokens needs one token a factor ({len(vocab_sizes)}); got {len(digits)}")
+    parts = tokens if isinstance(tokens, Sequence) else as_integers("tokens", tokens)
+    given = [as_integers("tokens", digit) for digit in parts]
+    if len(given) != len(vocab_sizes):
+        raise ValueError(f"join_tokens needs one token a factor ({len(vocab_sizes)}); got {len(given)}")
+    digits = jnp.stack([as_int32(digit) for digit in given])
     inside = jnp.stack([(digit >= 0) & (digit < size) for digit, size in zip(digits, vocab_sizes, strict=True)])
-    if not is_traced(inside) and not (known := np.asarray(inside) | (np.asarray(digits) == -1)).all():
-        where = tuple(np.argwhere(~known)[0].tolist())
+    if not is_traced(inside) and not (known := np.asarray(inside | (digits == -1))).all():
+        factor, *place = np.argwhere(~known)[0].tolist()
         raise ValueError(
-            f"the tokens of factor {where[0]} must lie in 0..{vocab_sizes[where[0]] - 1}; got {int(digits[where])}"
+            f"the tokens of factor {factor} must lie in 0..{vocab_sizes[factor] - 1}; got {int(given[factor][*place])}"
         )
-    pairs = zip(jnp.asarray(digits[1:], jnp.int32), vocab_sizes[1:], strict=True)
-    joined = reduce(lambda high, low: high * low[1] + low[0], pairs, jnp.asarray(digits[0], jnp.int32))
+    pairs = zip(digits[1:], vocab_sizes[1:], strict=True)
+    joined = reduce(lambda high, low: high * low[1] + low[0], pairs, digits[0])
     return jnp.where(inside.all(0), joined, -1)
-
-
-def _stack_digits(tokens: Sequence[ArrayLike]) -> Array | np.ndarray:
-    """One array of the factors' tokens, in NumPy unless some of them are JAX arrays."""
-    stack = jnp.stack if any(isinstance(digit, jax.Array) for digit in tokens) else np.stack
-    return stack([as_integers("tokens", digit) for digit in tokens])
 
 
 def _count_tokens(vocab_sizes: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.arrays import ArrayLike, as_floats
+from beliefgeo.arrays import ArrayLike, as_floats, as_int32
 from beliefgeo.processes.factored import Product
 from beliefgeo.processes.names import is_name, numbered
 from beliefgeo.processes.process import Observer, Process, vocabulary
@@ -23,6 +23,8 @@ def check_tokens(
 ) -> Int[Array, "*batch"]:
     """Tokens as int32; raises if a concrete token is outside the vocabulary, or neither an integer nor a name.
 
+    A traced token outside the vocabulary becomes -1, which every kernel answers with NaN.
+
     Args:
         process: gives the vocabulary.
         tokens: integers of any shape, or names (`names.numbered`).
@@ -30,18 +32,17 @@ def check_tokens(
         ragged: what to do with rows of different lengths.
     """
     array = numbered(process, tokens, ragged)
-    mask = None if counted is None else jnp.broadcast_to(jnp.asarray(counted, bool), array.shape)
+    mask, vocab_size = np.True_ if counted is None else counted, vocabulary(process)
     if not isinstance(array, Tracer) and not isinstance(mask, Tracer):
-        vocab_size = vocabulary(process)
         outside = (np.asarray(array) < 0) | (np.asarray(array) >= vocab_size)
-        if (outside := outside if mask is None else outside & np.asarray(mask)).any():
+        if (outside := outside & np.asarray(mask)).any():
             where = tuple(np.argwhere(outside)[0].tolist())
             place = f" at position {', '.join(map(str, where))}" if where else ""
             raise ValueError(f"tokens must lie in 0..{vocab_size - 1}; got {int(array[where])}{place}")
-        array = array if mask is None else np.where(np.asarray(mask), np.asarray(array), 0)
-    elif mask is not None:
-        array = jnp.where(mask, array, 0)
-    return jnp.asarray(array, jnp.int32)
+        return jnp.asarray(np.where(np.asarray(mask), np.asarray(array), 0), jnp.int32)
+    narrow = as_int32(array)
+    known = jnp.where((narrow >= 0) & (narrow < vocab_size), narrow, -1)
+    return jnp.where(jnp.asarray(mask), known, 0)
 
 
 def check_token(process: Observer, token: ArrayLike) -> Int[Array, "*batch"]:

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from beliefgeo.arrays import ArrayLike
+from beliefgeo.arrays import ArrayLike, as_int32, as_integers, take
 from beliefgeo.reading.read import Reading, log_softmax
 from beliefgeo.reading.rows import Rows
 
@@ -66,16 +66,18 @@ def token_losses(
         bos: the token that the network reads first, if it was trained with a BOS.
 
     Raises:
-        ValueError: negative tokens, such as padding. A token that the network does not predict raises nothing: its
-            loss is NaN.
+        ValueError: negative tokens, such as padding (NaN where traced). A token that the network does not predict
+            raises nothing: its loss is NaN.
+        TypeError: words that are not integers.
     """
-    if not isinstance(words, Tracer) and (least := np.asarray(words).min(initial=0)) < 0:
+    given = as_integers("words", words)
+    if not isinstance(given, Tracer) and (least := np.asarray(given).min(initial=0)) < 0:
         raise ValueError(f"words must be tokens, 0 or more; got {least}: cut the padding off, or read words by length")
-    read = jnp.asarray(words) if bos is None else jnp.pad(words, ((0, 0), (1, 0)), constant_values=bos)
+    read = as_int32(given) if bos is None else jnp.pad(as_int32(given), ((0, 0), (1, 0)), constant_values=bos)
 
     def lost(tokens):
         log_laws = log_softmax(apply(tokens[:-1])[0])
-        return -jnp.take_along_axis(log_laws, tokens[1:, None], 1)[:, 0]
+        return -jax.vmap(take)(log_laws, tokens[1:])
 
     return jax.lax.map(lost, read, batch_size=_BATCH)
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from beliefgeo.arrays import ArrayLike
+from beliefgeo.arrays import ArrayLike, as_int32, as_integers
 from beliefgeo.networks.network import Network
 from beliefgeo.reading.read import log_softmax
 from beliefgeo.reading.sites import Site
@@ -49,7 +49,7 @@ def resume(
     >>> bool(jnp.allclose(resume(network, params, tokens, site, held)[0], unchanged, atol=1e-6))
     True
     """
-    tokens, values = jnp.asarray(tokens), jnp.asarray(values)
+    tokens, values = as_int32(as_integers("tokens", tokens)), jnp.asarray(values)
     chosen = jnp.ones(tokens.shape, bool) if where is None else jnp.asarray(where)
     if values.shape[:2] != tokens.shape or chosen.shape != tokens.shape:
         raise ValueError(

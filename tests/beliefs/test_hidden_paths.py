@@ -140,3 +140,24 @@ def test_gradients(x64):
     word = jnp.array([0, 1, 0, 0, 1, 0])
     value = lambda p: bg.smooth_beliefs(bg.sns(p, 0.6), word).beliefs[2, 0]
     np.testing.assert_allclose(jax.grad(value)(0.3), (value(0.3 + 1e-6) - value(0.3 - 1e-6)) / 2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0.3, 0.7])
+def test_gradient_of_the_likeliest_path(p, x64):
+    # 0 0 1 0 has p (1 - p) / (1 + p), 1 0 1 0 has p^2 / (1 + p): they cross at 1/2. Entries of 0 spoil nothing.
+    value = lambda p: bg.likeliest_path(bg.golden_mean(p), jnp.array([0, 1, 0])).log_probability
+    right = 1 / p - 1 / (1 - p) - 1 / (1 + p) if p < 0.5 else 2 / p - 1 / (1 + p)
+    np.testing.assert_allclose([jax.grad(value)(p), jax.jit(jax.grad(value))(p)], right, rtol=1e-12)
+
+
+def test_gradients_where_two_paths_are_equally_likely(x64):
+    gradient = jax.grad(lambda p: bg.likeliest_path(bg.golden_mean(p), jnp.array([0, 1, 0])).log_probability)(0.5)
+    np.testing.assert_allclose(gradient, -2 / 3, rtol=1e-12)  # that of the first path, of which the states are given
+
+
+def test_of_equal_paths_the_first_in_order():
+    swap = bg.hmm([[[0, 1.0], [1.0, 0]]], [0.5, 0.5])
+    assert bg.likeliest_path(swap, [0]).states.tolist() == [0, 1]
+    assert bg.likeliest_path(swap, [0, 0, 0]).states.tolist() == [0, 1, 0, 1]
+    free = bg.hmm(np.full((2, 3, 3), 1 / 6))
+    assert bg.likeliest_path(free, [0, 1, 1]).states.tolist() == [0] * 4

@@ -153,3 +153,40 @@ def test_a_generalised_process_of_signs(x64):
     process = signed_golden_mean()
     assert bg.log_probability(process, [-1, 1, 1], missing=-1) == -np.inf
     np.testing.assert_allclose(bg.log_probability(process, [1, -1, 1], missing=-1), np.log(1 / 3 / 2), rtol=1e-12)
+
+
+CALLS = (
+    bg.log_probability,
+    lambda *a, **k: bg.smooth_beliefs(*a, **k)[1],
+    lambda *a, **k: bg.likeliest_path(*a, **k)[1],
+)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["filter", "smooth", "likeliest"])
+@pytest.mark.parametrize(("outside", "beyond"), [(2, 4), (3, 5), (-1, -1)])
+def test_a_traced_token_outside_the_vocabulary_is_no_silence(call, outside, beyond):
+    """The codes V and V + 1 are for tokens not observed and past the end; a caller's V or V + 1 is a mistake."""
+    process, tokens = bg.coin(0.3), jnp.array([1, outside, 1])
+    every = {"lengths": 3}, {"missing": -9}, {"observed": np.ones(3, bool)}
+    for options in every:
+        asked = lambda tokens, options=options: call(process, tokens, **options)
+        assert np.isnan(jax.jit(asked)(tokens)) and np.isnan(jax.vmap(asked)(tokens[None])).all()
+    pair = bg.product([process, process])
+    assert np.isnan(jax.jit(lambda tokens: bg.log_probability(pair, tokens, lengths=3))(tokens.at[1].set(beyond)))
+    # Past the end, and as the number that stands for a missing token, it is none.
+    padded = jax.jit(lambda tokens: call(process, tokens, lengths=1))(tokens)
+    np.testing.assert_allclose(padded, np.log(0.7), rtol=1e-6)
+    missed = jax.jit(lambda tokens: call(process, tokens, missing=outside))(tokens)
+    np.testing.assert_allclose(missed, call(process, [1, -1, 1], missing=-1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["filter", "smooth", "likeliest"])
+def test_traced_lengths_out_of_range(call):
+    count = jax.jit(lambda lengths: call(bg.coin(0.3), jnp.array([1, 1, 0]), lengths=lengths))
+    assert np.isnan(count(5)) and np.isnan(count(-2))
+    np.testing.assert_allclose([count(0), count(2), count(3)], [0, 2 * np.log(0.7), np.log(0.7 * 0.7 * 0.3)], rtol=1e-6)
+    several = jax.jit(lambda lengths: call(bg.coin(0.3), jnp.ones((2, 3), int), lengths=lengths))(jnp.array([4, 1]))
+    assert np.isnan(several[0]) and np.isfinite(several[1])
+    # The tokens are known here, but what counts of them is not: they too are compared before they are cast.
+    wide = jax.jit(lambda lengths: call(bg.coin(0.3), np.array([0, 2**32 + 1]), lengths=lengths))
+    assert np.isnan(wide(2)) and np.isfinite(wide(1))

@@ -13,6 +13,7 @@ from beliefgeo.probes.controls import (
     shuffle_words,
 )
 from beliefgeo.probes.held_out import held_out
+from beliefgeo.probes.neurons import shuffle_within
 from beliefgeo.reading.rows import rows_of
 
 
@@ -99,3 +100,12 @@ def test_nothing_unseen_leaves_nothing_to_explain(mess3):
     noise = 0.5 * np.random.default_rng(0).normal(size=mess3.beliefs.shape)
     parts = score_parts(jnp.asarray(mess3.beliefs + noise, jnp.float32), mess3)
     assert parts.unseen == 1 and parts.seen < 0.9
+
+
+def test_wide_labels_stay_apart():
+    """Labels k 2^32 are all 0 once cast; alone in its group nothing moves."""
+    labels, values = np.arange(6) * 2**32, np.arange(6.0)[:, None]
+    np.testing.assert_array_equal(shuffle_within(jax.random.key(0), values, labels), values)
+    np.testing.assert_array_equal(shuffle_beliefs(jax.random.key(0), values, labels), values)
+    pairs = shuffle_within(jax.random.key(0), values, np.repeat([0, 2**32, 2**33], 2) + 0.5)
+    assert np.sort(np.asarray(pairs).reshape(3, 2)).tolist() == values.reshape(3, 2).tolist()

@@ -130,3 +130,36 @@ def test_composite_tokens_are_checked_before_they_are_cast():
 def test_points_of_a_series_do_not_wrap(index):
     with pytest.raises(ValueError, match=f"index must lie in 0..2.32 - 1, the points of a series; got {index}"):
         bg.sample_quasirandom(jax.random.key(0), bg.coin(), 3, index)
+
+
+COIN = bg.coin(0.3)
+READERS = {
+    "filter": lambda tokens: bg.log_probability(COIN, tokens),
+    "parallel": lambda tokens: bg.filter_beliefs_parallel(COIN, tokens).log_probabilities.sum(),
+    "observed": lambda tokens: bg.log_probability(COIN, tokens, lengths=2),
+    "smooth": lambda tokens: bg.smooth_beliefs(COIN, tokens).log_probability,
+    "likeliest": lambda tokens: bg.likeliest_path(COIN, tokens).log_probability,
+    "constrained": lambda tokens: bg.constrained_beliefs(COIN, tokens)[-1],
+    "product": lambda tokens: bg.log_probability(bg.product([COIN, COIN]), tokens),
+    "update_belief": lambda tokens: bg.update_belief(COIN, COIN.initial, tokens[1]),
+    "update": lambda tokens: COIN.update(COIN.initial, tokens[1]),
+    "switching": lambda tokens: bg.switching([COIN, COIN]).update(jnp.array([0.5, 0.5]), tokens[1]),
+    "noisy_product": lambda tokens: bg.noisy_product([COIN, COIN], 0.1).update(jnp.ones(1), tokens[1]),
+    "with_bos": lambda tokens: bg.with_bos(bg.product([COIN])).update(jnp.array([1.0, 0.0]), tokens[1]),
+    "with_end": lambda tokens: bg.with_end(bg.product([COIN]), 0.1).update(jnp.array([1.0, 0.0]), tokens[1]),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_traced_tokens_are_compared_before_they_are_cast(name, x64):
+    """2^32 + 1 is not token 1, however it is read."""
+    read = jax.jit(READERS[name])
+    assert np.isnan(read(jnp.array([0, 2**32 + 1]))).any()
+    assert np.isfinite(read(jnp.array([0, 1]))).all()
+
+
+def test_digits_of_arrays_of_both_kinds_are_compared_before_they_are_cast():
+    pair = bg.product([bg.coin(), bg.mess3()])
+    with pytest.raises(ValueError, match=r"the tokens of factor 1 must lie in 0..2; got 4294967297"):
+        pair.join_tokens([jnp.array([0]), np.array([2**32 + 1])])
+    assert jax.jit(lambda digit: pair.join_tokens([digit, np.array([2**32 + 1])]))(jnp.array([0])).tolist() == [-1]

@@ -148,3 +148,13 @@ def test_gap_with_errors_by_hand_and_against_the_exact_one():
             per_word[index, read - 1] = p @ np.log(p / (0.5 * p + 0.5 * np.array([0.6, 0.3, 0.1])))
     np.testing.assert_allclose(found.error_per_length, per_word.std(0, ddof=1) / 500**0.5, rtol=1e-4)
     np.testing.assert_allclose(found.error, per_word.mean(1).std(ddof=1) / 500**0.5, rtol=1e-4)
+
+
+def test_token_losses_of_tokens_that_are_none():
+    """2^32 + 1 is not token 1, and a traced -1 is not the last token."""
+    law = np.log([0.3, 0.7])
+    apply = lambda tokens: (jnp.broadcast_to(jnp.asarray(law), (len(tokens), 2)), {})
+    found = token_losses(apply, np.array([[0, 1, 2**32 + 1, 0]]))
+    np.testing.assert_allclose(found, [[-law[1], np.nan, -law[0]]], rtol=1e-6)
+    traced = jax.jit(lambda words: token_losses(apply, words))(jnp.array([[0, 1, -1, 2]]))
+    np.testing.assert_allclose(traced, [[-law[1], np.nan, np.nan]], rtol=1e-6)
