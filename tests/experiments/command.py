@@ -48,9 +48,9 @@ def _of_experiments() -> list[str]:
     return [key for key, one in sys.modules.items() if str(EXPERIMENTS) in (getattr(one, "__file__", "") or "")]
 
 
-def start(name: str, *args: str) -> subprocess.CompletedProcess:
+def start(name: str, *args: str, constants: str = BYTES) -> subprocess.CompletedProcess:
     command = [sys.executable, str(EXPERIMENTS / name), *args]
-    environment = {**os.environ, "JAX_CAPTURED_CONSTANTS_WARN_BYTES": BYTES}
+    environment = {**os.environ, "JAX_CAPTURED_CONSTANTS_WARN_BYTES": constants}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
