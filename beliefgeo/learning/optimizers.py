@@ -1,9 +1,12 @@
 """The optimisers that a budget names; any other optax transformation works too."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
+import numpy as np
 import optax
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxprs_in_params
 from optax.contrib import MuonDimensionNumbers, muon
 
 from beliefgeo.learning.budget import Budget
@@ -43,6 +46,34 @@ def optimizer_of(budget: Budget) -> optax.GradientTransformation:
 def follows_steps(budget: Budget) -> bool:
     """Whether the schedule depends on the number of steps, so that a longer training cannot continue a shorter one."""
     return budget.optimizer in ("nadam", "muon")
+
+
+def numbers_of(optimizer: optax.GradientTransformation, params: Any) -> list[float]:
+    """The numbers in the optimiser's first state and its update: rates, decays, lengths of schedules.
+
+    An optimiser is functions, which have no equality: by these numbers two of one name are told apart.
+
+    >>> import jax.numpy as jnp
+    >>> 0.25 in [abs(number) for number in numbers_of(optax.sgd(0.25), jnp.zeros(2))]
+    True
+    """
+    state = jax.eval_shape(optimizer.init, params)
+    programs = jax.make_jaxpr(optimizer.init)(params), jax.make_jaxpr(optimizer.update)(params, state, params)
+    return [number for program in programs for number in _constants(program)]
+
+
+def _constants(program: ClosedJaxpr) -> Iterator[float]:
+    for held in program.consts:
+        yield from np.ravel(np.asarray(held, float)).tolist()
+    yield from _literals(program.jaxpr)
+
+
+def _literals(program: Jaxpr) -> Iterator[float]:
+    for equation in program.eqns:
+        yield from (float(read.val) for read in equation.invars if isinstance(read, Literal))
+        yield from (float(value) for value in equation.params.values() if isinstance(value, int | float))
+        for inner in jaxprs_in_params(equation.params):
+            yield from _literals(inner)
 
 
 def _matrices(params: Any) -> Any:

@@ -16,7 +16,7 @@ from jaxtyping import Int, PRNGKeyArray
 import beliefgeo
 from beliefgeo.learning.budget import Budget
 from beliefgeo.learning.data import batches
-from beliefgeo.learning.optimizers import follows_steps, optimizer_of
+from beliefgeo.learning.optimizers import follows_steps, numbers_of, optimizer_of
 from beliefgeo.learning.parts import require_start
 from beliefgeo.learning.training import training
 from beliefgeo.networks.network import Network, predicted_tokens
@@ -98,7 +98,8 @@ def learn(
         context: the number of predictions scored in each sequence. Without a BOS the network reads tokens 1..context
             and predicts 2..context + 1; with a BOS it reads the BOS and 1..context - 1, and predicts 1..context.
         bos: whether to prepend the token V, one beyond the vocabulary of the process.
-        optimizer: (name, any optax transformation), instead of the budget's; the record keeps the name.
+        optimizer: (name, any optax transformation), instead of the budget's; the record keeps the name, and
+            a digest of the numbers in its update, such as its rate.
         start: the params that the networks begin with, `[seed, ...]`, such as those of a training before; None in place
             of params that are drawn (see `learning.without`). Default: all are drawn.
         folder: a folder for this training alone. Default: a folder in `root` named by a digest of all of the above and
@@ -162,7 +163,7 @@ def learn_several(
     record = {
         "process": {str(index): identity(process, f"process {index}") for index, process in enumerate(processes)},
         "network": _record(network, abstract),
-        "budget": plain(budget) | ({"optimizer": optimizer[0]} if optimizer else {}),
+        "budget": plain(budget) | (_named(*optimizer, abstract) if optimizer else {}),
         "context": context,
         "bos": bos,
         "seeds": lanes,
@@ -200,6 +201,10 @@ def learn_several(
         )
         for index, checkpoints in enumerate(by_process)
     ]
+
+
+def _named(name: str, made: optax.GradientTransformation, params: Any) -> dict[str, str]:
+    return {"optimizer": name, "numbers of the optimizer": digest(numbers_of(made, params))}
 
 
 def _save_processes(folder: Path, processes: Sequence[Observer]) -> None:

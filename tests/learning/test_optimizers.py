@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from beliefgeo.learning.budget import Budget
-from beliefgeo.learning.optimizers import follows_steps, optimizer_of
+from beliefgeo.learning.optimizers import follows_steps, numbers_of, optimizer_of
 from beliefgeo.networks import Transformer, TransformerConfig
 
 CONFIG = TransformerConfig(3, context=4, layers=1, width=16, heads=2, head_width=4, mlp_width=32)
@@ -71,3 +71,21 @@ def test_adamw_keeps_its_decay_and_others_refuse_one():
     with pytest.raises(ValueError, match="weight_decay is for adamw and muon; got 0.1 for nadam: leave it out"):
         optimizer_of(Budget(weight_decay=0.1))
     assert [follows_steps(Budget(optimizer=name)) for name in ("muon", "nadam", "sgd")] == [True, True, False]
+
+
+def test_optimisers_are_told_apart_by_any_number_of_theirs():
+    rise = lambda steps: optax.warmup_cosine_decay_schedule(0, 1e-3, 10, steps)
+    made = [
+        optax.sgd(0.1),
+        optax.sgd(10.0),
+        optax.sgd(0.1, momentum=0.9),
+        optax.adam(rise(100)),
+        optax.adam(rise(200)),
+        optax.inject_hyperparams(optax.sgd)(learning_rate=0.1),
+        optax.inject_hyperparams(optax.sgd)(learning_rate=0.2),
+        optax.chain(optax.add_noise(0.1, 0.5, 7), optax.sgd(0.1)),
+        optax.chain(optax.add_noise(0.1, 0.5, 8), optax.sgd(0.1)),
+    ]
+    params = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
+    assert len({tuple(numbers_of(one, params)) for one in made}) == len(made)
+    assert numbers_of(optax.adam(rise(100)), params) == numbers_of(made[3], params)

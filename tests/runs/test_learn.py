@@ -218,6 +218,8 @@ def test_a_network_and_an_optimiser_of_ones_own(tmp_path):
     assert call(lion).reused
     with pytest.raises(ValueError, match="budget.optimizer is lion .03, asked for lion .01"):
         call(("lion .01", optax.lion(0.01)))
+    with pytest.raises(ValueError, match="budget.numbers of the optimizer is"):  # of the same name
+        call(("lion .03", optax.lion(0.01)))
     with pytest.raises(ValueError, match=r"cannot rebuild its network .*: pass it, load_run\(folder, network\)"):
         load_run(learned.folder)
     loaded = load_run(learned.folder, network, seed=1)
