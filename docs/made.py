@@ -40,7 +40,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     for mark, make in made.items():
         if mark in markdown:
             markdown = markdown.replace(mark, make())
-    return CLAIMS.sub(lambda table: "\n\n".join(map(section, rows(table[0]))), markdown)
+    return CLAIMS.sub(lambda table: sections(table[0]), markdown)
 
 
 def on_page_content(content: str, page: Page, **_: object) -> str:
@@ -58,14 +58,20 @@ def longest(block: str) -> int:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of the claims in the table of `experiments/README.md`: name, claim, verdict, published, ours, time."""
+    """The cells of the claims in the table of `experiments/README.md`: name, claim, verdict, and what its head says."""
     return [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| [`")]
 
 
-def section(row: list[str]) -> str:
-    """A claim as a section of the page of all claims, on which the table would be too wide to read."""
+def sections(table: str) -> str:
+    """Each claim as a section of the page of all claims, on which the table would be too wide to read."""
+    head = table.splitlines()[0].strip("| ").split(" | ")
+    return "\n\n".join(section(row, head[3:]) for row in rows(table))
+
+
+def section(row: list[str], head: list[str]) -> str:
+    """The claim of one row, its other cells as a list, each below the word at the head of its column."""
     name, claim, verdict, *cells = row
-    listed = [f"* *{what}*: {cell}" for what, cell in zip(("published", "ours", "time"), cells, strict=True)]
+    listed = [f"* *{what}*: {cell}" for what, cell in zip(head, cells, strict=True)]
     return f"## {name.replace('`', '')}\n\n{claim[0].upper()}{claim[1:]}: **{verdict}**\n\n" + "\n".join(listed)
 
 
