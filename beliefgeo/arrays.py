@@ -1,4 +1,4 @@
-"""The base of all rooms: array-likes, concrete or traced, and products at full precision."""
+"""The base of all rooms: array-likes, concrete or traced, products at full precision, a logarithm with derivatives."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 # What a public function accepts as an array: JAX, NumPy, Python scalars, tracers and nested lists.
 ArrayLike = jax.typing.ArrayLike | Sequence[Any]
@@ -100,3 +100,13 @@ def contract(subscripts: str, *operands: Array) -> Array:
 def take(array: Array, token: Int[Array, ""]) -> Array:
     """`array[token]`, NaN outside the vocabulary (a plain gather would clamp, or wrap a negative token)."""
     return array.at[as_int32(jnp.asarray(token))].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+
+
+def logarithm(values: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """ln values, -inf for 0: there the derivative is 0, where that of a plain logarithm spoils all others with NaN.
+
+    >>> jax.grad(lambda p: jnp.exp(logarithm(jnp.stack([p, 0 * p]))).sum())(0.5).item()
+    1.0
+    """
+    positive = values > 0
+    return jnp.where(positive, jnp.log(jnp.where(positive, values, 1)), -jnp.inf)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
+from beliefgeo.arrays import logarithm
 from beliefgeo.beliefs.scaled import Filtered
 from beliefgeo.processes.bos import WithBos
 from beliefgeo.processes.conditional import FullyConditional
@@ -30,7 +31,7 @@ def filter_fully_conditional(process: FullyConditional, tokens: Int[Array, " tim
     defined = jnp.isfinite(beliefs).all(1, keepdims=True)
     # A loop, not a vmap: all weights of all times would not fit. NaN would spoil the derivatives of earlier beliefs.
     totals = jax.lax.map(process.total, jnp.where(defined, beliefs, process.initial[None])[:-1])
-    normalised = jnp.where(jnp.isfinite(weights), weights - _logarithm(totals), weights)
+    normalised = jnp.where(jnp.isfinite(weights), weights - logarithm(totals), weights)
     return _marked(Filtered(beliefs, normalised), jnp.zeros(len(tokens), bool), (totals == 0) & defined[:-1, 0])
 
 
@@ -52,8 +53,8 @@ def filter_with_end(process: WithEnd, tokens: Int[Array, " time"], run: Filter) 
     ended = jnp.cumsum(over) - over > 0  # before each token
     inner = run(process.inner, jnp.where(over | ended, 0, tokens))
     share = jnp.where(started, process.p, 0)  # P(it has ended) before each token, where it is not certain
-    going = _logarithm(1 - share) + inner.log_probabilities
-    logarithms = jnp.where(over, jnp.where(ended, 0, _logarithm(share)), jnp.where(ended, -jnp.inf, going))
+    going = logarithm(1 - share) + inner.log_probabilities
+    logarithms = jnp.where(over, jnp.where(ended, 0, logarithm(share)), jnp.where(ended, -jnp.inf, going))
     after = jnp.pad((1 - process.p) * inner.beliefs[1:], ((0, 0), (0, 1))).at[:, -1].set(process.p)
     last = jnp.zeros_like(process.initial).at[-1].set(1)
     beliefs = jnp.concatenate([process.initial[None], jnp.where((ended | over)[:, None], last[None], after)])
@@ -72,8 +73,3 @@ def _marked(filtered: Filtered, impossible: Bool[Array, " time"], undefined: Boo
 
 def _outside(process: WithBos | WithEnd, tokens: Int[Array, " time"]) -> Bool[Array, " time"]:
     return (tokens < 0) | (tokens >= process.vocab_size)
-
-
-def _logarithm(values: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """ln values, -inf for 0, where the derivative is 0 and not infinite."""
-    return jnp.where(values > 0, jnp.log(jnp.where(values > 0, values, 1)), -jnp.inf)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from beliefgeo.arrays import ArrayLike
+from beliefgeo.arrays import ArrayLike, logarithm
 from beliefgeo.beliefs.filtering import sum_pairwise
 from beliefgeo.beliefs.observations import check_observations, with_silence, without_silence
 from beliefgeo.beliefs.scaled import Scaled, filter_scaled, moved, scaled
@@ -135,7 +135,7 @@ def likeliest_path(
 
 @eqx.filter_jit
 def _likeliest(process: Process, codes: Int[Array, " time"]) -> LikeliestPath:
-    logarithms, start = _logarithm(with_silence(process).transitions), _logarithm(process.initial)
+    logarithms, start = logarithm(with_silence(process).transitions), logarithm(process.initial)
     inside = jnp.clip(codes, 0, process.vocab_size + 1)
 
     # From the last token to the first, so that of equal paths the first state decides, then the second, and so on.
@@ -198,12 +198,6 @@ def _sample_path(key: PRNGKeyArray, process: Process, tokens: Int[Array, " time"
     inside = jnp.clip(tokens, 0, process.vocab_size - 1)
     _, states = jax.lax.scan(step, last, (keys[:-1], weights[:-1], inside), reverse=True)
     return jnp.where(jnp.isfinite(log_probabilities).all(), jnp.append(states, last), -1)
-
-
-def _logarithm(values: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """ln values, -inf for 0: there the derivative is 0, where that of a plain logarithm spoils all others with NaN."""
-    positive = values > 0
-    return jnp.where(positive, jnp.log(jnp.where(positive, values, 1)), -jnp.inf)
 
 
 def _logarithms(beliefs: Scaled) -> Float[Array, "time state"]:

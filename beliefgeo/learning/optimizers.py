@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxprs_in_params
@@ -64,16 +65,26 @@ def numbers_of(optimizer: optax.GradientTransformation, params: Any) -> list[flo
 
 def _constants(program: ClosedJaxpr) -> Iterator[float]:
     for held in program.consts:
-        yield from np.ravel(np.asarray(held, float)).tolist()
+        yield from _floats(held)
     yield from _literals(program.jaxpr)
 
 
 def _literals(program: Jaxpr) -> Iterator[float]:
     for equation in program.eqns:
-        yield from (float(read.val) for read in equation.invars if isinstance(read, Literal))
+        for read in equation.invars:
+            if isinstance(read, Literal):
+                yield from _floats(read.val)
         yield from (float(value) for value in equation.params.values() if isinstance(value, int | float))
         for inner in jaxprs_in_params(equation.params):
             yield from _literals(inner)
+
+
+def _floats(held: Any) -> list[float]:
+    """The entries of an array or a number; of a random key its data, of complex numbers both parts."""
+    if jnp.issubdtype(getattr(held, "dtype", float), jax.dtypes.prng_key):
+        held = jax.random.key_data(held)
+    parts = (np.real(held), np.imag(held)) if np.iscomplexobj(held) else (held,)
+    return [float(number) for part in parts for number in np.ravel(np.asarray(part))]
 
 
 def _matrices(params: Any) -> Any:

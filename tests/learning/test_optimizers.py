@@ -85,6 +85,12 @@ def test_optimisers_are_told_apart_by_any_number_of_theirs():
         optax.inject_hyperparams(optax.sgd)(learning_rate=0.2),
         optax.chain(optax.add_noise(0.1, 0.5, 7), optax.sgd(0.1)),
         optax.chain(optax.add_noise(0.1, 0.5, 8), optax.sgd(0.1)),
+        optax.add_noise(0.1, 0.5, jax.random.key(7)),  # held as arrays, not as numbers
+        optax.add_noise(0.1, 0.5, jax.random.key(8)),
+        optax.sgd(jnp.float32(0.3)),
+        optax.sgd(jnp.float32(0.4)),
+        optax.scale(1 + 2j),
+        optax.scale(1 + 3j),
     ]
     params = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
     assert len({tuple(numbers_of(one, params)) for one in made}) == len(made)
