@@ -12,7 +12,7 @@ import optax
 import pytest
 
 import beliefgeo as bg
-from beliefgeo.learning.sharding import _slices, mesh, spread
+from beliefgeo.learning.sharding import _rows, _slices, mesh, spread
 from beliefgeo.learning.training import Batch, training
 from beliefgeo.networks.transformer import Transformer, TransformerConfig
 
@@ -30,8 +30,8 @@ def trainer(batch):
 
 
 # Seeds, sequences in a step, parameters in slices. Eight devices: all for a batch that they do not divide; four for
-# each of two seeds.
-CASES = {"uneven batch": (3, 12, False), "parameters": (2, 8, True)}
+# each of two seeds; one for each of seven seeds, and one to spare.
+CASES = {"uneven batch": (3, 12, False), "parameters": (2, 8, True), "a place to spare": (7, 4, False)}
 
 
 def compare(name):
@@ -63,6 +63,14 @@ def test_the_mesh_holds_every_device_once():
         devices = mesh(seeds)
         assert devices.axis_names == ("seed", "batch") and seeds % devices.shape["seed"] == 0
         assert {device.id for device in devices.devices.flat} == {device.id for device in jax.devices()}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "devices", "even", "rows"),
+    [(5, 2, False, 2), (5, 2, True, 1), (1, 2, False, 1), (4, 2, True, 2), (6, 4, True, 2), (7, 8, False, 8)],
+)
+def test_networks_have_a_device_each_where_that_costs_less_than_to_share_one_step(seeds, devices, even, rows):
+    assert _rows(seeds, devices, even) == rows
 
 
 @pytest.mark.parametrize(
