@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import jax
+import numpy as np
 import optax
 
 import beliefgeo as bg
@@ -12,6 +13,7 @@ from beliefgeo.runs import resumable
 
 NETWORK = TransformerConfig(vocab_size=2, context=4, layers=1, width=8, heads=1, head_width=4, mlp_width=8)
 PLAN = resumable.Plan(steps=12, chunk=2, tokens_per_step=32, snapshots=3, seeds=2)
+resumable.SAVING = np.inf  # a checkpoint after every chunk, however fast it was
 KEY = jax.random.key(0)
 
 

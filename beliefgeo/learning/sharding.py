@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -113,7 +114,7 @@ def _side_by_side(advance: Any, rows: int) -> Any:
 
     def all_rows(state: TrainState) -> tuple[TrainState, Metrics]:
         seeds = len(state.step)
-        places = np.arange(-(-seeds // rows) * rows).reshape(rows, -1).clip(max=seeds - 1)  # to spare: the last again
+        places = jnp.arange(math.ceil(seeds / rows) * rows).clip(max=seeds - 1).reshape(rows, -1)  # the last fills up
         divide = lambda leaf: jax.lax.with_sharding_constraint(leaf[places], PartitionSpec("seed"))
         unite = lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:seeds]
         return jax.tree.map(unite, jax.vmap(one_row, spmd_axis_name="seed")(jax.tree.map(divide, state)))

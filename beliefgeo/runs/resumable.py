@@ -36,6 +36,9 @@ from beliefgeo.runs.progress import Plan as Plan
 # A network whose loss is ten times that of the untrained network has diverged.
 _DIVERGED = 10
 
+# The part of the time that saving takes, besides the snapshots. (Twenty saves a run took longer than small networks.)
+SAVING = 1 / 20
+
 
 def train(
     folder: Path,
@@ -85,6 +88,7 @@ def train(
         hosts.by_first(lambda: remove_damaged(folder / "checkpoints"))
         with open_checkpoints(folder / "checkpoints", kept) as manager:
             good = manager.latest_step()
+            began = time.perf_counter()
             if good is None:
                 state, good = init(keys, sources), 0
                 _save(manager, state, 0, folder, None, given)
@@ -96,6 +100,8 @@ def train(
             hosts.by_first(lambda: _truncate_history(folder, good))
             if good == plan.steps:
                 return state
+            saved = time.perf_counter()
+            took = saved - began  # to load takes about as long as to save
             with Reporter(plan, good) as report:
                 for step in range(good + plan.chunk, plan.steps + 1, plan.chunk):
                     began = time.perf_counter()
@@ -111,11 +117,12 @@ def train(
                     seconds = time.perf_counter() - began
                     hosts.by_first(partial(_append_history, folder, step, metrics, seconds))
                     stop = hosts.any_of(interrupted.is_set())
-                    # Training can resume at twenty steps, besides the snapshots.
-                    twentieth = plan.chunk * max(1, plan.steps // plan.chunk // 20)
-                    if step in kept or step == plan.steps or step % twentieth == 0 or stop:
+                    due = hosts.any_of(SAVING * (time.perf_counter() - saved) > took)
+                    if step in kept or step == plan.steps or due or stop:
+                        began = time.perf_counter()
                         _save(manager, state, step, folder, good, given)
-                        good = step
+                        good, saved = step, time.perf_counter()
+                        took = saved - began
                     if log is not None and hosts.first():
                         log(logged(metrics), step=step)
                     if stop and step < plan.steps:

@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import chex
 import jax
@@ -75,6 +76,30 @@ def test_snapshots_are_log_spaced_and_begin_untrained(finished):
     chex.assert_trees_all_equal(held[12], state.params)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(KEY, jnp.arange(2))
     chex.assert_trees_all_equal(held[0], jax.jit(jax.vmap(trainer().init))(keys).params)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.4, [2, 4, 6, 8, 10, 12]), (0.6, [2, 4, 8, 12]), (9.0, [2, 4, 12])]
+)
+def test_saving_takes_no_more_than_a_twentieth_of_the_time_besides_snapshots(seconds, expected, tmp_path, monkeypatch):
+    """A chunk takes ten seconds by the clock, and to save takes some."""
+    clock, saved, save, check = SimpleNamespace(now=0.0), [], resumable._save, resumable._require_learning
+
+    def timed_save(manager, state, step, *rest):
+        save(manager, state, step, *rest)
+        clock.now += seconds
+        saved.append(step)
+
+    def timed_check(*given):
+        check(*given)
+        clock.now += 10
+
+    monkeypatch.setattr(resumable, "SAVING", 1 / 20)
+    monkeypatch.setattr(resumable, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(resumable, "_save", timed_save)
+    monkeypatch.setattr(resumable, "_require_learning", timed_check)
+    resumable.train(open_run(tmp_path / "run", Config()), trainer(), KEY, PLAN)
+    assert saved == [0, *expected]
 
 
 def test_one_snapshot_is_the_last_step():
