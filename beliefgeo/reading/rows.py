@@ -48,8 +48,10 @@ class Rows(NamedTuple):
 
     def subtrees(self, depth: int) -> Int[np.ndarray, " row"]:
         """Fold labels: the rank of the first `depth` tokens, -1 for shorter prefixes."""
-        _, labels = np.unique(self.words[self.word, :depth], axis=0, return_inverse=True)
-        return np.where(self.length >= depth, labels.reshape(-1), -1)
+        labels = np.zeros(len(self.word), int)
+        for tokens in self.words[self.word, :depth].T:  # token by token: numbers sort twenty times as fast as words
+            _, labels = np.unique(labels * (tokens.max(initial=0) + 1) + tokens, return_inverse=True)
+        return np.where(self.length >= depth, labels, -1)
 
     @property
     def parent(self) -> Int[np.ndarray, " row"]:
