@@ -56,5 +56,6 @@ def elsewhere() -> dict[Path, str]:
         **{path: f"notebooks/{path.stem}.md" for path in sorted(ROOT.glob("docs/notebooks/*.ipynb"))},
         ROOT / "experiments/README.md": "results/index.md",
         ROOT / "experiments/benchmarks/records/README.md": "results/benchmarks.md",
+        ROOT / "experiments/benchmarks/records/training.md": "results/training_records.md",
         ROOT / "docs/CONTRIBUTING.md": "contributing.md",
     }

@@ -57,7 +57,6 @@ def read(network: Network, params: Any, rows: Rows, select: Callable[[dict[str, 
     if packs is None:
         reading = _read(network.apply, select, params, rows.tokens, rows.word, rows.position)
     else:
-        predicted_tokens(network, params, jax.ShapeDtypeStruct(rows.tokens.shape[1:], jnp.int32))  # words too long
         reading = _read_packs(network.apply, select, params, packs, rows.word, rows.position)
     if rows.laws.shape[1] > reading.log_laws.shape[1]:
         raise ValueError(_too_few(rows, reading.log_laws.shape))
@@ -78,6 +77,8 @@ def _read(apply: Callable, select: Callable, params: Any, tokens: Array, word: A
 @partial(jax.jit, static_argnums=(0, 1))
 def _read_packs(apply: Callable, select: Callable, params: Any, packs: Packs, word: Array, position: Array) -> Reading:
     """`_read` of a transformer, which computes every prefix once; words are then put together from their prefixes."""
+
+    jax.eval_shape(apply, params, jax.ShapeDtypeStruct(packs.paths.shape[-1:], jnp.int32))  # refuses words too long
 
     def of_pack(pack: tuple[Array, Past, Array]) -> tuple[Array, Any]:
         tokens, past, paths = pack

@@ -92,17 +92,17 @@ def append(history: Path, benchmark: str, measured: Mapping[str, Any], versions:
         "commit": outputs.commit(HOME),
         "device": outputs.device(),
         "versions": outputs.versions() | dict(versions),
-        **_short(measured),
+        **short(measured),
     }
     with history.open("a") as file:
         file.write(json.dumps(line) + "\n")
     print(f"{history}: one line more", flush=True)
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     """The value with four digits of every number: the fifth digit is noise."""
     if isinstance(value, Mapping):
-        return {name: _short(part) for name, part in value.items()}
+        return {name: short(part) for name, part in value.items()}
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
