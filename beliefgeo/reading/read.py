@@ -77,7 +77,6 @@ def _read(apply: Callable, select: Callable, params: Any, tokens: Array, word: A
 @partial(jax.jit, static_argnums=(0, 1))
 def _read_packs(apply: Callable, select: Callable, params: Any, packs: Packs, word: Array, position: Array) -> Reading:
     """`_read` of a transformer, which computes every prefix once; words are then put together from their prefixes."""
-
     jax.eval_shape(apply, params, jax.ShapeDtypeStruct(packs.paths.shape[-1:], jnp.int32))  # refuses words too long
 
     def of_pack(pack: tuple[Array, Past, Array]) -> tuple[Array, Any]:
