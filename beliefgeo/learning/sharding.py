@@ -117,6 +117,8 @@ def _side_by_side(advance: Any, rows: int) -> Any:
 
     def all_rows(state: TrainState) -> tuple[TrainState, Metrics]:
         seeds = len(state.step)
+        if seeds % rows == 0:
+            return one_row(state)
         places = jnp.arange(math.ceil(seeds / rows) * rows).clip(max=seeds - 1)  # the last network fills up
         return jax.tree.map(lambda leaf: leaf[:seeds], one_row(jax.tree.map(lambda leaf: leaf[places], state)))
 

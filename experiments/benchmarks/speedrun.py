@@ -37,6 +37,7 @@ from beliefgeo.networks import Transformer, TransformerConfig
 from beliefgeo.probes.scorecard import ALL, score_sites
 from beliefgeo.processes.process import Process
 from beliefgeo.runs import outputs
+from beliefgeo.runs.run import named_key
 
 LEDGER, PAGE = (report.HOME / "records" / name for name in ("training.jsonl", "training.md"))
 Track = Literal["samples", "laws"]
@@ -114,13 +115,14 @@ class Trained(NamedTuple):
 
 def train(goal: Goal, recipe: Recipe, seed: int, seeds: int) -> list[Trained]:
     """Train and measure networks one after the other."""
-    process, network = goal.process(), Transformer(goal.network)
-    rows = reading.rows(jax.random.key(0), process, goal.network.context)
+    process = goal.process()
+    network: Any = Transformer(goal.network)  # Linen types its own apply more widely than `Network`
+    rows = reading.rows(named_key(seed, "words"), process, goal.network.context)
     budget = Budget(**asdict(recipe))
     draw = batches(process, budget, context=goal.network.context)
-    init, advance = training(network, optimizer_of(budget), draw, steps=recipe.steps, numbered=True)  # pyright: ignore[reportArgumentType]
+    init, advance = training(network, optimizer_of(budget), draw, steps=recipe.steps, numbered=True)
     init, advance = jax.jit(init), jax.jit(advance)
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(20), seed), seeds)
+    keys = jax.random.split(named_key(seed, "networks"), seeds)
     advance = advance.lower(init(keys[0])).compile()
 
     def one(key: Any) -> Trained:

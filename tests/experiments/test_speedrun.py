@@ -29,7 +29,8 @@ def test_every_entry_is_judged_by_the_medians_of_five_networks(speedrun):
     for line in speedrun.report.read(speedrun.LEDGER):
         goal, numbers = speedrun.GOALS[line["goal"]], [one["numbers"] for one in line["networks"]]
         assert len(numbers) == 5 and line["reached"] == goal.reached(line["medians"])
-        assert line["medians"] == {name: sorted(one[name] for one in numbers)[2] for name in numbers[0]}
+        medians = {name: sorted(one[name] for one in numbers)[2] for name in numbers[0]}
+        assert line["medians"] == pytest.approx(medians, rel=1e-3)  # the ledger has four digits
         recipe = line["recipe"]
         assert line["tokens"] == recipe["steps"] * recipe["batch"] * goal.network.context
         assert (recipe["data"] == "laws") == (line["track"] == "laws")
