@@ -67,6 +67,15 @@ def test_what_is_no_entry(speedrun, args, message, monkeypatch):
         call(speedrun, monkeypatch, "paper", "laws", *args)
 
 
+def test_a_goal_without_a_record_begins_with_a_recipe_of_its_track(speedrun, monkeypatch):
+    tried = []
+    monkeypatch.setattr(speedrun, "train", lambda goal, recipe, seed, seeds: tried.append(recipe) or exit())
+    for track, data in (("laws", "laws"), ("samples", "quasirandom")):
+        with pytest.raises(SystemExit):
+            call(speedrun, monkeypatch, "window 8", track, "--batch", "8")
+        assert (tried[-1].data, tried[-1].batch) == (data, 8)
+
+
 def test_a_small_entry(speedrun, monkeypatch, tmp_path):
     goal = speedrun.GOALS["paper"]._replace(network=TransformerConfig(context=4, layers=4, width=8, mlp_width=8))
     monkeypatch.setitem(speedrun.GOALS, "paper", goal)
