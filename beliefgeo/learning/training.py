@@ -139,7 +139,7 @@ def training(
     def of_device(params: Any, pieces: tuple) -> tuple[Float[Array, ""], Any]:
         """The sums of loss and gradient over the pieces, taken one after the other.
 
-        A loop of one pass, and a device axis of one, would cost a quarter of the time to compile.
+        Without a loop of one pass and a device axis of one, small networks compile in four fifths of the time.
         """
         of_piece = lambda piece: jax.value_and_grad(loss)(params, *piece)
         if len(pieces[0]) == 1:
