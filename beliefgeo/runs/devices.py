@@ -22,6 +22,12 @@ def cache_compilation() -> None:
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry")
 
 
+def compile_quickly() -> None:
+    """Compile without most optimisations, unless the user says otherwise: a smoke run compiles longer than it runs."""
+    if "JAX_DISABLE_MOST_OPTIMIZATIONS" not in os.environ:
+        jax.config.update("jax_disable_most_optimizations", True)
+
+
 def one_device_per_core() -> None:
     """Make each core of a CPU, up to eight, a device, unless the user says otherwise: XLA splits small work badly.
 

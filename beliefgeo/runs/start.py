@@ -18,7 +18,7 @@ from rich.table import Table
 
 from beliefgeo.runs import hosts
 from beliefgeo.runs.claims import Claim, tell, write_claims, write_table
-from beliefgeo.runs.devices import cache_compilation, one_device_per_core
+from beliefgeo.runs.devices import cache_compilation, compile_quickly, one_device_per_core
 from beliefgeo.runs.explore import write_page
 from beliefgeo.runs.folder import open_run, run_folder
 from beliefgeo.runs.outputs import commit, device, save_figure, save_movie, versions, write_json, write_results
@@ -51,7 +51,8 @@ def start(
 
     Args:
         main: the method; its config has a `seed`.
-        presets: a dataclass with every field set for each name; "default" is used if the command line names none.
+        presets: a dataclass with every field set for each name; "default" is used if the command line names none, and
+            the programs of "quick" are compiled quickly, without most optimisations.
         claims: the lines of the table.
         draw: a function from results to figures and movies by name.
         args: what the user typed; default: the command line.
@@ -95,6 +96,8 @@ def start(
             return results
 
     cache_compilation()
+    if preset == "quick":
+        compile_quickly()
     one_device_per_core()
     description = main.__globals__["__doc__"]
     return tyro.cli(command, args=args, description=description, config=(tyro.conf.OmitArgPrefixes,))

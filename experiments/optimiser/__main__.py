@@ -60,7 +60,8 @@ class Config:
     """The seed of the whole run."""
 
 
-QUICK = Config(("mess3",), ("adam", "muon"), ("laws",), ("none",), duration=0.1, snapshots=2, seeds=2)
+SMALL = TransformerConfig(layers=1, width=32, mlp_width=64)
+QUICK = Config(("mess3",), ("adam", "muon"), ("laws",), ("none",), SMALL, duration=0.1, snapshots=2, seeds=2)
 PRESETS = {"quick": QUICK, "default": Config()}
 
 

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -139,6 +140,23 @@ def test_an_interrupt_says_how_to_continue(message, capsys, tmp_path):
     with pytest.raises(SystemExit, match="130"):
         call(tmp_path, main=interrupted)
     assert f"{message or 'interrupted'}: the same command continues" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("preset", "said", "fewer"), [("quick", None, True), ("quick", "0", False), ("full", None, False)]
+)
+def test_a_smoke_run_compiles_quickly_unless_told_otherwise(preset, said, fewer, tmp_path, monkeypatch):
+    before = jax.config.values["jax_disable_most_optimizations"]
+    monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", said)
+    jax.config.update("jax_disable_most_optimizations", False)
+    try:
+        found = lambda run, config: {"fewer": jax.config.values["jax_disable_most_optimizations"]}
+        results = start(found, {"full": Config(), "quick": Config()}, args=[preset, "--out", str(tmp_path)])
+        assert results["fewer"] == fewer
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.mark.parametrize(
