@@ -63,7 +63,10 @@ def refusal(name: str, *args: str) -> str:
         patch.setattr(sys, "argv", [name, *args])
         for loaded in _of_experiments():
             patch.delitem(sys.modules, loaded)
-        patch.setenv("JAX_NUM_CPU_DEVICES", "1")  # those of the tests' own process stay as they are
+        patch.setenv(
+            "JAX_NUM_CPU_DEVICES", "1"
+        )  # those of the tests' own process stay as they are, and how it compiles
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS", "0"))
         stack.enter_context(contextlib.redirect_stdout(said))
         stack.enter_context(contextlib.redirect_stderr(said))
         runpy.run_path(str(EXPERIMENTS / name), run_name="__main__")
