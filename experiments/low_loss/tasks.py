@@ -39,10 +39,9 @@ class Task(NamedTuple):
 
 def task(name: Name) -> Task:
     """The task of this name, with the network of the claim that asked."""
-    heads = {"heads": 4, "head_width": 16}
     return {
         "rrxor": lambda: Task(bg.rrxor(), TransformerConfig(2, 10), 1.5e-3, last_block),
-        "frdn": lambda: Task(bg.frdn(), TransformerConfig(2, 8, **heads), 2e-3, last_block),
+        "frdn": lambda: Task(bg.frdn(), TransformerConfig(2, 8, heads=4, head_width=16), 2e-3, last_block),
         "constrained beliefs": lambda: Task(_MESS3, TransformerConfig(3, 8, layers=1), 2e-3, three_components),
     }[name]()
 
