@@ -14,8 +14,8 @@ Source: the question is that of the claims rrxor, quantum and constrained_belief
     python experiments/low_loss default --processes rrxor --seeds 16
 """
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import get_args
 
 import figures
 import measures
@@ -24,7 +24,6 @@ import tasks
 from beliefgeo import probes, reading, runs
 
 DATA = ("laws", "samples")
-Data = Literal["laws", "samples"]
 CLAIMS = [
     claim
     for name in get_args(tasks.Name)
@@ -88,16 +87,9 @@ def of_process(run: runs.Run, name: tasks.Name, config: Config) -> dict:
     rows = reading.rows(run.key(f"{name}, words"), task.process, task.network.context, most=10_000)
     held, shuffled = task.study(run.key(f"{name}, shuffle"), rows)
     measure = lambda seen: measures.Measured(float(reading.losses(seen, rows).gap), held(seen))
-    options = {"snapshots": config.snapshots, "seeds": config.seeds}
-    learned = {
-        data: run.learn(
-            task.process,
-            task.network,
-            runs.Budget(config.steps, config.batch, task.rate, data=data, **options),
-            context=task.network.context,
-        )
-        for data in DATA
-    }
+    budget = runs.Budget(config.steps, config.batch, task.rate, snapshots=config.snapshots, seeds=config.seeds)
+    learn = lambda data: run.learn(task.process, task.network, replace(budget, data=data), context=task.network.context)
+    learned = {data: learn(data) for data in DATA}
     read = lambda shots, how: reading.each(shots, rows, how, tasks.sites)
     paths = {data: read(one.checkpoints, measure) for data, one in learned.items()}
     last = {data: measures.Measured(*(part.values[:, -1] for part in path)) for data, path in paths.items()}
