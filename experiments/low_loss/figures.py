@@ -11,7 +11,7 @@ _COLORS = {"laws": (BLUE, "exact laws", "o"), "samples": (ORANGE, "drawn tokens"
 _LABELS = {
     "rrxor": "RRXOR\nthe belief, last block",
     "frdn": "frdn\nthe belief, last block",
-    "constrained beliefs": "Mess3, one layer\nconstrained belief, three components",
+    "constrained beliefs": "Mess3, one layer\nthe constrained belief",
 }
 
 
