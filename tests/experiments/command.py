@@ -63,9 +63,8 @@ def refusal(name: str, *args: str) -> str:
         patch.setattr(sys, "argv", [name, *args])
         for loaded in _of_experiments():
             patch.delitem(sys.modules, loaded)
-        patch.setenv(
-            "JAX_NUM_CPU_DEVICES", "1"
-        )  # those of the tests' own process stay as they are, and how it compiles
+        # The devices of the tests' own process stay as they are, and so does how it compiles.
+        patch.setenv("JAX_NUM_CPU_DEVICES", "1")
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS", "0"))
         stack.enter_context(contextlib.redirect_stdout(said))
         stack.enter_context(contextlib.redirect_stderr(said))

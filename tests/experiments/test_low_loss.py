@@ -1,7 +1,7 @@
 """The claim of low loss and less geometry: its comparisons by hand, mistakes; slow: as a user starts it."""
 
 import json
-from itertools import combinations
+from itertools import product
 
 import jax
 import numpy as np
@@ -20,17 +20,16 @@ def compared(laws, samples):
     return measures.compare(np.array(laws, float), np.array(samples, float))
 
 
-def test_p_counts_all_ways_to_split_the_networks():
-    laws, samples = np.array([0.3, 0.9, 0.4, 0.1]), np.array([0.5, 1.1, 0.8, 0.7])
-    every, here = np.concatenate([laws, samples]), samples.mean() - laws.mean()
-    splits = [np.isin(np.arange(8), group) for group in combinations(range(8), 4)]
-    far = [abs(every[group].mean() - every[~group].mean()) >= here - 1e-12 for group in splits]
-    assert len(far) == 70 and compared(laws, samples).p == pytest.approx(np.mean(far))
+def test_p_counts_all_ways_to_swap_the_networks_of_a_seed():
+    laws, samples = np.array([0.3, 0.9, 0.4, 0.1]), np.array([0.5, 0.8, 0.9, 0.7])
+    means = [np.mean(signs * (laws - samples)) for signs in product([1, -1], repeat=4)]
+    far = np.abs(means) >= abs(np.mean(laws - samples)) - 1e-12
+    assert len(far) == 16 and compared(laws, samples).p == pytest.approx(far.mean())
 
 
-def test_eight_networks_on_a_side_are_split_in_every_way():
-    # All of one group below all of the other: two of 12,870 splits are as far apart.
-    assert compared(range(8), range(10, 18)).p == pytest.approx(2 / 12_870)
+def test_eight_networks_on_a_side_are_swapped_in_every_way():
+    # Each of one group below its pair: two of 256 ways are as far apart, though the groups overlap.
+    assert compared(range(8), range(1, 9)).p == pytest.approx(2 / 256)
 
 
 def test_r2_where_the_loss_first_falls_to_what_all_reach():
@@ -51,7 +50,7 @@ def test_r2_where_the_loss_first_falls_to_what_all_reach():
         ((range(8), range(10, 18)), (range(10, 18), range(8)), "no"),
         ((range(10, 18), range(8)), (range(8), range(10, 18)), "cannot be told"),  # the loss is not lower
         ((range(8), range(8)), (range(8), range(10, 18)), "cannot be told"),
-        ((range(8), range(10, 18)), (range(8), range(1, 9)), "cannot be told"),
+        ((range(8), range(10, 18)), (range(8), (0, 3, 4, 5, 6, 7, 8, 6)), "cannot be told"),
     ],
 )
 def test_the_judge(gap, r2, verdict):
