@@ -8,7 +8,7 @@ belief from the last block, held out by subtree; on Mess3(.15, .6), R2 of the co
 components after the attention of one layer. Verdict: "yes" if exact laws give a lower loss and a lower R2, each with
 p <= .05 / 3 over all ways to swap the two networks that began alike; "no" if a lower loss and a higher R2.
 Source: the question is that of the claims rrxor, quantum and constrained_beliefs.
-Found: yes on all three; R2 .46 against .54, .81 against .94, .84 against .95. 31 minutes on two slow cores.
+Found: yes on RRXOR and frdn; R2 .46 against .54, .81 against .94, and .84 against .95. 31 minutes on two slow cores.
 
     python experiments/low_loss                     the default preset
     python experiments/low_loss quick               a smoke run, under a minute

@@ -45,8 +45,8 @@ def compare(laws: Float[np.ndarray, " seed"], samples: Float[np.ndarray, " seed"
     0.25
     """
     difference = lambda one, other, axis: one.mean(axis) - other.mean(axis)
-    splits = {"permutation_type": "samples", "n_resamples": 2 ** min(len(laws), 17)}  # above 17 pairs some, drawn
-    found = permutation_test((laws, samples), difference, vectorized=True, **splits)
+    swaps = {"permutation_type": "samples", "n_resamples": 2 ** min(len(laws), 17)}  # above 17 pairs some, drawn
+    found = permutation_test((laws, samples), difference, vectorized=True, **swaps)
     return Compared(Seeds(laws), Seeds(samples), float(found.pvalue))
 
 
