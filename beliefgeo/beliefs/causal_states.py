@@ -3,17 +3,23 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 from scipy.sparse import csr_array
 
 from beliefgeo.beliefs.merging import group_close
-from beliefgeo.beliefs.mixed_states import closed_classes, mixed_state_presentation
-from beliefgeo.processes.construct import hmm
+from beliefgeo.beliefs.mixed_states import closed_classes, presentation_float64
 from beliefgeo.processes.factored import require_process
-from beliefgeo.processes.float64 import as_float64, at_default_precision, epsilon
+from beliefgeo.processes.float64 import (
+    Matrices,
+    as_float64,
+    at_default_precision,
+    epsilon,
+    matrices_float64,
+    process_of,
+)
 from beliefgeo.processes.process import Observer, Process
+from beliefgeo.processes.stationary import chain_law_float64
 from beliefgeo.processes.stationary_law import stationary_distribution
 
 
@@ -26,6 +32,11 @@ def process_float64(who: str, process: Observer) -> Process:
     """The process, or a composition's joint, in float64; a TypeError in the name of `who` if there is no joint."""
     with jax.enable_x64(True):
         return require_process(who, as_float64(process))
+
+
+def matrices_of(who: str, process: Observer) -> Matrices:
+    """`process_float64` in NumPy."""
+    return matrices_float64(process if isinstance(process, Process) else process_float64(who, process))
 
 
 def epsilon_machine(process: Observer, max_states: int = 10_000) -> Process:
@@ -44,24 +55,29 @@ def epsilon_machine(process: Observer, max_states: int = 10_000) -> Process:
 
     Crutchfield & Young 1989; Travers & Crutchfield 1111.4500.
 
+    >>> from beliefgeo.processes.construct import hmm
     >>> two_fair_coins = hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)
     >>> epsilon_machine(two_fair_coins).n_states
     1
     """
-    machine = at_default_precision(epsilon_machine_float64(process, max_states))
+    machine = at_default_precision(process_of(epsilon_machine_float64(process, max_states)))
     return dataclasses.replace(machine, token_names=getattr(process, "token_names", None))
 
 
-def epsilon_machine_float64(process: Observer, max_states: int = 10_000) -> Process:
-    """`epsilon_machine` in float64 whatever the session's precision, for exact measures."""
-    tolerance, wide = precision(process), require_ergodic(process, "epsilon_machine")
+class InfiniteStates(ValueError):
+    """The causal states of a process do not close within the number that is allowed."""
+
+
+def epsilon_machine_float64(process: Observer, max_states: int = 10_000, who: str = "epsilon_machine") -> Matrices:
+    """`epsilon_machine` in NumPy, in float64 whatever the session's precision, for exact measures."""
+    tolerance, wide = precision(process), ergodic_float64(process, who)
     if not wide.generalised:
         wide = _merge(wide, tolerance)
-        if is_unifilar(wide):
+        if _is_unifilar(wide):
             return wide
-    presentation = mixed_state_presentation(_reduce(wide, tolerance), max_states=max_states)
+    presentation = presentation_float64(matrices_float64(_reduce(wide, tolerance)), max_states=max_states)
     if presentation.truncated:
-        raise ValueError(
+        raise InfiniteStates(
             f"the causal states of this process do not close within max_states: {len(presentation.beliefs):,} were "
             f"reached after {presentation.depth.max()} tokens; raise max_states, or take it as infinite and use "
             "statistical_complexity_dimension"
@@ -70,7 +86,7 @@ def epsilon_machine_float64(process: Observer, max_states: int = 10_000) -> Proc
     transitions = np.zeros((presentation.successors.shape[1],) + (len(presentation.beliefs),) * 2)
     transitions[token, source, presentation.successors[source, token]] = presentation.probabilities[source, token]
     kept = np.flatnonzero(presentation.recurrent)
-    return _merge(_hmm64(transitions[:, kept][:, :, kept]), tolerance)
+    return _merge(_hmm(transitions[:, kept][:, :, kept]), tolerance)
 
 
 def merge_states(process: Observer) -> Process:
@@ -78,21 +94,26 @@ def merge_states(process: Observer) -> Process:
 
     Transient states are dropped. For a unifilar process the result is its minimal form.
 
+    >>> from beliefgeo.processes.construct import hmm
     >>> merge_states(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)).n_states
     1
     """
-    return at_default_precision(_merge(require_ergodic(process, "merge_states"), precision(process)))
+    return at_default_precision(process_of(_merge(ergodic_float64(process, "merge_states"), precision(process))))
 
 
-def _merge(process: Process, tolerance: float) -> Process:
-    transitions = np.asarray(process.transitions)
-    total = transitions.sum(0)
-    recurrent = np.flatnonzero(closed_classes(csr_array(total)) >= 0)
-    transitions = transitions[:, recurrent][:, :, recurrent]
+def _merge(stationary: Matrices, tolerance: float) -> Matrices:
+    """Of an HMM with its stationary law, which is 0 exactly at transient states."""
+    recurrent = np.flatnonzero(stationary.initial)
+    transitions = stationary.transitions[:, recurrent][:, :, recurrent]
     label = equal_futures(transitions, tolerance)
     kept = np.flatnonzero(np.r_[True, label[1:] > np.maximum.accumulate(label)[:-1]])
     member = (label[:, None] == np.arange(label.max() + 1)).astype(float)
-    return _hmm64((transitions @ member)[:, kept])
+    return _hmm((transitions @ member)[:, kept], stationary.initial[recurrent] @ member)
+
+
+def _hmm(transitions: np.ndarray, law: np.ndarray | None = None) -> Matrices:
+    law = chain_law_float64(transitions.sum(0))[0] if law is None else law
+    return Matrices(transitions / transitions.sum((0, 2))[:, None], law / law.sum(), np.ones(len(law)), False)
 
 
 def equal_futures(
@@ -118,7 +139,10 @@ def is_unifilar(process: Observer) -> bool:
     >>> is_unifilar(even()), is_unifilar(sns())
     (True, False)
     """
-    process = require_process("is_unifilar", process)
+    return _is_unifilar(require_process("is_unifilar", process))
+
+
+def _is_unifilar(process: Process | Matrices) -> bool:
     return bool(((np.asarray(process.transitions) > 0).sum(2) <= 1).all() and not process.generalised)
 
 
@@ -128,25 +152,27 @@ def is_minimal(process: Observer) -> bool:
     A unifilar minimal process is its own epsilon-machine.
 
     >>> from beliefgeo.processes.classical import even
+    >>> from beliefgeo.processes.construct import hmm
     >>> is_minimal(even()), is_minimal(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2))
     (True, False)
     """
-    wide = process_float64("is_minimal", process)
+    wide = matrices_of("is_minimal", process)
+    transitions = wide.transitions
     if wide.generalised:
-        return linear_dimension(process) == wide.n_states
-    transitions = np.asarray(wide.transitions)
+        return linear_dimension(process) == transitions.shape[1]
     if (closed_classes(csr_array(transitions.sum(0))) != 0).any():
         return False
     # A state's future is its row of (T^(u) w)_u over words u, that is over a basis of their span.
     tolerance = precision(process)
-    futures = _span(np.asarray(wide.readout), transitions.transpose(0, 2, 1), tolerance).T
-    return bool((group_close(futures, tolerance) == np.arange(wide.n_states)).all())
+    futures = _span(wide.readout, transitions.transpose(0, 2, 1), tolerance).T
+    return bool((group_close(futures, tolerance) == np.arange(len(futures))).all())
 
 
 def linear_dimension(process: Observer) -> int:
     """The fewest states of any generalised hidden Markov model of the process: the rank of its Hankel matrix.
 
     >>> from beliefgeo.processes.classical import rrxor
+    >>> from beliefgeo.processes.construct import hmm
     >>> linear_dimension(rrxor()), linear_dimension(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2))
     (5, 1)
     """
@@ -160,22 +186,22 @@ def reduce_process(process: Observer) -> Process:
     future can see is removed. Beliefs that predict the same become equal. Balle, Carreras, Luque & Quattoni 2014,
     section 2.
 
+    >>> from beliefgeo.processes.construct import hmm
     >>> reduce_process(hmm([[[0.25, 0.25], [0.25, 0.25]]] * 2)).transitions.round(4).tolist()
     [[[0.5]], [[0.5]]]
     """
-    return at_default_precision(_reduce(process_float64("reduce_process", process), precision(process)))
+    wide = matrices_of("reduce_process", process)
+    return at_default_precision(process_of(_reduce(wide, precision(process))))
 
 
-def _reduce(wide: Process, tolerance: float) -> Process:
-    transitions, initial, readout = (np.asarray(part) for part in (wide.transitions, wide.initial, wide.readout))
+def _reduce(wide: Matrices, tolerance: float) -> Matrices:
+    transitions, initial, readout, _ = wide
     reached = _span(initial, transitions, tolerance)
     transitions, initial, readout = reached @ transitions @ reached.T, initial @ reached.T, reached @ readout
     seen = _span(readout, transitions.transpose(0, 2, 1), tolerance)
     initial, readout = initial @ seen.T, seen @ readout
     largest = readout[abs(readout).argmax()]
-    with jax.enable_x64(True):
-        matrices = jnp.asarray(seen @ transitions @ seen.T)
-        return Process(matrices, jnp.asarray(initial * largest), jnp.asarray(readout / largest))
+    return Matrices(seen @ transitions @ seen.T, initial * largest, readout / largest, True)
 
 
 def is_same_process(one: Observer, other: Observer) -> bool:
@@ -188,13 +214,13 @@ def is_same_process(one: Observer, other: Observer) -> bool:
     >>> is_same_process(checksum([[0.5, 0.5], [0.5, 0.5]]), rrxor()), is_same_process(rrxor(), z1r())
     (True, False)
     """
-    a, b = (process_float64("is_same_process", process) for process in (one, other))
-    if a.vocab_size != b.vocab_size:
+    a, b = (matrices_of("is_same_process", process) for process in (one, other))
+    if len(a.transitions) != len(b.transitions):
         return False
-    zeros = np.zeros((a.vocab_size, a.n_states, b.n_states))
-    transitions = np.block([[np.asarray(a.transitions), zeros], [zeros.transpose(0, 2, 1), np.asarray(b.transitions)]])
+    zeros = np.zeros((len(a.transitions), len(a.initial), len(b.initial)))
+    transitions = np.block([[a.transitions, zeros], [zeros.transpose(0, 2, 1), b.transitions]])
     readout = np.concatenate([a.readout, b.readout])
-    starts = np.array([np.concatenate([a.initial, sign * np.asarray(b.initial)]) for sign in (1, -1)])
+    starts = np.array([np.concatenate([a.initial, sign * b.initial]) for sign in (1, -1)])
     moments = starts[:, :, None] * starts[:, None, :]
     for _ in range(len(readout)):
         moments = np.einsum("xij,bik,xkl->bjl", transitions, moments, transitions, optimize=True)
@@ -230,24 +256,32 @@ def topological_machine(key: PRNGKeyArray, n_states: int, vocab_size: int) -> Pr
             continue
         transitions = edges / offered[:, None]
         if equal_futures(transitions, 1e-9).max() + 1 == n_states:
-            return at_default_precision(_hmm64(transitions))
+            return at_default_precision(process_of(_hmm(transitions)))
 
 
 def require_ergodic(process: Observer, who: str) -> Process:
     """The process in float64 with its stationary law as initial; raises if the stationary law is not unique."""
-    wide = process_float64(who, process)
-    total = np.asarray(wide.transitions).sum(0)
+    return process_of(ergodic_float64(process, who))
+
+
+def ergodic_float64(process: Observer, who: str) -> Matrices:
+    """`require_ergodic` in NumPy."""
+    wide = matrices_of(who, process)
+    total = wide.transitions.sum(0)
     if wide.generalised:
+        law = wide.initial
         unit = int((np.linalg.svd(np.eye(len(total)) - total)[1] < precision(process)).sum())
     else:
-        unit = int(closed_classes(csr_array(total)).max()) + 1
+        law, unit = chain_law_float64(total)
     if unit > 1:
         raise ValueError(
             f"{who} needs an ergodic process, with one stationary law; this one has {unit} closed classes: take each "
             "component by itself"
         )
-    with jax.enable_x64(True):
-        return Process(wide.transitions, stationary_distribution(wide), wide.readout, wide.generalised)
+    if wide.generalised:
+        with jax.enable_x64(True):
+            law = np.asarray(stationary_distribution(process_of(wide)))
+    return wide._replace(initial=law)
 
 
 def _span(vector: np.ndarray, matrices: np.ndarray, tolerance: float) -> np.ndarray:
@@ -263,8 +297,3 @@ def _span(vector: np.ndarray, matrices: np.ndarray, tolerance: float) -> np.ndar
         frontier = directions[singular > tolerance]
         basis = np.concatenate([basis, frontier])
     return basis
-
-
-def _hmm64(transitions: np.ndarray) -> Process:
-    with jax.enable_x64(True):
-        return hmm(transitions)

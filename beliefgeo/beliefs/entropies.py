@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from beliefgeo.beliefs.trees import check_tree, expand_beliefs, levels
@@ -59,3 +60,9 @@ def entropy(law: Float[Array, "*batch token"]) -> Float[Array, "*batch"]:
     """
     positive = jnp.where(law > 0, law, 1)
     return -jnp.sum(positive * jnp.log(positive), -1)
+
+
+def entropy_float64(laws: Float[np.ndarray, "row token"]) -> Float[np.ndarray, " row"]:
+    """`entropy` in NumPy, without entries that rounding brings below 0."""
+    positive = np.where(laws > 0, laws, 1)
+    return -np.sum(positive * np.log(positive), -1)

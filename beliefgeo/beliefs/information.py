@@ -1,7 +1,4 @@
-"""Measures of information of a process, in nats: of words from their tree, of the whole process from causal states.
-
-Riechers & Crutchfield, "Spectral simplicity of apparent complexity" I and II (1705.08042, 1706.00883).
-"""
+"""The entropy rate and excess entropy of a process, in nats: exact, or between bounds that close with the length."""
 
 import equinox as eqx
 import jax
@@ -9,21 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
-from scipy.sparse import block_array, eye_array
-from scipy.sparse.linalg import spsolve
 
 from beliefgeo.arrays import contract
-from beliefgeo.beliefs.causal_states import epsilon_machine_float64, require_ergodic
-from beliefgeo.beliefs.entropies import entropy, myopic_entropies
-from beliefgeo.beliefs.mixed_states import (
-    MixedStatePresentation,
-    mixed_state_presentation,
-    next_token_entropies,
-    transition_matrix,
-)
+from beliefgeo.beliefs.causal_states import InfiniteStates, epsilon_machine_float64, require_ergodic
+from beliefgeo.beliefs.entropies import entropy, entropy_float64, myopic_entropies
 from beliefgeo.beliefs.trees import check_tree
 from beliefgeo.processes.factored import Product, require_process
-from beliefgeo.processes.float64 import as_float64
+from beliefgeo.processes.float64 import Matrices, as_float64
 from beliefgeo.processes.process import Observer, Process
 
 # The number of words in a tree that takes about a second.
@@ -59,8 +48,7 @@ def entropy_rate(process: Observer) -> float | Float[Array, ""]:
     if isinstance(process.transitions, Tracer):
         return sum(entropy_rate_bounds(process, longest)) / 2
     if (machine := _finite_machine(process)) is not None:
-        laws = np.asarray(machine.transitions).sum(2)
-        return float(np.asarray(machine.initial) @ _entropies(laws.T))
+        return machine_entropy_rate(machine)
     return _bracketed_rate(process, longest)
 
 
@@ -83,12 +71,16 @@ def _bracketed_rate(process: Process, longest: int) -> float:
     )
 
 
-def _finite_machine(process: Process, max_states: int = 2000) -> Process | None:
-    require_ergodic(process, "entropy_rate")
+def _finite_machine(process: Process, max_states: int = 2000) -> Matrices | None:
     try:
-        return epsilon_machine_float64(process, max_states)
-    except ValueError:  # there are infinitely many causal states
+        return epsilon_machine_float64(process, max_states, "entropy_rate")
+    except InfiniteStates:
         return None
+
+
+def machine_entropy_rate(machine: Matrices) -> float:
+    """sum_s pi_s H(X | s), of an epsilon-machine."""
+    return float(machine.initial @ entropy_float64(machine.transitions.sum(2).T))
 
 
 def entropy_rate_bounds(process: Observer, length: int) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -155,24 +147,6 @@ def _started_entropies(process: Process, length: int) -> Float[Array, " time"]:
     return process.initial @ jax.vmap(from_state)(jnp.eye(process.n_states, dtype=process.initial.dtype))
 
 
-def excess_entropy(process: Observer) -> float:
-    """E = I(past; future) = mu_0 D H_x = sum over L >= 0 of (h_L - h).
-
-    D = (I - W + 1 pi_W)^-1 - 1 pi_W, the Drazin inverse of I - W, W the moves between mixed states.
-
-    Raises:
-        ValueError: a mixed-state presentation that is not finite: use `excess_entropy_bounds`.
-
-    >>> from beliefgeo.processes.classical import even
-    >>> round(float(excess_entropy(even()) / np.log(2)), 4)
-    0.9183
-    """
-    if isinstance(process, Product):
-        return sum(excess_entropy(factor) for factor in process.factors)
-    presentation = _synchronizing(process, "excess_entropy")
-    return float(_drazin(presentation, next_token_entropies(presentation))[0])
-
-
 def excess_entropy_bounds(process: Observer, length: int) -> tuple[float, float]:
     """H(L) - L u_L <= E <= H(S_0) - sum over t < L of (l_L - l_t), for an HMM.
 
@@ -195,97 +169,3 @@ def excess_entropy_bounds(process: Observer, length: int) -> tuple[float, float]
         lower = np.asarray(_started_entropies(wide, length + 1))
         start = float(entropy(wide.initial))
     return float((upper[:-1] - upper[-1]).sum()), float(start - (lower[-1] - lower[:-1]).sum())
-
-
-def transient_information(process: Observer) -> float:
-    """T = mu_0 D^2 H_x = sum over L >= 0 of [E + h L - H(L)]: how much is uncertain before the observer synchronises.
-
-    Raises ValueError as `excess_entropy`.
-
-    >>> from beliefgeo.processes.classical import rrxor
-    >>> round(float(transient_information(rrxor()) / np.log(2)), 4)
-    12.7431
-    """
-    if isinstance(process, Product):
-        return sum(transient_information(factor) for factor in process.factors)
-    presentation = _synchronizing(process, "transient_information")
-    return float(_drazin(presentation, _drazin(presentation, next_token_entropies(presentation)))[0])
-
-
-def synchronization_information(process: Observer) -> float:
-    """S = mu_0 D H_eta = sum over L >= 0 of the mean entropy of the belief over causal states after L tokens.
-
-    Raises ValueError if the observer does not synchronise, as `excess_entropy`.
-
-    >>> from beliefgeo.processes.classical import golden_mean
-    >>> round(float(synchronization_information(golden_mean()) / np.log(2)), 4)
-    0.9183
-    """
-    if isinstance(process, Product):
-        return sum(synchronization_information(factor) for factor in process.factors)
-    presentation = _synchronizing(process, "synchronization_information")
-    return float(_drazin(presentation, _entropies(presentation.beliefs))[0])
-
-
-def statistical_complexity(process: Observer) -> float:
-    """C_mu, the entropy of the stationary law over causal states: the memory of an ideal observer.
-
-    Raises:
-        ValueError: infinitely many causal states: see `statistical_complexity_dimension`.
-
-    >>> from beliefgeo.processes.classical import z1r
-    >>> round(float(statistical_complexity(z1r()) / np.log(2)), 4)
-    1.585
-    """
-    if isinstance(process, Product):
-        return sum(statistical_complexity(factor) for factor in process.factors)
-    return float(_entropies(np.asarray(epsilon_machine_float64(process).initial)[None])[0])
-
-
-def crypticity(process: Observer) -> float:
-    """C_mu - E, what the causal state remembers that the future never shows.
-
-    Raises ValueError as `statistical_complexity` and `excess_entropy`.
-
-    >>> from beliefgeo.processes.classical import golden_mean
-    >>> round(float(crypticity(golden_mean()) / np.log(2)), 4)
-    0.6667
-    """
-    return statistical_complexity(process) - excess_entropy(process)
-
-
-def _synchronizing(process: Observer, who: str, max_states: int = 20_000) -> MixedStatePresentation:
-    """The mixed states over causal states; raises unless they are finitely many."""
-    presentation = mixed_state_presentation(epsilon_machine_float64(process), max_states=max_states)
-    if presentation.truncated:
-        raise ValueError(
-            f"{who} needs finitely many beliefs over causal states; {len(presentation.beliefs):,} were reached after "
-            f"{presentation.depth.max()} tokens: use block_entropies, excess_entropy_bounds or estimate_entropy_rate"
-        )
-    return presentation
-
-
-def _drazin(presentation: MixedStatePresentation, values: Float[np.ndarray, " mixed"]) -> Float[np.ndarray, " mixed"]:
-    """D values: the y with (I - W) y = values - 1 pi_W values and pi_W y = 0, one sparse linear solve."""
-    moves = transition_matrix(presentation)
-    ones = np.ones((len(values), 1))
-    stationary = _stationary(presentation)[None]
-    bordered = block_array([[eye_array(len(values)) - moves, ones], [stationary, None]], format="csc")
-    return np.asarray(spsolve(bordered, np.append(values, 0)))[:-1]
-
-
-def _stationary(presentation: MixedStatePresentation) -> Float[np.ndarray, " mixed"]:
-    """The stationary law over mixed states, on the recurrent states: pi (I - W) = 0, sum pi = 1."""
-    recurrent = np.flatnonzero(presentation.recurrent)
-    moves = transition_matrix(presentation)[recurrent][:, recurrent]
-    ones = np.ones((len(recurrent), 1))
-    bordered = block_array([[eye_array(len(recurrent)) - moves.T, ones], [ones.T, None]], format="csc")
-    law = np.zeros(len(presentation.beliefs))
-    law[recurrent] = np.asarray(spsolve(bordered, np.append(np.zeros(len(recurrent)), 1)))[:-1]
-    return law
-
-
-def _entropies(laws: Float[np.ndarray, "mixed token"]) -> Float[np.ndarray, " mixed"]:
-    """`entropy` in float64 NumPy, without entries that rounding brings below 0."""
-    positive = np.where(laws > 0, laws, 1)
-    return -np.sum(positive * np.log(positive), -1)

@@ -5,6 +5,9 @@ from jaxtyping import Float, Int
 
 BEYOND = -2
 
+# Rows up to this number are compared pair by pair: faster than sorting them.
+_FEW = 32
+
 
 class KnownBeliefs:
     """The beliefs found so far, and their projections on one direction in order, to find near beliefs by bisection."""
@@ -59,8 +62,12 @@ def group_close(points: Float[np.ndarray, "row state"], tolerance: float) -> Int
 
     Rows are sorted by their projections on random directions and split wherever the projection jumps by more than the
     tolerance. Near rows are never split: unlike the cells of a grid, gaps have no boundaries that rows may fall on. The
-    few rows that are still together are then compared in full.
+    few rows that are still together are then compared in full. Where all rows are few, all are.
     """
+    if 0 < len(points) <= _FEW:
+        first = (abs(points[:, None] - points).sum(2) <= tolerance).argmax(1)
+        if (first[first] == first).all():  # else a row is near one that belongs to another
+            return first
     projected = points @ directions(points.shape[1])
     first = suspects = np.arange(len(points))
     group = np.zeros(len(points), int)

@@ -9,8 +9,15 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, shortest_path
 
 from beliefgeo.beliefs.merging import BEYOND, KnownBeliefs
-from beliefgeo.processes.float64 import as_float64, epsilon, expand_float64, initial_float64
-from beliefgeo.processes.process import Observer
+from beliefgeo.processes.float64 import (
+    Matrices,
+    as_float64,
+    epsilon,
+    expand_float64,
+    initial_float64,
+    matrices_float64,
+)
+from beliefgeo.processes.process import Observer, Process
 from beliefgeo.processes.sampling import sample
 
 _IMPOSSIBLE = -1
@@ -70,8 +77,20 @@ def mixed_state_presentation(
             "mixed_state_presentation needs max_depth >= 0, max_states >= 1 and tolerance > 0; got "
             f"max_depth={max_depth}, max_states={max_states}, tolerance={tolerance}"
         )
+    wide = matrices_float64(process) if isinstance(process, Process) else as_float64(process)
+    presentation = presentation_float64(wide, max_depth, max_states, tolerance, epsilon(process))
     names = getattr(process, "state_names", None), getattr(process, "token_names", None)
-    given, process = epsilon(process), as_float64(process)
+    return presentation._replace(state_names=names[0], token_names=names[1])
+
+
+def presentation_float64(
+    process: Observer | Matrices,
+    max_depth: int | None = None,
+    max_states: int = 1_000_000,
+    tolerance: float = 1e-9,
+    given: float = 2**-52,
+) -> MixedStatePresentation:
+    """`mixed_state_presentation` of a process in float64, without names; for `given` see `expand_float64`."""
     known = KnownBeliefs(initial_float64(process)[None], tolerance)
     frontier, depth, truncated = known.beliefs, 0, False
     depths, laws, moves = [np.zeros(1, int)], [], []
@@ -89,9 +108,7 @@ def mixed_state_presentation(
         depths.append(np.full(len(frontier), depth))
     moves, laws = np.concatenate(moves), np.concatenate(laws)
     recurrent = np.zeros(len(moves), bool) if truncated else closed_classes(_graph(moves, laws)) >= 0
-    return MixedStatePresentation(
-        known.beliefs.copy(), np.concatenate(depths), moves, laws, recurrent, truncated, *names
-    )
+    return MixedStatePresentation(known.beliefs.copy(), np.concatenate(depths), moves, laws, recurrent, truncated)
 
 
 def transition_matrix(presentation: MixedStatePresentation) -> csr_array:

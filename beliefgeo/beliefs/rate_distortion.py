@@ -11,6 +11,7 @@ from beliefgeo.arrays import ArrayLike
 from beliefgeo.beliefs.bottleneck import decoded, divergences, informations
 from beliefgeo.beliefs.causal_states import epsilon_machine_float64
 from beliefgeo.beliefs.trees import levels
+from beliefgeo.processes.float64 import process_of
 from beliefgeo.processes.process import Process
 
 _ITERATIONS = 2000
@@ -60,7 +61,7 @@ def predictive_rate_distortion(process: Process, trade_offs: ArrayLike, *, futur
     if future_length < 1:
         raise ValueError(f"future_length must be at least 1 token; got {future_length}")
     try:
-        machine = epsilon_machine_float64(process)
+        machine = process_of(epsilon_machine_float64(process))
     except ValueError as error:
         raise ValueError(
             "predictive_rate_distortion needs finitely many causal states; for other processes use "

@@ -2,13 +2,12 @@
 
 import os
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from beliefgeo.arrays import ArrayLike
 from beliefgeo.discovery.models import BATCH, Laws
-from beliefgeo.processes.stationary import chain_law
+from beliefgeo.processes.stationary import chain_law_float64
 
 # A law in half precision adds up to 1 within this.
 ROUNDING = 1e-2
@@ -64,13 +63,13 @@ def first_law(ones: np.ndarray, first: ArrayLike | None, least: float) -> Float[
 
 
 def _stationary(moves: np.ndarray) -> Float[np.ndarray, " token"]:
-    law, classes = chain_law(jnp.asarray(moves))
+    law, classes = chain_law_float64(moves)
     if classes != 1:
         raise ValueError(
-            f"the model does not tell the law of the first token, and its laws after one token leave {int(classes)} "
+            f"the model does not tell the law of the first token, and its laws after one token leave {classes} "
             "sets of tokens apart, so that no stationary law follows: give first="
         )
-    return np.asarray(law, np.float64)
+    return law
 
 
 def require_memory(what: str, numbers: float | int) -> None:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from beliefgeo.learning.training import Metrics, Training, TrainState
+from beliefgeo.learning.training import Init, Metrics, Training, TrainState
 
 
 class Spread(NamedTuple):
@@ -74,8 +74,8 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
     # Where rows are uneven every device holds all networks, which costs little where devices share one memory.
     devices = mesh(len(keys), even=shard_params or jax.default_backend() != "cpu")
     slices = devices.shape["batch"] if shard_params else 1
-    init, advance = _one_by_one(training.init), _side_by_side(training.advance, devices.shape["seed"])
-    abstract = jax.eval_shape(init, keys, sources)
+    advance = _side_by_side(training.advance, devices.shape["seed"])
+    abstract = jax.eval_shape(jax.vmap(training.init), keys, sources)
     seed = "seed" if len(keys) % devices.shape["seed"] == 0 else None
     by_seed = NamedSharding(devices, PartitionSpec(seed))
     sharded = lambda leaf: NamedSharding(devices, PartitionSpec(seed, *_slices(leaf.shape[1:], slices)))
@@ -83,7 +83,11 @@ def spread(training: Training, keys: Any, sources: Any = None, *, shard_params: 
         params=jax.tree.map(sharded, abstract.params), optimizer=jax.tree.map(sharded, abstract.optimizer)
     )
     everywhere = NamedSharding(devices, PartitionSpec())
-    init = jax.jit(init, out_shardings=placed)
+    init = jax.jit(_one_by_one(training.init), out_shardings=placed)
+    if isinstance(training.init, Init):
+        drawn = jax.jit(_one_by_one(training.init.params), out_shardings=placed.params)
+        begin = jax.jit(jax.vmap(training.init.begin), out_shardings=placed)
+        init = lambda keys, sources: begin(drawn(keys, sources), keys, sources)
     advance = jax.jit(advance, in_shardings=(placed,), out_shardings=(placed, everywhere))
 
     def under_mesh(state: TrainState) -> tuple[TrainState, Metrics]:

@@ -65,6 +65,24 @@ class Metrics(NamedTuple):
     excess: Float[Array, " step"]
 
 
+class Init(NamedTuple):
+    """`init(key, source) -> TrainState` of two parts, of which only the second knows the optimiser.
+
+    Apart from it, the draw of the params is one program for all trainings of a network, which is compiled once.
+
+    Attributes:
+        params: From a key and a source to the first params.
+        begin: From these, the key and the source to the state before the first step.
+    """
+
+    params: Callable[..., Any]
+    begin: Callable[..., TrainState]
+
+    def __call__(self, key: PRNGKeyArray, source: Any = None) -> TrainState:
+        """The state before the first step."""
+        return self.begin(self.params(key, source), key, source)
+
+
 class Training(NamedTuple):
     """`init(key, source) -> TrainState` and `advance(state) -> (TrainState, Metrics)`, both pure: jit and vmap them.
 
@@ -121,12 +139,14 @@ def training(
     def draw_step(key: PRNGKeyArray, source: Any, step: Int[Array, ""]) -> Batch:
         return draw(key, source, step) if numbered else draw(jax.random.fold_in(key, step), source)
 
-    def init(key: PRNGKeyArray, source: Any = None) -> TrainState:
+    def first_params(key: PRNGKeyArray, source: Any) -> Any:
         params_key, data_key = jax.random.split(key)
         drawn = jax.eval_shape(draw_step, data_key, source, jnp.int32(0)).tokens  # only the shape: nothing is drawn
         params = network.init(params_key, jnp.zeros(drawn.shape[1] - 1, drawn.dtype))
-        params = eqx.combine(start(source), params) if start else params
-        return TrainState(params, optimizer.init(params), jnp.int32(0), data_key, source)
+        return eqx.combine(start(source), params) if start else params
+
+    def begin(params: Any, key: PRNGKeyArray, source: Any) -> TrainState:
+        return TrainState(params, optimizer.init(params), jnp.int32(0), jax.random.split(key)[1], source)
 
     def loss(params: Any, tokens: Array, weights: Array, laws: Array | None) -> Float[Array, ""]:
         logits, _ = jax.vmap(network.apply, (None, 0))(params, tokens[:, :-1])
@@ -162,7 +182,7 @@ def training(
     def advance(state: TrainState) -> tuple[TrainState, Metrics]:
         return jax.lax.scan(update, state, length=steps)
 
-    return Training(init, advance)
+    return Training(Init(first_params, begin), advance)
 
 
 def _shares(batch: Batch, microbatch: int | None) -> tuple[Array, Array, Array | None]:

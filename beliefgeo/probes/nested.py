@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from beliefgeo.arrays import ArrayLike, contract
 from beliefgeo.probes.folds import check_folds, members_of
 from beliefgeo.probes.least_squares import check_regression
+from beliefgeo.probes.sharing import at_home, everywhere, shared_out
 from beliefgeo.probes.weighted import (
     as_reals,
     drop_rounding,
@@ -97,8 +98,9 @@ def cross_validate_probe(
     """
     rows = check_regression(features, targets, weights)
     labels, n_folds = check_folds(folds, rows[-1])
+    given = everywhere((*rows, labels, members_of(labels, n_folds)))
     with _one_thread():
-        return jax.block_until_ready(_predict(*rows, labels, members_of(labels, n_folds), n_folds, rconds, offset))
+        return CrossValidated(*at_home(_predict(*given, n_folds, rconds, offset)))
 
 
 def cross_validated_r2(
@@ -128,8 +130,9 @@ def cross_validated_r2(
     sets = sets / power_of_two(abs(sets).max((1, 2), keepdims=True, initial=0))  # R2 has no scale, squares have
     rows = check_regression(features, jnp.moveaxis(sets, 0, 1).reshape(sets.shape[1], -1), weights)
     labels, n_folds = check_folds(folds, rows[-1])
+    given = everywhere((*rows, members_of(labels, n_folds)))
     with _one_thread():
-        return jax.block_until_ready(_score_sets(*rows, members_of(labels, n_folds), n_folds, len(sets)))
+        return at_home(_score_sets(*given, n_folds, len(sets)))
 
 
 def _one_thread() -> threadpool_limits:
@@ -152,13 +155,13 @@ def _predict(
     parts = _parts(features, targets / unit, weights, members)
     chosen = _choose(parts, n_folds, 1, rconds, offset)[:, 0]
 
-    def probe(fold_and_rcond):
+    def probe(parts, fold_and_rcond):
         fold, rcond = fold_and_rcond
         fit = _fit(parts, fold[None], rconds, offset)
         kernel = contract("dr,rk->dk", fit.basis, _above(fit, rcond[None]) * fit.projected)[: features.shape[1]]
         return kernel, fit.centre_y - contract("d,dk->k", fit.centre_x[: len(kernel)], kernel)
 
-    kernels, biases = jax.lax.map(probe, (jnp.arange(n_folds), chosen))
+    kernels, biases = shared_out(probe, parts, (jnp.arange(n_folds), chosen))
     predicted = unit * (contract("nd,fdk->nfk", features, kernels) + biases[None])
     held_out = predicted[jnp.arange(len(labels)), jnp.maximum(labels, 0)]
     return CrossValidated(jnp.where((labels >= 0)[:, None], held_out, jnp.nan), chosen)
@@ -176,12 +179,12 @@ def _score_sets(
     parts = _parts(features, targets, weights, members)
     chosen = _choose(parts, n_folds, n_sets, RCONDS, True)
 
-    def residual(fold_and_rconds):
+    def residual(parts, fold_and_rconds):
         fold, rcond = fold_and_rconds
         fit = _fit(parts, fold[None], RCONDS, True)
         return _scatter(fit, _seen_from(fit, parts, fold), jnp.repeat(rcond, targets.shape[1] // n_sets))
 
-    residuals = jax.lax.map(residual, (jnp.arange(n_folds), chosen)).sum(0)
+    residuals = shared_out(residual, parts, (jnp.arange(n_folds), chosen)).sum(0)
     folds = jax.tree.map(lambda leaf: leaf[:n_folds], parts)
     mean = _mean(folds.weight, folds.mean_y)
     rows = _about(mean, folds.weight, folds.mean_y, folds.rows_y)
@@ -196,13 +199,13 @@ def _choose(
     """The cut-off with the least error over the other folds, for each held-out fold and set of targets."""
     pairs, candidates = jnp.array(list(combinations(range(n_folds), 2))), jnp.array(rconds, parts.weight.dtype)
 
-    def errors(pair):
+    def errors(parts, pair):
         fit = _fit(parts, pair, rconds, offset)
         seen = [_seen_from(fit, parts, fold) for fold in pair]
         error = lambda fold, rcond: _scatter(fit, fold, rcond[None]).reshape(n_sets, -1).sum(1)
         return jax.lax.map(lambda rcond: jnp.stack([error(fold, rcond) for fold in seen]), candidates)
 
-    by_pair = jax.lax.map(errors, pairs)  # [pair, candidate, which of the two is predicted, set]
+    by_pair = shared_out(errors, parts, pairs)  # [pair, candidate, which of the two is predicted, set]
     total = jnp.zeros((n_folds, len(rconds), n_sets), by_pair.dtype)
     total = total.at[pairs[:, 1]].add(by_pair[:, :, 0]).at[pairs[:, 0]].add(by_pair[:, :, 1])
     return candidates[total.argmin(1)]

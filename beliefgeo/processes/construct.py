@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from beliefgeo.arrays import ArrayLike, as_floats, concrete, is_traced
 from beliefgeo.processes.process import Process
-from beliefgeo.processes.stationary import chain_law, left_unit_vector, nearest_unit_vector
+from beliefgeo.processes.stationary import chain_law, chain_law_float64, left_unit_vector, nearest_unit_vector
 from beliefgeo.processes.word_probabilities import check_word_probabilities
 
 
@@ -164,8 +164,7 @@ def chain_law_of(transitions: Float[Array, "token state next_state"]) -> Float[A
     """The stationary law of an HMM's hidden chain; raises ValueError if a concrete chain has several."""
     if (values := concrete(transitions)) is None:
         return chain_law(transitions.sum(0))[0]
-    with jax.enable_x64(True):
-        law, classes = (np.asarray(part) for part in chain_law(jnp.asarray(values.sum(0))))
+    law, classes = chain_law_float64(values.sum(0))
     if classes != 1:
         raise ValueError(
             f"the stationary distribution is not unique: the chain is reducible, with {classes} closed classes; pass "

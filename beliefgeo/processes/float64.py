@@ -1,5 +1,7 @@
 """Processes in float64, whatever the global setting, for enumerations: merging and counting in float32 is unsound."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ from jaxtyping import Array, Float
 from beliefgeo.arrays import is_traced
 from beliefgeo.processes.opaque import as_pytree, map_arrays
 from beliefgeo.processes.process import Observer, Process
-from beliefgeo.processes.stationary import chain_law, nearest_unit_vector
+from beliefgeo.processes.stationary import chain_law_float64, nearest_unit_vector
 from beliefgeo.processes.switching import Switching
 
 
@@ -24,8 +26,7 @@ def as_float64(process: Observer) -> Observer:
     Raises:
         TypeError: a traced process.
     """
-    if is_traced(process):
-        raise TypeError("a traced process cannot be enumerated in float64: call this outside jit, vmap and grad")
+    _require_values(process)
     with jax.enable_x64(True):
         return map_arrays(_widen, process, is_leaf=lambda node: isinstance(node, Process | Switching))
 
@@ -60,27 +61,60 @@ def _widen_stack(part: Process) -> Process:
 
 
 def _widen_process(part: Process) -> Process:
+    return process_of(matrices_float64(part))
+
+
+class Matrices(NamedTuple):
+    """A process in NumPy, in float64: what enumerations work on.
+
+    Attributes:
+        transitions: As in `Process`.
+        initial: As in `Process`.
+        readout: As in `Process`.
+        generalised: As in `Process`.
+    """
+
+    transitions: Float[np.ndarray, "token state next_state"]
+    initial: Float[np.ndarray, " state"]
+    readout: Float[np.ndarray, " state"]
+    generalised: bool
+
+
+def matrices_float64(process: Process | Matrices) -> Matrices:
+    """`as_float64` of one process, in NumPy. Raises TypeError for a traced process."""
+    _require_values(process)
     transitions, initial, readout = (
-        np.asarray(leaf, np.float64) for leaf in (part.transitions, part.initial, part.readout)
+        np.asarray(leaf, np.float64) for leaf in (process.transitions, process.initial, process.readout)
     )
-    if part.generalised:
+    if process.generalised:
         transitions = transitions / _radius(transitions.sum(0))
         readout = nearest_unit_vector(transitions.sum(0), readout)
         readout = readout / readout[abs(readout).argmax()]
     else:
         transitions = transitions / transitions.sum((0, 2))[:, None]
-    initial = _stationary_again(part, transitions.sum(0), initial)
-    initial = jnp.asarray(initial / (initial @ readout))
-    return Process(jnp.asarray(transitions), initial, jnp.asarray(readout), part.generalised)
+    initial = _stationary_again(process, transitions.sum(0), initial)
+    return Matrices(transitions, initial / (initial @ readout), readout, process.generalised)
 
 
-def _stationary_again(part: Process, total: np.ndarray, initial: np.ndarray) -> np.ndarray:
+def process_of(matrices: Matrices) -> Process:
+    """The process, in float64 arrays of JAX."""
+    with jax.enable_x64(True):
+        transitions, initial, readout = (jnp.asarray(leaf) for leaf in matrices[:3])
+        return Process(transitions, initial, readout, matrices.generalised)
+
+
+def _require_values(process: Observer | Matrices) -> None:
+    if is_traced(process):
+        raise TypeError("a traced process cannot be enumerated in float64: call this outside jit, vmap and grad")
+
+
+def _stationary_again(part: Process | Matrices, total: np.ndarray, initial: np.ndarray) -> np.ndarray:
     """The stationary law if `initial` was stationary up to the rounding of its own precision; else `initial`."""
     given = 8 * float(jnp.finfo(part.initial.dtype).eps)
     if abs(initial @ total - initial).max() > 2 * given:
         return initial
-    law, classes = (None, 0) if part.generalised else chain_law(jnp.asarray(total))
-    stationary = np.asarray(law) if classes == 1 else nearest_unit_vector(total.T, initial)
+    law, classes = (initial, 0) if part.generalised else chain_law_float64(total)
+    stationary = law if classes == 1 else nearest_unit_vector(total.T, initial)
     if not part.generalised:  # a state that cannot come first must stay impossible
         stationary = np.where(initial > 0, stationary.clip(0), 0)
     return stationary if abs(stationary - initial).max() < given else initial
@@ -91,7 +125,7 @@ def at_default_precision(process: Process) -> Process:
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), process)
 
 
-def initial_float64(process: Observer) -> Float[np.ndarray, " state"]:
+def initial_float64(process: Observer | Matrices) -> Float[np.ndarray, " state"]:
     """The initial belief of a process from `as_float64`: a composition joins its factors' beliefs, under float64."""
     with jax.enable_x64(True):
         return np.asarray(process.initial, np.float64)
@@ -102,13 +136,15 @@ def epsilon(process: Observer) -> float:
     return float(jnp.finfo(as_pytree(process).initial.dtype).eps)
 
 
-def expand_float64(process: Observer, beliefs: np.ndarray, given: float = 2**-52) -> tuple[np.ndarray, np.ndarray]:
+def expand_float64(
+    process: Observer | Matrices, beliefs: np.ndarray, given: float = 2**-52
+) -> tuple[np.ndarray, np.ndarray]:
     """`expand_beliefs` in NumPy: successors `[mixed, token, state]` and probabilities `[mixed, token]`.
 
     The successor after an impossible token is undefined. `process` is from `as_float64`, and `given` is the `epsilon`
     of the process it was made from.
     """
-    if not isinstance(process, Process):
+    if not isinstance(process, Process | Matrices):
         return _expand_observer(process, beliefs)
     transitions, readout = np.asarray(process.transitions), np.asarray(process.readout)
     vocab_size, n_states = transitions.shape[:2]

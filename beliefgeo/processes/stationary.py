@@ -49,6 +49,29 @@ def chain_law(moves: Float[Array, "state state"]) -> tuple[Float[Array, " state"
     return jnp.where(count == 1, law, jnp.nan), count
 
 
+def chain_law_float64(moves: Float[np.ndarray, "state state"]) -> tuple[Float[np.ndarray, " state"], int]:
+    """`chain_law` of known numbers: the same elimination in NumPy, which need not be compiled for each size.
+
+    >>> chain_law_float64(np.array([[0.0, 1.0, 0.0], [0.0, 0.9, 0.1], [0.0, 0.3, 0.7]]))[0].round(4).tolist()
+    [0.0, 0.75, 0.25]
+    """
+    moves = np.array(moves, np.float64)
+    closed, lost, law = np.zeros(len(moves), bool), np.zeros(len(moves)), np.zeros(len(moves))
+    for last in range(len(moves) - 1, -1, -1):
+        before, into = moves[last, :last], moves[:last, last]
+        out = before.sum() + lost[last]
+        closed[last] = out == 0
+        into /= 1 if closed[last] else out
+        lost[:last] += into * (1 if closed[last] else lost[last])
+        moves[:last, :last] += into[:, None] * before
+    if (count := int(closed.sum())) != 1:
+        return np.full(len(moves), np.nan), count
+    for state in range(closed.argmax(), len(moves)):  # states before the closed class are transient
+        law[state] = closed[state] + moves[:state, state] @ law[:state]
+        law /= law.sum()
+    return law, count
+
+
 def left_unit_vector(
     total: Float[np.ndarray, "state state"], rounding: float
 ) -> tuple[Float[np.ndarray, " state"], int]:

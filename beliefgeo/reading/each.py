@@ -1,6 +1,7 @@
 """Apply a measure of one network to every seed and every checkpoint."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -39,9 +40,18 @@ class Checkpoint(NamedTuple):
         return [jax.tree.map(lambda leaf, index=index: leaf[index], self.params) for index in range(count)]
 
 
+@lru_cache(maxsize=16)
+def _params_of(network: Network) -> Any:
+    """Shapes of one network's params."""
+    return jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1,), jnp.int32))
+
+
 def _require_seeds(checkpoint: Checkpoint) -> None:
     """Raise unless every leaf has one axis more than `network.init` gives it, and all have as many seeds."""
-    alone = jax.eval_shape(checkpoint.network.init, jax.random.key(0), jax.ShapeDtypeStruct((1,), jnp.int32))
+    try:
+        alone = _params_of(checkpoint.network)
+    except TypeError:  # a network without a hash
+        alone = _params_of.__wrapped__(checkpoint.network)
     for leaf, one in zip(jax.tree.leaves(checkpoint.params), jax.tree.leaves(alone), strict=False):
         if leaf.ndim != one.ndim + 1:
             raise ValueError(

@@ -1,8 +1,6 @@
 """Networks learn a process: data, optimiser and folder in one call; the same call later continues or only loads."""
 
-import ast
 import contextlib
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +11,6 @@ import numpy as np
 import optax
 from jaxtyping import Int, PRNGKeyArray
 
-import beliefgeo
 from beliefgeo.learning.budget import Budget
 from beliefgeo.learning.data import batches
 from beliefgeo.learning.optimizers import follows_steps, numbers_of, optimizer_of
@@ -25,6 +22,7 @@ from beliefgeo.networks.transformer import Transformer, TransformerConfig
 from beliefgeo.processes.process import Observer, Process, vocabulary
 from beliefgeo.reading.each import Checkpoint
 from beliefgeo.runs import hosts, resumable
+from beliefgeo.runs.code import training_code
 from beliefgeo.runs.folder import differences, digest, open_run, read_config
 from beliefgeo.runs.identity import identity
 from beliefgeo.runs.load import History, history
@@ -33,9 +31,6 @@ from beliefgeo.runs.progress import Log
 
 NETWORKS = Path("runs/networks")
 """The folder of networks that are trained once for every caller that asks for them."""
-
-# The code that training runs: another version of this code trains another network.
-_CODE = ("arrays.py", "processes", "networks", "learning")
 
 AnyNetwork = TransformerConfig | RecurrentConfig | Network
 NamedOptimizer = tuple[str, optax.GradientTransformation]
@@ -220,8 +215,8 @@ def _save_processes(folder: Path, processes: Sequence[Observer]) -> None:
 
 def _home(root: Path, record: dict[str, Any], steps: int) -> Path:
     """The folder that the record's digest names; another folder if that one holds a longer training."""
-    home = root / digest([record, _code()])
-    return root / digest([record, _code(), steps]) if (resumable.reached(home) or 0) > steps else home
+    home = root / digest([record, training_code()])
+    return root / digest([record, training_code(), steps]) if (resumable.reached(home) or 0) > steps else home
 
 
 def _require_continued(folder: Path, record: dict[str, Any], budget: Budget) -> None:
@@ -279,22 +274,3 @@ def _side_by_side(processes: Sequence[Observer], seeds: int) -> Any:
                 f"{why}: learn it alone"
             )
     return jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), seeds, 0), *processes)
-
-
-def _code() -> str:
-    """A digest of the code that trains, without its comments and docstrings."""
-    root = Path(beliefgeo.__file__).parent
-    sources = [path for name in _CODE for path in sorted([root / name, *(root / name).rglob("*.py")]) if path.is_file()]
-    return hashlib.sha256("".join(_program(path.read_text()) for path in sources).encode()).hexdigest()
-
-
-def _program(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [part for part in node.body if not _is_text(part)]
-    return ast.dump(tree)
-
-
-def _is_text(part: ast.stmt) -> bool:
-    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)

@@ -1,5 +1,6 @@
 import numpy as np
 
+from beliefgeo.beliefs import merging
 from beliefgeo.beliefs.merging import BEYOND, KnownBeliefs, group_close
 
 
@@ -35,3 +36,14 @@ def test_merging_against_every_pair():
     distance = abs(points[:, None] - points[None]).sum(2)
     np.testing.assert_array_equal(group_close(points, 1e-9), (distance < 1e-9).argmax(1))
     assert group_close(np.zeros((0, 3)), 1e-9).shape == (0,)
+
+
+def test_few_rows_are_grouped_as_many_are(monkeypatch):
+    """Also where a row is near two that are not near each other: it belongs to the first."""
+    rng = np.random.default_rng(0)
+    for number in range(200):
+        points = rng.integers(0, 4, (rng.integers(1, 12), 2)) * 0.6e-9
+        with monkeypatch.context() as patch:
+            patch.setattr(merging, "_FEW", 0)
+            expected = group_close(points, 1e-9)
+        np.testing.assert_array_equal(group_close(points, 1e-9), expected, err_msg=f"{number}: {points}")
