@@ -1,6 +1,7 @@
 """Training as a pair of pure functions, `init(key) -> state` and `advance(state) -> (state, metrics)`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -65,7 +66,8 @@ class Metrics(NamedTuple):
     excess: Float[Array, " step"]
 
 
-class Init(NamedTuple):
+@dataclass(frozen=True)
+class Init:
     """`init(key, source) -> TrainState` of two parts, of which only the second knows the optimiser.
 
     Apart from it, the draw of the params is one program for all trainings of a network, which is compiled once.

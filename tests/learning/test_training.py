@@ -149,3 +149,14 @@ def test_learns_golden_mean_to_its_entropy():
     init, advance = training(NETWORK, optax.adam(1e-2), draw, steps=1500)
     _, metrics = jax.jit(advance)(init(jax.random.key(0)))
     assert abs(metrics.excess[-200:].mean()) < 3e-3 < metrics.excess[:5].mean()
+
+
+def test_the_first_params_know_neither_optimizer_nor_data():
+    """Trainings of one network share the program that draws them: nothing else may enter it."""
+    key = jax.random.key(3)
+    one, _ = training(NETWORK, optax.adam(1e-2), draw, steps=3)
+    other, _ = training(NETWORK, optax.sgd(0.3), partial(draw, batch=4), steps=1)
+    program = lambda init: jax.jit(init.params).lower(key, None).as_text()
+    assert program(one) == program(other)
+    chex.assert_trees_all_equal(one(key).params, one.params(key, None))
+    chex.assert_trees_all_equal(one(key).params, other(key).params)

@@ -11,7 +11,6 @@ import beliefgeo as bg
 from beliefgeo import reading, runs
 from beliefgeo.networks import RecurrentConfig, TransformerConfig, from_equinox
 from beliefgeo.runs import Budget, learn, learn_several, load_run, resumable
-from beliefgeo.runs.learn import _code, _program
 from tests.cases import some_slow
 from tests.runs import gpt2
 
@@ -278,9 +277,3 @@ def test_mistakes(tmp_path):
     learn(KEY, bg.even(), SMALL, SHORT, context=4, folder=tmp_path / "b")
     with pytest.raises(ValueError, match="another configuration .process.0.transitions is"):
         learn(KEY, bg.golden_mean(), SMALL, SHORT, context=4, folder=tmp_path / "b")
-
-
-def test_prose_does_not_change_the_digest_of_the_code_and_code_does():
-    source = 'def f(x):\n    """Add one."""\n    return x + 1  # to it\n'
-    assert _program(source) == _program('def f(x):\n    """Add 1 to x."""\n    return x + 1\n')
-    assert _program(source) != _program(source.replace("+ 1", "+ 2")) and len(_code()) == 64
