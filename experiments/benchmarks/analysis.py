@@ -53,7 +53,12 @@ class Taken(NamedTuple):
 def untrained(vocab_size: int) -> tuple[Any, Any]:
     """The published network and its first params."""
     network = Transformer(TransformerConfig(vocab_size=vocab_size))
-    return network, network.init(named_key(0, "network"), jnp.zeros((1, 10), int))
+    return network, network.init(named_key(0, "network"), jnp.zeros(10, int))
+
+
+def plain_run(network: Any, params: Any) -> Callable[[Any], jax.Array]:
+    """Words to the network's laws, and nothing else."""
+    return jax.jit(jax.vmap(lambda word: jax.nn.log_softmax(network.apply(params, word)[0])))
 
 
 def mixed_states(side: str) -> Callable[[], Any]:
@@ -72,7 +77,7 @@ def discovery(side: str) -> Callable[[], Any]:
     if side == "ours":
         return lambda: discover_process(asked())
     words = np.indices((3,) * (PREFIXES + FUTURE)).reshape(PREFIXES + FUTURE, -1).T
-    plain = jax.jit(lambda some: jax.nn.log_softmax(network.apply(params, some)[0]))
+    plain = plain_run(network, params)
     batches = np.split(words, range(4096, len(words), 4096))
     return lambda: [np.asarray(plain(some)) for some in batches]
 
@@ -84,7 +89,7 @@ def intervention(side: str) -> Callable[[], Any]:
     pairs = donors.reachable(named_key(0, "donors"), rows, LENGTH, PAIRS)
     if side == "beside":
         tokens = jnp.asarray(rows.tokens[pairs.word])
-        plain = jax.jit(lambda some: jax.nn.log_softmax(network.apply(params, some)[0]))
+        plain = plain_run(network, params)
         return lambda: np.asarray(plain(tokens))
     held = encode(reading.read(network, params, rows).features[LAYER], rows, rows.counts)
     site = reading.site_of(network, params, LAYER)
