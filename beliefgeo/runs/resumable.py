@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-from jaxtyping import Array, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Key, PRNGKeyArray
 
 from beliefgeo.learning.sharding import spread
 from beliefgeo.learning.training import Metrics, Training, TrainState
@@ -211,12 +211,17 @@ def _save(
         ) from error
 
 
+@jax.jit
+def _finite(params: Any) -> Bool[Array, ""]:
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
+
+
 def _require_learning(state: TrainState, metrics: Metrics, last: int, good: int, folder: Path) -> None:
     """Stop before a bad state is saved; a finite loss may still leave parameters that are not finite."""
     loss = np.asarray(metrics.loss)
     kept = f"the last good checkpoint, step {good}, stays in {folder}: lower the learning rate"
     bad = ~np.isfinite(loss)
-    if bad.any() or not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
+    if bad.any() or not _finite(state.params):
         step = last - loss.shape[1] + 1 + int(bad.any(0).argmax()) if bad.any() else last
         raise FloatingPointError(f"the loss is no longer finite at step {step}; {kept}")
     with (folder / "history.jsonl").open() as file:

@@ -56,7 +56,7 @@ class Config:
     """The seed of the whole run."""
 
 
-PRESETS = {"quick": Config((2,), steps=100, seeds=2, words=300, widths=(8,), epochs=4), "default": Config()}
+PRESETS = {"quick": Config((2,), steps=100, seeds=1, words=200, widths=(8,), epochs=4), "default": Config()}
 
 
 def main(run: runs.Run, config: Config) -> dict:

@@ -149,7 +149,7 @@ def test_numbers_of_components_that_there_are_not(count, tmp_path):
 
 @pytest.mark.slow
 def test_quick(tmp_path):
-    # The mixture itself, 480 bytes, is a constant of programs, twice in one; its 300 words would be ten thousands.
+    # The mixture itself, 480 bytes, is a constant of programs, twice in one; its 200 words would be thousands.
     done = start("mixtures", "quick", "--out", str(tmp_path), constants="1000")
     assert done.returncode == 0 and CAPTURED not in done.stderr, done.stderr
     (home,) = (tmp_path / "mixtures").iterdir()
