@@ -1,10 +1,9 @@
 """How long the analyses take that a user waits for, and how much memory, each in a process of its own.
 
-Beside each, the least that any program would do: for mixed states a queue of nodes, one matrix product per node and
-token (`theory.py`); for a process read off a network, the network's laws of all words that are asked, alone; for
-beliefs written into a layer, a plain run over the words that are run on. The network is the published one (4 layers of
-width 64), untrained. *First* includes compiling, with an empty compilation cache; *again* is the median of three later
-calls; the peak is that of the whole program, jax and all.
+Beside each: for mixed states a queue of nodes, one matrix product per node and token (`theory.py`); for the others the
+part that cannot be left out, the network's laws of all words that are asked, or a plain run over the words. The network
+is the published one (4 layers of width 64), untrained. *First* includes compiling, with an empty compilation cache;
+*again* is the median of three later calls; the peak is that of the whole program, jax and all.
 
     python experiments/benchmarks/analysis.py
     python experiments/benchmarks/analysis.py "mixed states of mess3 to depth 12"      one of them alone
@@ -132,6 +131,8 @@ def main(
         side: of that measurement, ours or beside: measured here, printed as JSON, and not kept.
         history: the file that gets a new line.
     """
+    if only is not None and only not in MEASURES:
+        raise SystemExit(f"no measurement {only!r}: choose one of {', '.join(map(repr, MEASURES))}")
     if only is not None and side is not None:
         print(json.dumps(take(MEASURES[only](side))._asdict()))
         return
