@@ -25,6 +25,7 @@ _SOURCES = {
     "random": ("from the untrained source", GREY, "D"),
     SHUFFLED: ("from the source, shuffled", "0.7", "x"),
 }
+_SHIFTS = (-0.24, -0.08, 0.08, 0.24)  # marks of one process, one below the other
 
 
 def draw(results: dict[str, Any]) -> dict[str, Figure]:
@@ -83,10 +84,10 @@ def geometry(results: Mapping[str, Any]) -> Figure:
     """R2 of one map into targets trained from scratch; and of the source's probe, as it is, in each kind of target."""
     figure, (left, right) = panels(1, 2, PAGE, 1.1 + 0.4 * len(results))
     for index, found in enumerate(results.values()):
-        for kind, look in _SOURCES.items():
-            _dot(left, found["geometry"]["scratch"]["map"][kind], index, look, index == 0)
-        for kind, look in _KINDS.items():
-            _dot(right, found["geometry"][kind]["probe"], index, look, index == 0)
+        for shift, (kind, look) in zip(_SHIFTS, _SOURCES.items(), strict=True):
+            _dot(left, found["geometry"]["scratch"]["map"][kind], index + shift, look, index == 0)
+        for shift, (kind, look) in zip(_SHIFTS, _KINDS.items(), strict=True):
+            _dot(right, found["geometry"][kind]["probe"], index + shift, look, index == 0)
     left.set_xlabel("R$^2$ of one map into a target from scratch")
     right.set_xlabel("R$^2$ of the source's probe of beliefs in the target, from -1")
     for panel in (left, right):
@@ -98,7 +99,7 @@ def geometry(results: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _dot(panel: Axes, score: Seeds, row: int, look: tuple[str, str, str], first: bool) -> None:
+def _dot(panel: Axes, score: Seeds, row: float, look: tuple[str, str, str], first: bool) -> None:
     """A mean and its interval; what is below the axis stays at its edge."""
     label, color, marker = look
     low, high = (score.mean, score.mean) if score.interval is None else score.interval
