@@ -250,10 +250,12 @@ def _fit(
     y = _without_rounding(_about(centre_y, some.weight, some.mean_y, some.rows_y), weight * centre_y)
     scale = lengths(x, 0)
     scale = jnp.where(scale > 0, scale, 1)
-    left, sizes, right = jnp.linalg.svd(x / scale[None], full_matrices=False)
+    # The factor of [X, Y] holds all that is needed of the rows: what is decomposed then is as small as X has columns.
+    factor = jnp.linalg.qr(jnp.concatenate([x / scale[None], y], 1), mode="r")[: x.shape[1]]
+    left, sizes, right = jnp.linalg.svd(factor[:, : x.shape[1]], full_matrices=False)
     ever_kept = sizes > min(rconds) * sizes[0]
     basis = right.T / scale[:, None] * jnp.where(ever_kept, 1 / jnp.where(ever_kept, sizes, 1), 0)[None]
-    return _Fit(centre_x, centre_y, sizes, basis, contract("nr,nk->rk", left, y))
+    return _Fit(centre_x, centre_y, sizes, basis, contract("nr,nk->rk", left, factor[:, x.shape[1] :]))
 
 
 def _above(fit: _Fit, rcond: Float[Array, " target"]) -> Bool[Array, "direction target"]:

@@ -47,18 +47,22 @@ def optimizer(name: str, steps: int, shrink: float) -> NamedOptimizer:
         "muon": lambda: optimizer_of(runs.Budget(steps, learning_rate=rate, optimizer="muon")),
     }[name.removeprefix("fast ")]()
     told = f"{name}, rate {rate:g}, {steps} steps, shrink {shrink:g}"
-    return told, optax.chain(alone, shrinking(shrink, part)) if shrink else alone
+    return told, optax.chain(alone, shrinking(shrink, part))
 
 
 def shrinking(share: float, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """Matrices become smaller by this share of the schedule's part, whatever moves them besides."""
+    """Matrices become smaller by this share of the schedule's part, whatever moves them besides.
 
-    def update(updates: Any, count: jax.Array, params: Any) -> tuple[Any, jax.Array]:
+    The share is a part of the state, so trainings that differ in it alone are one program, which is compiled once.
+    """
+
+    def update(updates: Any, state: tuple[jax.Array, jax.Array], params: Any) -> tuple[Any, Any]:
+        count, share = state
         less = share * schedule(count)
         shrunk = lambda kind, update, param: update - less * param if kind == "matrix" else update
-        return jax.tree.map(shrunk, kinds(params), updates, params), count + 1
+        return jax.tree.map(shrunk, kinds(params), updates, params), (count + 1, share)
 
-    return optax.GradientTransformation(lambda _: jnp.int32(0), update)  # pyright: ignore[reportArgumentType]
+    return optax.GradientTransformation(lambda _: (jnp.int32(0), jnp.float32(share)), update)  # pyright: ignore[reportArgumentType]
 
 
 def kinds(params: Any) -> Any:
