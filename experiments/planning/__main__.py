@@ -30,7 +30,12 @@ from beliefgeo.networks import TransformerConfig
 Kind = Literal["ordinary", "myopic", "strict"]
 DETACHED = {"ordinary": None, "myopic": "residual", "strict": "keys and values"}
 NETS = (*get_args(Kind), "untrained")
-SCORES = {"the beliefs": "beliefs", "what the law cannot see": "unseen", "whether a pair is equal": "equal"}
+SCORES = {
+    "the beliefs": "beliefs",
+    "what the law cannot see": "unseen",
+    "whether a pair is equal": "equal",
+    "shuffled beliefs": "shuffled",
+}
 CLAIMS = [
     claim
     for name in get_args(tasks.Name)
