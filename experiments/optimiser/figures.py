@@ -57,9 +57,8 @@ def curves(found: dict[str, Any]) -> Figure:
 def _ticks(axis: Any) -> None:
     """A logarithmic axis has few ticks: powers of ten over decades, more within them."""
     low, high = sorted(axis.get_view_interval())
-    steps = (
-        (1,) if high > 50 * low else (1, 2, 5) if high > 5 * low else (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.4, 2, 2.8, 4, 5)
-    )
+    fine = (0.5, 0.6, 0.7, 0.85, 1, 1.2, 1.4, 2, 2.8, 4, 5)
+    steps = (1,) if high > 50 * low else (1, 2, 5) if high > 5 * low else fine
     ticks = sorted({step * 10.0**power for power in range(-5, 4) for step in steps})
     axis.set_ticks([tick for tick in ticks if low <= tick <= high])
     axis.set_major_formatter(lambda value, _: f"{value:g}")
