@@ -102,7 +102,10 @@ def device() -> str:
 
 
 def commit(folder: Path) -> str | None:
-    """The commit of the checkout that holds the folder, with a plus if files differ from it; None if there is none."""
+    """The commit of the checkout that holds the folder, with a plus if its code differs; None if there is none.
+
+    Pages and pictures are not code: a run that is published changes them, and another may follow before a commit.
+    """
 
     def git(*words: str) -> str | None:
         try:
@@ -112,7 +115,7 @@ def commit(folder: Path) -> str | None:
         return done.stdout.strip() if done.returncode == 0 else None
 
     head = git("rev-parse", "--short=10", "HEAD")
-    return head and head + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    return head and head + ("+" if git("status", "--porcelain", "--untracked-files=no", ":/*.py", ":/*.toml") else "")
 
 
 def save_figure(path: Path, figure: "Figure") -> None:

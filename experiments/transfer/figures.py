@@ -89,7 +89,7 @@ def geometry(results: Mapping[str, Any]) -> Figure:
         for shift, (kind, look) in zip(_SHIFTS, _KINDS.items(), strict=True):
             _dot(right, found["geometry"][kind]["probe"], index + shift, look, index == 0)
     left.set_xlabel("R$^2$ of one map into a target from scratch")
-    right.set_xlabel("R$^2$ of the source's probe of beliefs in the target, from -1")
+    right.set_xlabel("R$^2$ of the source's probe in the target, from -1")
     for panel in (left, right):
         panel.axvline(1, color="0.85", linewidth=0.6, zorder=0)
         panel.set(yticks=range(len(results)), yticklabels=list(results), ylim=(len(results) - 0.5, -0.5))
