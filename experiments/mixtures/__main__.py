@@ -9,9 +9,9 @@ subspaces of component and belief for K = 2, 4, 8, and 5 to 6 dimensions at any 
 repository of 2026, 1.00 decodable, at most .03 nats to remove it, .69 where it is in use. Components of K = 2, 4, 8 and
 the coins are ours.
 Expected from `default`, five networks a kind, exact-law targets: gaps of 2e-5 (K = 2, 3) to 1.3e-4 (K = 8); R2 of the
-joint belief beyond component and state .94 .92 .94 .77 (last layer); overlap .03 .05 .11 .77, of random planes .41 .36
-.40 .74; spent coins decodable at 1.00 at width 64, untrained 1.00 too. Eight minutes on about one
-of two cores.
+joint belief beyond component and state .94 .92 .94 .76 (last layer); overlap .03 .05 .11 .77, of random planes .41 .36
+.40 .74; spent coins decodable at .99 at width 64, untrained 1.00 too. Eleven minutes beside another
+program on two cores.
 
     python experiments/mixtures                     the default preset
     python experiments/mixtures quick               a smoke run, under a minute
