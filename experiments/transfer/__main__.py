@@ -8,7 +8,7 @@ from what the source holds to what the target holds after corresponding words; R
 Source: our own question; the tasks are RRXOR and Z1R of Shai et al. 2405.15943, and random HMMs.
 Expected: of five targets on frozen blocks of the same structure 3 reach 1e-3 on Z1R and none on RRXOR and three random
 HMMs; none on other blocks; 2 to 5 from scratch. Tables copied from the source would leave 4.4e-5 to 9.5e-4. One map
-explains R2 .46 to .92 of a target from scratch. 24 minutes of one core.
+explains R2 .45 to .92 of a target from scratch. 12 minutes of two cores.
 
     python experiments/transfer                         the default preset
     python experiments/transfer quick                   a smoke run, under a minute
