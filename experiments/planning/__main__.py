@@ -10,7 +10,7 @@ no token before depends on which pairs are equal, so that it pays to prepare; an
 after a pair leans on whether the pair was equal, so that positions need for themselves what the end needs.
 Source: Wu, Morris, Levine 2404.00859, on language and synthetic data; exact losses and both tallies are ours.
 Expected, five networks of a kind: myopic training loses .53 of what the context teaches on the tally (pre-caching),
-nothing on the tipped tally, .0006 on RRXOR, .0001 on Mess3 (breadcrumbs). 18 minutes of two cores.
+nothing on the tipped tally, .0006 on RRXOR, .0001 on Mess3 (breadcrumbs). 12 minutes of two cores.
 
     python experiments/planning                     the default preset
     python experiments/planning quick               a smoke run, under a minute
