@@ -6,9 +6,9 @@ else is frozen: from the source ("same"), from a network of another process ("an
 training ("random"); or everything is trained ("scratch"). Measured: tokens to a gap of 1e-3 nats; R2 of one linear map
 from what the source holds to what the target holds after corresponding words; R2 of the source's probe of beliefs.
 Source: our own question; the tasks are RRXOR and Z1R of Shai et al. 2405.15943, and random HMMs.
-Expected: of five targets on frozen blocks of the same structure 3 reach 1e-3 on Z1R, 1 on RRXOR and none on three random
-HMMs; none on other blocks; 2 to 5 from scratch. Tables copied from the source would leave 4.4e-5 to 9.5e-4. One map
-explains R2 .45 to .92 of a target from scratch. 12 minutes of two cores.
+Expected: of five targets on frozen blocks of the same structure 3 reach 1e-3 on Z1R, 1 on RRXOR and none on three
+random HMMs; none on other blocks; 2 to 5 from scratch. Tables copied from the source would leave 4.4e-5 to 9.5e-4.
+One map explains R2 .45 to .92 of a target from scratch. 12 minutes of two cores.
 
     python experiments/transfer                         the default preset
     python experiments/transfer quick                   a smoke run, under a minute
