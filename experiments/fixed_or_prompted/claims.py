@@ -113,6 +113,7 @@ _MEASURES = (
     ("equivalent number of last tokens", "window", ".1f"),
     ("R2 of the belief", "r2", ".3f"),
     ("R2 of the belief, untrained", "untrained_r2", ".3f"),
+    ("R2 of shuffled beliefs", "shuffled_r2", ".3f"),
 )
 CLAIMS = [
     *(

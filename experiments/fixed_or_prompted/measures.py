@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from beliefgeo import reading
+from beliefgeo.probes.controls import shuffle_prefixes
 from beliefgeo.probes.held_out import held_out_folds
 from beliefgeo.probes.nested import cross_validated_r2
 from beliefgeo.reading import Checkpoint, Reading, Seeds
+from beliefgeo.runs.run import named_key
 
 
 class Measured(NamedTuple):
@@ -27,6 +29,7 @@ class Measured(NamedTuple):
         window: The number of last tokens whose best law has the same gap.
         r2: Held-out R2 of the belief in all layers at the end.
         untrained_r2: The same before the first step.
+        shuffled_r2: R2 of beliefs after other words of the same length, at the end.
     """
 
     tokens: list[int]
@@ -37,12 +40,13 @@ class Measured(NamedTuple):
     window: Any
     r2: Any
     untrained_r2: Any
+    shuffled_r2: Any
 
     @property
     def mean(self) -> dict[str, Seeds]:
         """The mean over HMMs of each number at the end, and of the gap before the first step."""
         numbers = {"gap": self.gap.values[..., -1], "untrained": self.gap.values[..., 0]}
-        names = ("error", "new", "window", "r2", "untrained_r2")
+        names = ("error", "new", "window", "r2", "untrained_r2", "shuffled_r2")
         numbers |= {name: getattr(self, name).values for name in names}
         return {name: Seeds(values.mean(1)) for name, values in numbers.items() if np.isfinite(values).all()}
 
@@ -73,21 +77,23 @@ def of_exam(shots: Sequence[Checkpoint], exam: exams.Exam) -> dict[str, Seeds]:
     new = Seeds(np.full(len(losses.gap.values), np.nan))
     if (unseen := exam.new) is not None:
         new = reading.each(shots[-1], unseen, lambda one: float(reading.loss_gap(unseen, one.log_laws).mean()), nothing)
-    probe = lambda shot: reading.each(shot, exam.few, lambda one: explained(one, exam), layers)
+    probe = lambda shot, beliefs: reading.each(shot, exam.few, lambda one: explained(one, exam, beliefs), layers)
+    beliefs, shuffled = exam.few.beliefs, shuffle_prefixes(named_key(0, "shuffle"), exam.few)
     return {
         "gap": losses.gap,
         "error": last(losses.error),
         "by_position": last(losses.gap_per_length),
         "new": new,
         "window": Seeds(np.array([exams.window_of(gap, exam.windows) for gap in losses.gap.values[:, -1]])),
-        "r2": probe(shots[-1]),
-        "untrained_r2": probe(shots[0]),
+        "r2": probe(shots[-1], beliefs),
+        "untrained_r2": probe(shots[0], beliefs),
+        "shuffled_r2": probe(shots[-1], shuffled),
     }
 
 
-def explained(one: Reading, exam: exams.Exam) -> float:
-    """Held-out R2 of the belief: about the state where the HMM is known, about the HMM's rows where it is not."""
-    found = cross_validated_r2(one.features["layers"], exam.few.beliefs[None], held_out_folds(exam.few))
+def explained(one: Reading, exam: exams.Exam, beliefs: Any) -> float:
+    """Held-out R2 of beliefs of the exam, or of these shuffled: about the state where the HMM is known, about the HMM's rows where it is not."""
+    found = cross_validated_r2(one.features["layers"], jnp.asarray(beliefs)[None], held_out_folds(exam.few))
     return float(found[0])
 
 
