@@ -92,7 +92,7 @@ def of_exam(shots: Sequence[Checkpoint], exam: exams.Exam) -> dict[str, Seeds]:
 
 
 def explained(one: Reading, exam: exams.Exam, beliefs: Any) -> float:
-    """Held-out R2 of beliefs of the exam, or of these shuffled: about the state where the HMM is known, about the HMM's rows where it is not."""
+    """Held-out R2 of beliefs: about the state where the HMM is known, about the HMM's rows where it is not."""
     found = cross_validated_r2(one.features["layers"], jnp.asarray(beliefs)[None], held_out_folds(exam.few))
     return float(found[0])
 
