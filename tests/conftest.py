@@ -34,7 +34,7 @@ def pytest_configure(config):
     if config.option.markexpr == "not slow":  # where nothing trains for minutes, compiling takes longer than running
         os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # of the programs that tests start
         jax.config.update("jax_disable_most_optimizations", True)
-        # Without them programs compile in a third of the time. A flag that a jax does not know would end it.
+        # Without fusion emitters programs compile in a third of the time. XLA ends at a flag it does not know.
         if jax.__version_info__[:2] == (0, 10):
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".lstrip()
 

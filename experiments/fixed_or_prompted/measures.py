@@ -77,24 +77,24 @@ def of_exam(shots: Sequence[Checkpoint], exam: exams.Exam) -> dict[str, Seeds]:
     new = Seeds(np.full(len(losses.gap.values), np.nan))
     if (unseen := exam.new) is not None:
         new = reading.each(shots[-1], unseen, lambda one: float(reading.loss_gap(unseen, one.log_laws).mean()), nothing)
-    probe = lambda shot, beliefs: reading.each(shot, exam.few, lambda one: explained(one, exam, beliefs), layers)
-    beliefs, shuffled = exam.few.beliefs, shuffle_prefixes(named_key(0, "shuffle"), exam.few)
+    sets = jnp.stack([jnp.asarray(exam.few.beliefs), shuffle_prefixes(named_key(0, "shuffle"), exam.few)])
+    probe = lambda shot: reading.each(shot, exam.few, lambda one: explained(one, exam, sets), layers).values.T
+    r2, shuffled_r2 = (Seeds(values) for values in probe(shots[-1]))
     return {
         "gap": losses.gap,
         "error": last(losses.error),
         "by_position": last(losses.gap_per_length),
         "new": new,
         "window": Seeds(np.array([exams.window_of(gap, exam.windows) for gap in losses.gap.values[:, -1]])),
-        "r2": probe(shots[-1], beliefs),
-        "untrained_r2": probe(shots[0], beliefs),
-        "shuffled_r2": probe(shots[-1], shuffled),
+        "r2": r2,
+        "untrained_r2": Seeds(probe(shots[0])[0]),
+        "shuffled_r2": shuffled_r2,
     }
 
 
-def explained(one: Reading, exam: exams.Exam, beliefs: Any) -> float:
-    """Held-out R2 of beliefs: about the state where the HMM is known, about the HMM's rows where it is not."""
-    found = cross_validated_r2(one.features["layers"], jnp.asarray(beliefs)[None], held_out_folds(exam.few))
-    return float(found[0])
+def explained(one: Reading, exam: exams.Exam, sets: Float[Array, "set row belief"]) -> Float[Array, " set"]:
+    """Held-out R2 of sets of beliefs: about the state where the HMM is known, about the HMM's rows where it is not."""
+    return cross_validated_r2(one.features["layers"], sets, held_out_folds(exam.few))
 
 
 def _part(shot: Checkpoint, index: int, count: int) -> Checkpoint:
